@@ -1,0 +1,56 @@
+"""Every error a user can cause, drawn as a tree.
+
+    StyleBankError (a ValueError)
+    |- ConfigError         an experiment file or a command-line value
+    |- ImageError          an image file that cannot be read, or is over a limit
+    |- StyleSetError       a layered style set: wrong number of images, bad recipe, bad name
+    |- ContentError        a folder of photos with nothing usable in it
+    |- TensorFileError     a bank, checkpoint or VGG file: damaged, of another kind, too new
+    |- UnknownStyleError   a style name that the bank does not hold
+    |- OutputError         a file that must not be replaced, or a disk that cannot be written
+    |- DeviceError         a device that this machine does not have
+    `- RunError            a run folder that belongs to another experiment
+
+Every message is one line, `<what>: <why> (<numbers>); <what to do>`, fit to be printed as it is.
+Internal invariants use `assert`; whatever escapes as another exception is a bug of the program.
+"""
+
+
+class StyleBankError(ValueError):
+    """Something that the user can correct; the message is one line that says how."""
+
+
+class ConfigError(StyleBankError):
+    """An experiment file or a command-line value is wrong."""
+
+
+class ImageError(StyleBankError):
+    """An image file cannot be read, is damaged, or is over a limit."""
+
+
+class StyleSetError(StyleBankError):
+    """A layered style set is not five images, or names something that does not exist."""
+
+
+class ContentError(StyleBankError):
+    """A folder of photos holds nothing usable."""
+
+
+class TensorFileError(StyleBankError):
+    """A bank, checkpoint or VGG file is damaged, of another kind, or from a newer version."""
+
+
+class UnknownStyleError(StyleBankError):
+    """A style name that the bank does not hold."""
+
+
+class OutputError(StyleBankError):
+    """A file must not be replaced, or cannot be written."""
+
+
+class DeviceError(StyleBankError):
+    """The device asked for is not there."""
+
+
+class RunError(StyleBankError):
+    """A run folder belongs to another experiment, or cannot be continued."""
