@@ -1,0 +1,168 @@
+"""Algorithm 1 of the paper: T stylizing steps, then one auto-encoder step, over and over.
+
+A stylizing step draws m crops and m styles Y and updates E, D and {K_j : j in Y} by L_K; an auto-encoder step updates
+E and D by L_I, its gradient rescaled to lambda times the norm of the last stylizing gradient:
+
+    grad_I <- lambda * ||grad_K|| / ||grad_I|| * grad_I        (norms over the weights of E and D)
+
+Public re-implementations leave that balance out. Everything random is a function of (seed, step).
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from stylebank import checkpoint, losses
+from stylebank.checkpoint import Checkpoint
+from stylebank.config import Config, Training
+from stylebank.data import ContentStream, draw_styles
+from stylebank.model import StyleBankNetwork
+from stylebank.objective import Objective
+
+COLUMNS = ("step", "total", "content", "tv", "identity", "learning_rate")
+"""Figures of a history row; one more per style layer follows."""
+
+
+class Trainer:
+    """The state of a training and its step.
+
+    Args:
+        config: the experiment; its S styles are those of `objective`.
+        stream: content batches.
+        objective: the stylizing branch's loss, on the device to train on.
+        device: where the network is made.
+        precision: of the network's convolutions.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        stream: ContentStream,
+        objective: Objective,
+        *,
+        device: torch.device,
+        precision: torch.dtype,
+    ) -> None:
+        self.config = config
+        self.step = 0
+        self.stylizing_norm = 0.0
+        self.history: list[list[float]] = []
+        self._rows: list[Tensor] = []
+        self._stream, self._objective, self._device = stream, objective, device
+        self.network = new_network(config, objective.kernels).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network.precision = precision
+        self._shared = [*self.network.encoder.parameters(), *self.network.decoder.parameters()]
+        self._adam = torch.optim.Adam(self.network.parameters(), lr=config.training.learning_rate)
+
+    def advance(self) -> None:
+        """Do one step, stylizing or auto-encoder, as its number says."""
+        training = self.config.training
+        for group in self._adam.param_groups:
+            group["lr"] = learning_rate(training, self.step)
+        self._adam.zero_grad(set_to_none=True)
+        content = self._stream.batch(self.step).to(
+            self._device, non_blocking=True, memory_format=torch.channels_last
+        )
+        cycle, place = divmod(self.step, training.stylizing_steps + 1)
+        if place < training.stylizing_steps:
+            self._stylizing_gradient(content, cycle * training.stylizing_steps + place)
+            if place == training.stylizing_steps - 1:
+                self.stylizing_norm = float(gradient_norm(self._shared))
+        else:
+            self._identity_gradient(content)
+        self._adam.step()
+        self.step += 1
+
+    def _stylizing_gradient(self, content: Tensor, number: int) -> None:
+        training = self.config.training
+        styles = draw_styles(
+            len(self.network.filters), batch=training.batch, seed=training.seed, number=number
+        )
+        features = self._objective.content_features(content)
+        terms = self._objective(self.network.stylize(content, styles), features, styles)
+        terms.total.backward()  # type: ignore[no-untyped-call]
+        nan = terms.total.new_tensor(math.nan)
+        averages = (terms.total, terms.content.mean(), terms.tv.mean(), nan, nan)
+        self._rows.append(torch.cat([torch.stack(averages), terms.style.mean(dim=0)]).detach())
+
+    def _identity_gradient(self, content: Tensor) -> None:
+        training = self.config.training
+        output = self.network.reconstruct(content, restore_moments=training.restore_moments)
+        identity = losses.identity_distance(output, content).mean()
+        identity.backward()  # type: ignore[no-untyped-call]
+        rescale_gradient(self._shared, training.balance * self.stylizing_norm)
+        row = torch.full((len(COLUMNS) - 1 + len(self._objective.grams),), math.nan, device=self._device)
+        row[COLUMNS.index("identity") - 1] = identity.detach()
+        self._rows.append(row)
+
+    def flush_history(self) -> dict[str, float]:
+        """Average the losses since the last call into one row of the history, and return it by name."""
+        if self._rows:
+            means = torch.stack(self._rows).nanmean(dim=0).tolist()
+            self._rows.clear()
+            row = [float(self.step), *means]
+            row[COLUMNS.index("learning_rate")] = learning_rate(self.config.training, self.step - 1)
+            self.history.append(row)
+        return dict(zip(self.columns, self.history[-1], strict=True)) if self.history else {}
+
+    def is_finite(self) -> bool:
+        """Whether no weight has become NaN or infinite."""
+        return all(bool(parameter.isfinite().all()) for parameter in self.network.parameters())
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of a history row's figures."""
+        return (*COLUMNS, *self.config.loss.style_layers)
+
+    def state(self, experiment: Mapping[str, Any], seconds: float) -> Checkpoint:
+        """What `restore` needs to continue bit-exactly."""
+        return Checkpoint(
+            step=self.step,
+            experiment=experiment,
+            stylizing_norm=self.stylizing_norm,
+            seconds=seconds,
+            model=self.network.state_dict(),
+            adam=checkpoint.adam_tensors(self._adam, self.network),
+            history=torch.tensor(self.history).reshape(-1, len(self.columns)),
+        )
+
+    def restore(self, saved: Checkpoint) -> None:
+        """Continue from a checkpoint of the same experiment."""
+        self.step, self.stylizing_norm = saved.step, saved.stylizing_norm
+        self.network.load_state_dict(saved.model)
+        checkpoint.restore_adam(self._adam, self.network, saved.adam)
+        self.history = saved.history.tolist()
+
+
+def new_network(config: Config, kernels: Sequence[int]) -> StyleBankNetwork:
+    """The network before its first step, a function of the experiment's seed and the filters' sizes alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.training.seed)
+        return StyleBankNetwork(
+            width=config.network.width, kernels=kernels, output=config.network.output
+        )
+
+
+def learning_rate(training: Training, step: int) -> float:
+    """Adam's step size: a linear warm-up, then a cosine down to zero or the paper's staircase."""
+    warm = min(1.0, (step + 1) / (training.warmup + 1))
+    if training.schedule == "staircase":
+        return float(training.learning_rate * warm * training.decay ** (step // training.decay_every))
+    return training.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * step / training.steps))
+
+
+def gradient_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
+    """Euclidean norm over all gradients together."""
+    return torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+
+
+def rescale_gradient(parameters: Sequence[nn.Parameter], norm: float) -> None:
+    """Scale all gradients together to the given norm; gradients of exactly zero stay."""
+    # 1e-20 is far below any gradient of an image that differs from its target by one 8-bit level.
+    factor = norm / gradient_norm(parameters).clamp_min(1e-20)
+    for parameter in parameters:
+        if parameter.grad is not None:
+            parameter.grad.mul_(factor)

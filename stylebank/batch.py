@@ -1,0 +1,91 @@
+"""Which picture each photo becomes, and the work on many: skip and report what cannot be read."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stylebank import data, files, images
+from stylebank.errors import ImageError, OutputError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+@dataclass(frozen=True)
+class Job:
+    """One photo and the picture to make of it."""
+
+    photo: Path
+    picture: Path
+
+
+def plan(photos: Sequence[Path], output: Path | None, *, style: str, force: bool) -> list[Job]:
+    """Decide the output file of every photo; nothing is written yet.
+
+    A folder stands for all images below it, and its pictures keep their places in the output folder.
+
+    Raises:
+        ContentError: a folder holds no image.
+        ImageError: a photo does not exist.
+        OutputError: a picture would replace a photo, another picture or a file that is no image.
+    """
+    found: list[tuple[Path, Path]] = []  # photo, its place in an output folder
+    for path in photos:
+        if path.is_dir():
+            found += [(photo, photo.relative_to(path)) for photo in data.find_photos(path)]
+        elif not path.exists():
+            raise ImageError(f"{path}: does not exist; check the path")
+        else:
+            found.append((path, Path(path.name)))
+    single = len(photos) == 1 and not photos[0].is_dir()
+    if output and single and not output.is_dir():
+        jobs = [Job(photos[0], output)]
+    else:
+        if output and output.is_file():
+            raise OutputError(f"{output}: is a file, but there are {len(found)} photos; give a folder")
+        folder = output or Path()
+        jobs = [
+            Job(photo, folder / place.with_name(f"{place.stem}-{style}.png")) for photo, place in found
+        ]
+    makers: dict[Path, Path] = {}
+    for job in jobs:
+        other = makers.setdefault(job.picture.resolve(), job.photo)
+        if other != job.photo:
+            raise OutputError(f"{job.picture}: would be made of both {other} and {job.photo}; stylize them apart")
+        check_output(job.picture, [job.photo for job in jobs], force=force)
+    return jobs
+
+
+def check_output(picture: Path, photos: Iterable[Path], *, force: bool) -> None:
+    """Refuse a picture that no format fits, that is one of the photos, or that replaces a file of another kind.
+
+    Raises:
+        OutputError: saying which.
+    """
+    images.check_suffix(picture)
+    if picture.exists() and any(picture.samefile(photo) for photo in photos if photo.exists()):
+        raise OutputError(f"{picture}: is the photo itself; choose another output")
+    files.refuse_foreign(picture, images.is_image, force=force)
+
+
+def run(jobs: Sequence[Job], paint: Callable[["Image"], "Image"], *, say: Callable[[str], None]) -> int:
+    """Make every picture; return how many photos were skipped because they cannot be read.
+
+    Raises:
+        ImageError: the only photo cannot be read.
+        OutputError: a picture cannot be written.
+    """
+    skipped = 0
+    for job in jobs:
+        try:
+            photo = images.read(job.photo)
+        except ImageError as error:
+            if len(jobs) == 1:
+                raise
+            say(f"{error}; skipped")
+            skipped += 1
+            continue
+        images.save(job.picture, paint(photo))
+        say(str(job.picture))
+    return skipped

@@ -1,0 +1,288 @@
+"""What a run is: frozen dataclasses read from TOML, unknown keys rejected.
+
+One complete experiment is one TOML file with the tables [network], [training], [loss], [report] and one [[style]]
+per style; every key is a field below with the same name. Values are typed strictly (a bool is no number, a number
+is finite, in range). What the layered images of a style are is `styleset`'s business.
+"""
+
+import dataclasses
+import difflib
+import math
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from stylebank.errors import ConfigError
+
+MAX_CONFIG_BYTES = 1 << 20
+
+NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
+Section = TypeVar("Section")
+
+
+def _number(default: Any, low: float, high: float) -> Any:
+    """A field with a default and an inclusive range."""
+    return field(default=default, metadata={"low": low, "high": high})
+
+
+@dataclass(frozen=True)
+class Network:
+    """The shape of encoder, filters and decoder; `model.StyleBankNetwork` says what each means."""
+
+    width: int = _number(32, 1, 512)
+    output: Literal["sigmoid", "linear"] = "sigmoid"
+
+
+@dataclass(frozen=True)
+class Training:
+    """Algorithm 1 of the paper and its optimizer. `crop` is in pixels; paper symbols in brackets."""
+
+    steps: int = _number(20_000, 1, 10**8)
+    batch: int = _number(4, 1, 4096)  # m
+    crop: int = _number(256, 16, 4096)
+    zoom: float = _number(1.5, 1.0, 16.0)  # crops show photos at a short side of 1 to `zoom` crops
+    stylizing_steps: int = _number(2, 1, 1000)  # T: then one auto-encoder step
+    balance: float = _number(1.0, 0.0, 1000.0)  # lambda: its gradient norm over the stylizing one
+    restore_moments: bool = True  # false: the paper's plain auto-encoder branch
+    learning_rate: float = _number(1e-3, 1e-8, 1.0)
+    warmup: int = _number(50, 0, 10**6)
+    schedule: Literal["cosine", "staircase"] = "cosine"
+    decay: float = _number(0.8, 0.01, 1.0)  # of the staircase
+    decay_every: int = _number(30_000, 1, 10**8)
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    seed: int = _number(0, 0, 2**31 - 1)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Weights of the stylizing branch [alpha, beta, gamma] and the VGG layers that it looks at."""
+
+    content: float = _number(1.0, 0.0, 1e6)
+    style: float = _number(10.0, 0.0, 1e6)
+    tv: float = _number(0.05, 0.0, 1e6)
+    content_layer: str = "relu4_2"
+    style_layers: tuple[str, ...] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+    layer_weights: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Report:
+    """How often, in steps, a run saves and shows itself."""
+
+    checkpoint_every: int = _number(500, 1, 10**8)
+    preview_every: int = _number(1000, 1, 10**8)
+    held_back: int = _number(8, 0, 1000)  # photos never trained on, for previews and figures
+
+
+@dataclass(frozen=True)
+class Style:
+    """One style as written down: exactly one of `image`, `images`, `zoom` and `set` says what it is.
+
+    `image` stands for all layers; `images` are five in layer order ("blank" is a white one); `zoom` is
+    [large image, second image]; `set` is a TOML file with the other keys. `size` is the long side, in pixels,
+    of the supervising images. Relative paths start at `folder`.
+    """
+
+    name: str
+    image: str = ""
+    images: tuple[str, ...] = ()
+    zoom: tuple[str, ...] = ()
+    rest_layer: str = "relu5_1"  # which layer of a zoom recipe the second image takes
+    set: str = ""
+    weights: tuple[float, ...] = ()
+    size: int = _number(512, 16, 8192)
+    kernel: int = _number(3, 1, 15)
+    folder: str = ""
+
+
+@dataclass(frozen=True)
+class Config:
+    """One experiment."""
+
+    network: Network
+    training: Training
+    loss: Loss
+    report: Report
+    styles: tuple[Style, ...]
+
+    def to_manifest(self) -> dict[str, Any]:
+        """The experiment as plain JSON data, without the folders of this machine."""
+        manifest = dataclasses.asdict(self)
+        for style in manifest["styles"]:
+            del style["folder"]
+        return manifest
+
+
+def read(path: Path, *, styles_folder: Path | None = None, more_styles: Sequence[Style] = ()) -> Config:
+    """Read an experiment from a TOML file.
+
+    Args:
+        path: the file.
+        styles_folder: where relative paths of styles start; by default the folder of the file.
+        more_styles: appended to those of the file.
+
+    Raises:
+        ConfigError: the file cannot be read, or a value is missing, unknown, mistyped or out of range.
+    """
+    table = read_toml(path)
+    _reject_unknown(table, ("network", "training", "loss", "report", "style"), str(path))
+    entries = table.get("style", [])
+    if not isinstance(entries, list):
+        raise ConfigError(f"{path}: 'style' is not a list; write [[style]] with two brackets")
+    folder = str(styles_folder or path.parent)
+    listed = [style_from_table(entry, where=f"{path}: [[style]]", folder=folder) for entry in entries]
+    config = Config(
+        network=_section(Network, table, "network", path),
+        training=_section(Training, table, "training", path),
+        loss=_section(Loss, table, "loss", path),
+        report=_section(Report, table, "report", path),
+        styles=(*listed, *more_styles),
+    )
+    check(config, where=str(path))
+    return config
+
+
+def check(config: Config, *, where: str) -> None:
+    """Reject an experiment whose values are each fine but do not go together.
+
+    Raises:
+        ConfigError: no styles, a name twice, or as many layer weights as there are not layers.
+    """
+    if not config.styles:
+        raise ConfigError(f"{where}: no style to train; add a [[style]] with a name and an image")
+    names = [style.name for style in config.styles]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"{where}: style '{name}' stands {names.count(name)} times; give each its own name")
+    layers, weights = config.loss.style_layers, config.loss.layer_weights
+    if len(layers) != len(weights):
+        raise ConfigError(
+            f"{where}: [loss] has {len(layers)} style_layers and {len(weights)} layer_weights; "
+            "give each layer one weight"
+        )
+    if config.training.crop % 16:
+        raise ConfigError(f"{where}: crop {config.training.crop} is not divisible by 16; use a multiple of 16")
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Parse a TOML file of at most 1 MiB.
+
+    Raises:
+        ConfigError: it is missing, too large, not UTF-8 or not TOML.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_CONFIG_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    if len(data) > MAX_CONFIG_BYTES:
+        raise ConfigError(f"{path}: is over 1 MiB; a config is a short text file")
+    try:
+        return tomllib.loads(data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
+        reason = " ".join(str(error).split()) or "nested too deeply"
+        raise ConfigError(f"{path}: is not valid TOML ({reason}); correct that place") from error
+
+
+def network_from_table(table: object, *, where: str) -> Network:
+    """Make a network's shape of a table.
+
+    Raises:
+        ConfigError: a key is unknown, mistyped or out of range.
+    """
+    if not isinstance(table, dict):
+        raise ConfigError(f"{where}: [network] is not a table; correct it")
+    return _dataclass(Network, table, f"{where}: [network]")
+
+
+def style_from_table(table: object, *, where: str, folder: str) -> Style:
+    """Make a style of a TOML table.
+
+    Raises:
+        ConfigError: a key is unknown, mistyped or out of range, or the name is missing or malformed.
+    """
+    if not isinstance(table, dict):
+        raise ConfigError(f"{where}: is not a table; write [[style]] and its keys below")
+    if "folder" in table:
+        raise ConfigError(f"{where}: unknown key 'folder'; paths start at the config's own folder")
+    style = dataclasses.replace(_dataclass(Style, table, where), folder=folder)
+    check_name(style.name, where=where)
+    if style.kernel % 2 == 0:
+        raise ConfigError(f"{where}: kernel {style.kernel} of '{style.name}' is even; use 1, 3, 5 or 7")
+    return style
+
+
+def check_name(name: str, *, where: str) -> None:
+    """Reject a style name that is not made of a-z, 0-9, _ and -, at most 64 long.
+
+    Raises:
+        ConfigError: with what a name may be.
+    """
+    if not NAME_PATTERN.fullmatch(name):
+        raise ConfigError(
+            f"{where}: {name[:80]!r} is no style name; use 1 to 64 of a-z, 0-9, _ and -, a letter or digit first"
+        )
+
+
+def nearest(word: str, known: Mapping[str, Any] | tuple[str, ...] | list[str]) -> str:
+    """' (did you mean X?)' if a known word is close, else an empty string."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f" (did you mean '{close[0]}'?)" if close else ""
+
+
+def _section(cls: type[Section], table: dict[str, Any], name: str, path: Path) -> Section:
+    section = table.get(name, {})
+    if not isinstance(section, dict):
+        raise ConfigError(f"{path}: '{name}' is not a table; write [{name}] and its keys below")
+    return _dataclass(cls, section, f"{path}: [{name}]")
+
+
+def _dataclass(cls: type[Section], table: dict[str, Any], where: str) -> Section:
+    fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    _reject_unknown(table, tuple(fields), where)
+    types = get_type_hints(cls)
+    values = {key: _typed(value, types[key], f"{where} {key}") for key, value in table.items()}
+    for key, value in values.items():
+        limits = fields[key].metadata
+        if limits and not limits["low"] <= value <= limits["high"]:
+            raise ConfigError(
+                f"{where} {key}: {value} is out of range; use {limits['low']} to {limits['high']}"
+            )
+    for key, f in fields.items():
+        if key not in values and f.default is dataclasses.MISSING:
+            raise ConfigError(f"{where}: has no '{key}'; add one")
+    return cls(**values)
+
+
+def _reject_unknown(table: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
+    for key in table:
+        if key not in known:
+            raise ConfigError(f"{where}: unknown key '{key}'{nearest(key, known)}; known are {', '.join(known)}")
+
+
+def _typed(value: object, wanted: Any, where: str) -> Any:
+    """The value as the wanted type, or ConfigError; an integer will do for a float."""
+    if get_origin(wanted) is Literal:
+        if value not in get_args(wanted) or not isinstance(value, str):
+            raise ConfigError(f"{where}: {value!r} is not one of {', '.join(get_args(wanted))}; choose one")
+        return value
+    if get_origin(wanted) is tuple:
+        if not isinstance(value, list):
+            raise ConfigError(f"{where}: {value!r} is not a list; write [ ... ]")
+        return tuple(_typed(item, get_args(wanted)[0], where) for item in value)
+    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value) if abs(value) < 2**63 else math.inf
+    if type(value) is not wanted:
+        raise ConfigError(f"{where}: {value!r} is not {_TYPE_WORDS[wanted]}; correct it")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{where}: {value} is not a finite number; correct it")
+    return value
+
+
+_TYPE_WORDS = {int: "a whole number", float: "a number", str: "a text in quotes", bool: "true or false"}

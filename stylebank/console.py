@@ -1,0 +1,66 @@
+"""What a terminal shows of a long job: a progress bar with losses and time left, and notes."""
+
+import time
+from collections.abc import Mapping
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from stylebank.interrupts import StopRequest
+
+_SHOWN = ("total", "content", "identity")
+_PLAIN_EVERY = 30.0  # seconds between lines where the output is no terminal
+
+
+class Watch:
+    """Context manager around a job of `steps` steps: draws its progress on standard error, hears Ctrl-C."""
+
+    def __init__(self, steps: int, *, what: str) -> None:
+        self.stop = StopRequest()
+        self._console = Console(stderr=True, highlight=False)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[losses]}"),
+            TimeRemainingColumn(),
+            TextColumn("left"),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._steps = steps
+        self._what = what
+        self._task = self._bar.add_task(what, total=steps, losses="")
+        self._first: tuple[int, float] | None = None
+        self._spoke = 0.0
+
+    def __enter__(self) -> "Watch":
+        self.stop.__enter__()
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+        self.stop.__exit__(kind, error, trace)
+
+    def note(self, line: str) -> None:
+        """Print a line above the bar."""
+        self._console.print(line, markup=False, soft_wrap=True)
+
+    def progress(self, step: int, losses: Mapping[str, float]) -> None:
+        """Move the bar; without a terminal, print a line now and then."""
+        shown = "  ".join(f"{name} {losses[name]:.3g}" for name in _SHOWN if name in losses)
+        self._bar.update(self._task, completed=step, losses=shown)
+        now = time.monotonic()
+        if self._first is None:
+            self._first = (step, now)
+        first_step, started = self._first
+        if self._console.is_terminal or now - self._spoke < _PLAIN_EVERY or step == first_step:
+            return
+        self._spoke = now
+        pace = (now - started) / (step - first_step)
+        left = pace * (self._steps - step)
+        self.note(f"{self._what} {step}/{self._steps}  {shown}  {pace:.3f} s/step, {left / 60:.0f} min left")

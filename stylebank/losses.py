@@ -1,0 +1,49 @@
+"""Content, Gram style, total variation, identity: pure functions of tensors.
+
+Section 3.2 of the StyleBank paper: L_K = alpha L_c + beta L_s + gamma L_tv for the stylizing branch, L_I for the
+auto-encoder branch. Every function returns one figure per image, so that a batch of mixed styles is the mean of
+single losses, whatever is in it.
+
+Differs from the paper: the content distance is relative to the energy of its target, and `objective` divides each
+layer's style distance by that of unstyled photos. VGG's activations span four orders of magnitude between layers
+and paintings; relative distances make one set of weights serve every style. They differ from the raw ones by a
+constant factor for each (style, layer) and each photo.
+"""
+
+from torch import Tensor
+
+
+def gram(features: Tensor) -> Tensor:
+    """Gram matrix of each image, G = F F^T / (h w): (B, C, h, w) -> (B, C, C) float32.
+
+    Divided by the number of cells, so that images of different sizes compare. Gatys, Ecker, Bethge
+    (arXiv 1508.06576), equation 3, has no division; its 1 / (4 N^2 M^2) is a constant factor here.
+    """
+    flat = features.flatten(2)
+    # Products of bfloat16 features add up in float32 inside; only the sums are rounded, by 2^-9 at most.
+    return (flat @ flat.transpose(1, 2)).float() / flat.shape[2]
+
+
+def style_distance(gram_output: Tensor, gram_target: Tensor) -> Tensor:
+    """Squared Gram distance, ||G - A||^2: (B, C, C) twice -> (B,)."""
+    return (gram_output - gram_target).square().sum(dim=(1, 2))
+
+
+def content_distance(features: Tensor, target: Tensor) -> Tensor:
+    """Relative squared feature distance, ||F - P||^2 / ||P||^2: (B, C, h, w) twice -> (B,); 0 is the photo."""
+    features, target = features.float(), target.float()
+    energy = target.square().sum(dim=(1, 2, 3))
+    # 1e-8 only keeps a target of exact zeros, which no real photo has, from dividing by zero.
+    return (features - target).square().sum(dim=(1, 2, 3)) / energy.clamp_min(1e-8)
+
+
+def total_variation(image: Tensor) -> Tensor:
+    """Anisotropic total variation, mean |difference| of neighbours: (B, 3, H, W) in [0, 1] -> (B,)."""
+    down = (image[:, :, 1:] - image[:, :, :-1]).abs().mean(dim=(1, 2, 3))
+    right = (image[:, :, :, 1:] - image[:, :, :, :-1]).abs().mean(dim=(1, 2, 3))
+    return down + right
+
+
+def identity_distance(output: Tensor, image: Tensor) -> Tensor:
+    """Mean squared error of the auto-encoder branch, ||O - I||^2 / (3 H W): (B, 3, H, W) twice -> (B,)."""
+    return (output - image).square().mean(dim=(1, 2, 3))

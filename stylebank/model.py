@@ -1,0 +1,222 @@
+"""Encoder, style filters, decoder: the network of the paper's figure 2.
+
+Chen, Yuan, Liao, Yu, Hua, "StyleBank: An Explicit Representation for Neural Image Style Transfer", CVPR 2017
+(arXiv 1703.09210), section 3.1. Legend: I content image, E encoder, F = E(I) features, K_i the filter of
+style i, F_i = K_i (*) F stylized features, D decoder, O output image.
+
+A filter is linear (no norm, no activation): a mixture of filters is itself a filter. The network knows tensors
+and indices only; names, files and images are the business of other modules.
+
+Differs from the paper: the output is bounded by a sigmoid (a linear last layer stops learning styles after a
+few hundred steps; `output="linear"` is the paper's), and filters start as the identity instead of noise.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+STRIDE = 4
+"""Pixels per feature cell: two convolutions of stride 2."""
+
+MINIMUM_SIDE = 16
+"""Shortest image side, in pixels: below it the 9x9 layers have nothing to reflect."""
+
+Output = Literal["sigmoid", "linear"]
+
+
+class Conv(nn.Conv2d):
+    """Convolution with reflection padding and odd kernel, computed in the precision of its input.
+
+    Weights are kept in float32 and cast on the way in: mixed precision without autocast, whose float32-only
+    padding costs more than bfloat16 convolutions save.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, bias: bool = False) -> None:
+        super().__init__(inputs, outputs, kernel, stride=stride, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, inputs, H, W) to (B, outputs, H / stride, W / stride)."""
+        bias = None if self.bias is None else self.bias.to(x.dtype)
+        return reflect_conv(x, self.weight.to(x.dtype), bias, stride=self.stride[0])
+
+
+class UpsampleConv(Conv):
+    """Nearest x2 upsampling and a 3x3 convolution, as four 2x2 convolutions on the small map.
+
+    After nearest upsampling a 3x3 window sees only 2x2 different cells, so each of the four phases of the
+    output is a 2x2 convolution with summed weights: 4/9 of the work, the same function (reflection padding of
+    the large map is replication on the small one). No transposed convolution, hence no checkerboard.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, inputs, H, W) to (B, outputs, 2 H, 2 W)."""
+        images, _, height, width = x.shape
+        phases = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), self.phase_weight().to(x.dtype))
+        phases = phases.view(images, 2, 2, self.out_channels, height + 1, width + 1)
+        rows = [
+            torch.stack([phases[:, i, j, :, i : i + height, j : j + width] for j in (0, 1)], dim=-1)
+            for i in (0, 1)
+        ]
+        return torch.stack(rows, dim=3).reshape(images, self.out_channels, 2 * height, 2 * width)
+
+    def phase_weight(self) -> Tensor:
+        """The 2x2 kernels of the four phases (row, column), stacked: (4 outputs, inputs, 2, 2)."""
+        low = self.weight.new_tensor([[1, 0, 0], [0, 1, 1]])  # an even row sees the cell above and its own
+        high = self.weight.new_tensor([[1, 1, 0], [0, 0, 1]])  # an odd row its own and the cell below
+        fold = torch.stack([low, high])
+        return torch.einsum("pay,qbx,oiyx->pqoiab", fold, fold, self.weight).flatten(0, 2)
+
+
+class ConvBlock(nn.Module):
+    """A convolution, instance norm and ReLU: every layer of E and D but the last."""
+
+    def __init__(self, conv: Conv) -> None:
+        super().__init__()
+        self.conv = conv  # without bias: the norm subtracts each channel's mean, and any bias with it
+        self.norm = nn.InstanceNorm2d(conv.out_channels, affine=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, inputs, H, W) to what the convolution makes of it, normalised and not negative."""
+        return F.relu(self.norm(self.conv(x)), inplace=True)
+
+
+class Encoder(nn.Sequential):
+    """E: three convolutions, (B, 3, H, W) in [0, 1] -> F (B, 4 width, H / 4, W / 4), H and W divisible by 4."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(
+            ConvBlock(Conv(3, width, 9)),
+            ConvBlock(Conv(width, 2 * width, 3, stride=2)),
+            ConvBlock(Conv(2 * width, 4 * width, 3, stride=2)),
+        )
+
+
+class Decoder(nn.Sequential):
+    """D: the mirror of E, (B, 4 width, h, w) -> O (B, 3, 4 h, 4 w), in [0, 1] if the output is a sigmoid."""
+
+    def __init__(self, width: int, output: Output) -> None:
+        super().__init__(
+            ConvBlock(UpsampleConv(4 * width, 2 * width)),
+            ConvBlock(UpsampleConv(2 * width, width)),
+            Conv(width, 3, 9, bias=True),
+        )
+        if output == "sigmoid":
+            self.append(nn.Sigmoid())
+
+
+class StyleBankNetwork(nn.Module):
+    """E, D and the bank {K_i}: one convolution filter per style, addressed by its index.
+
+    Args:
+        width: channels after the first convolution (32 in the paper); features have 4 width channels.
+        kernels: the kernel size of each style's filter, odd; its length is the number of styles.
+        output: "sigmoid" bounds O to [0, 1]; "linear" is the paper's.
+
+    Attributes:
+        precision: dtype that convolutions compute in; weights stay float32.
+    """
+
+    def __init__(self, *, width: int, kernels: Sequence[int], output: Output = "sigmoid") -> None:
+        super().__init__()
+        self.encoder = Encoder(width)
+        self.decoder = Decoder(width, output)
+        self.filters = nn.ParameterList([identity_filter(4 * width, kernel) for kernel in kernels])
+        self.precision = torch.float32
+
+    def encode(self, content: Tensor) -> Tensor:
+        """F = E(I): (B, 3, H, W) in [0, 1], sRGB -> (B, 4 width, H / 4, W / 4) in the network's precision."""
+        features: Tensor = self.encoder(content.to(self.precision))
+        return features
+
+    def decode(self, features: Tensor) -> Tensor:
+        """O = D(F): (B, 4 width, h, w) -> (B, 3, 4 h, 4 w) float32."""
+        output: Tensor = self.decoder(features)
+        return output.float()
+
+    def stylize(self, content: Tensor, styles: Sequence[int]) -> Tensor:
+        """Stylizing branch, O_b = D(K_i (*) E(I_b)) with i = styles[b]: (B, 3, H, W) -> (B, 3, H, W)."""
+        features = self.encode(content)
+        return self.decode(apply_filters(features, [self.filters[index] for index in styles]))
+
+    def reconstruct(self, content: Tensor, *, restore_moments: bool = True) -> Tensor:
+        """Auto-encoder branch, D(E(I)): (B, 3, H, W) in [0, 1] -> (B, 3, H, W), near [0, 1].
+
+        Differs from the paper: instance norm throws away the brightness and contrast of each image, which no
+        D can bring back, so the content's own channel means and deviations are given to the output.
+        """
+        output = self.decode(self.encode(content))
+        return match_moments(output, content) if restore_moments else output
+
+
+def identity_filter(channels: int, kernel: int) -> nn.Parameter:
+    """A filter (C, C, k, k) that returns its input: 1 at the centre of its diagonal."""
+    weight = torch.zeros(channels, channels, kernel, kernel)
+    weight[:, :, kernel // 2, kernel // 2] = torch.eye(channels)
+    return nn.Parameter(weight)
+
+
+def apply_filters(features: Tensor, filters: Sequence[Tensor]) -> Tensor:
+    """Convolve each image's features with its own filter, F_i = K_i (*) F, styles mixed within one batch.
+
+    Args:
+        features: (B, C, h, w).
+        filters: B tensors (C, C, k, k), k odd; sizes may differ from image to image.
+
+    Returns:
+        (B, C, h, w). One convolution per distinct filter, run on all the images that share it.
+    """
+    assert len(filters) == features.shape[0], "one filter per image"
+    positions: dict[int, list[int]] = {}
+    for position, weight in enumerate(filters):
+        positions.setdefault(id(weight), []).append(position)
+    if len(positions) == 1:
+        return reflect_conv(features, filters[0].to(features.dtype))
+    order = [position for group in positions.values() for position in group]
+    inverse = sorted(range(len(order)), key=order.__getitem__)
+    groups = features[order].split([len(group) for group in positions.values()])
+    filtered = [
+        reflect_conv(group, filters[where[0]].to(features.dtype))
+        for group, where in zip(groups, positions.values(), strict=True)
+    ]
+    return torch.cat(filtered)[inverse]
+
+
+def reflect_conv(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, stride: int = 1) -> Tensor:
+    """Convolve (B, C, H, W) with (C', C, k, k), k odd, the border mirrored: (B, C', H / stride, W / stride)."""
+    margin = weight.shape[-1] // 2
+    return F.conv2d(F.pad(x, (margin,) * 4, mode="reflect"), weight, bias, stride=stride)
+
+
+def match_moments(image: Tensor, reference: Tensor) -> Tensor:
+    """Give each channel of each image the mean and standard deviation of the reference's: (B, 3, H, W) twice."""
+    deviation, mean = torch.std_mean(image, dim=(2, 3), keepdim=True, correction=0)
+    target_deviation, target_mean = torch.std_mean(reference, dim=(2, 3), keepdim=True, correction=0)
+    # 1e-3 is a quarter of one 8-bit level: below it a channel is flat and has no contrast to restore.
+    return (image - mean) * (target_deviation / deviation.clamp_min(1e-3)) + target_mean
+
+
+def pad_to_stride(image: Tensor) -> Tensor:
+    """Extend (B, 3, H, W) at the right and bottom so that both sides are divisible by 4 and at least 16.
+
+    The border is mirrored, and mirrored again where the image is smaller than what is missing.
+    """
+    for axis in (2, 3):
+        length = image.shape[axis]
+        wanted = max(MINIMUM_SIDE, -(-length // STRIDE) * STRIDE)
+        if wanted != length:
+            forth = list(range(length))
+            period = forth + forth[-2:0:-1] or forth
+            index = [period[i % len(period)] for i in range(wanted)]
+            image = image.index_select(axis, torch.tensor(index, device=image.device))
+    return image
+
+
+def parameter_count(module: nn.Module) -> int:
+    """Number of weights of a module."""
+    return sum(parameter.numel() for parameter in module.parameters())

@@ -1,0 +1,59 @@
+"""What a run leaves for its owner to look at: previews, loss curves, a table of losses."""
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from stylebank import files, images, pictures
+from stylebank.algorithm import COLUMNS, Trainer
+from stylebank.model import StyleBankNetwork
+from stylebank.styleset import StyleSet
+
+PREVIEW_PHOTOS = 4
+PREVIEW_SIDE = 256  # pixels
+
+
+def draw_preview(network: StyleBankNetwork, styles: Sequence[StyleSet], photos: Tensor, path: Path) -> None:
+    """Write a contact sheet: each photo, its reconstruction, and the photo in every style, below the styles' images.
+
+    Args:
+        network: on any device.
+        styles: S style sets; each is shown by the image of its middle layer.
+        photos: (B, 3, side, side) in [0, 1], side divisible by 4.
+        path: a PNG file; replaced.
+    """
+    middle = [style.layers[len(style.layers) // 2].load()[0] for style in styles]
+    white = torch.ones(3, 8, 8)
+    rows = [[white, white, *middle]]
+    device = next(network.parameters()).device
+    with torch.no_grad():
+        for photo in photos:
+            batch = photo.unsqueeze(0).to(device)
+            cells = [batch, network.reconstruct(batch)]
+            cells += [network.stylize(batch, [index]) for index in range(len(styles))]
+            rows.append([cell[0].cpu() for cell in cells])
+    names = ["photo", "auto-encoder", *(style.name for style in styles)]
+    images.save(path, pictures.contact_sheet(rows, column_labels=names))
+
+
+def draw_curves(trainer: Trainer, path: Path) -> None:
+    """Write the loss curves as PNG, and the same figures as a CSV table beside it."""
+    column = {name: index for index, name in enumerate(trainer.columns)}
+
+    def series(names: Sequence[str]) -> dict[str, list[tuple[float, float]]]:
+        return {name: [(row[0], row[column[name]]) for row in trainer.history] for name in names}
+
+    layers = trainer.columns[len(COLUMNS) :]
+    panels = [
+        ("stylizing branch", series(("total", "content", "tv"))),
+        ("relative style loss per layer", series(layers)),
+        ("auto-encoder branch, mean squared error", series(("identity",))),
+    ]
+    images.save(path, pictures.curve_panels(panels, x_label="step"))
+    table = io.StringIO()
+    csv.writer(table).writerows([trainer.columns, *trainer.history])
+    files.write_atomically(path.with_name("losses.csv"), table.getvalue().encode())

@@ -1,0 +1,20 @@
+"""Where the weights that come with the package lie."""
+
+from pathlib import Path
+
+
+def weights_folder() -> Path:
+    """The folder `weights`: inside an installed package, beside it in a source tree."""
+    package = Path(__file__).resolve().parent
+    installed = package / "weights"
+    return installed if installed.is_dir() else package.parent / "weights"
+
+
+def default_bank() -> Path:
+    """The bank that ships with the package."""
+    return weights_folder() / "bank.safetensors"
+
+
+def vgg_weights() -> Path:
+    """VGG-16 up to conv5_1, float16."""
+    return weights_folder() / "vgg16.safetensors"

@@ -1,0 +1,248 @@
+"""The layered five-image style set: one image for each of relu1_1, relu2_1, relu3_1, relu4_1, relu5_1.
+
+Image l supervises only VGG layer l, with its own weight: relu1_1 sees the finest marks and the colours, relu5_1
+the largest forms. One painting at all five layers is the usual style; a set of different images takes fine marks
+from one and large forms from another ("LayerNeuralStylize", the source of the idea, asserts exactly five).
+
+Decides which image, which crop and which size each layer sees, and records it so that anybody can rebuild the
+supervising image. Does not run VGG. An experiment with other `style_layers` (the paper's own four) takes styles
+of one image only.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from stylebank import config, files, images
+from stylebank.config import Style
+from stylebank.errors import ConfigError, StyleSetError
+
+BLANK = "blank"
+"""In the place of a file name: an image whose every pixel is white, (255, 255, 255)."""
+
+ZOOMS = (1, 2, 4, 8)
+"""A zoom recipe's crops show 1, 1/2, 1/4 and 1/8 of the large image's sides."""
+
+_SMALLEST_CROP = 32  # pixels: less is a blur when enlarged, no picture of brush marks
+
+
+@dataclass(frozen=True)
+class LayerImage:
+    """What supervises one VGG layer of one style.
+
+    Attributes:
+        layer: VGG layer name.
+        source: file name without folders, or "blank".
+        sha256: digest of the file, empty for "blank".
+        crop: (left, top, width, height) in pixels of the upright image.
+        size: (H, W) in pixels that the crop is resized to.
+        weight: of the layer's loss, relative to the style's other layers.
+        path: where the file lies on this machine; None once the style is read back from a bank.
+    """
+
+    layer: str
+    source: str
+    sha256: str
+    crop: tuple[int, int, int, int]
+    size: tuple[int, int]
+    weight: float
+    path: Path | None = None
+
+    def load(self) -> Tensor:
+        """The supervising image: (1, 3, H, W) float32 in [0, 1], sRGB.
+
+        Raises:
+            ImageError: the file cannot be read.
+        """
+        if self.source == BLANK:
+            return torch.ones(1, 3, *self.size)
+        assert self.path is not None, "a style read from a bank has no files"
+        left, top, width, height = self.crop
+        image = images.read(self.path).crop((left, top, left + width, top + height))
+        return images.to_tensor(images.resized(image, size=self.size))
+
+    def same_image(self) -> "LayerImage":
+        """The image alone, without layer and weight: equal for two layers that see the same pixels."""
+        return replace(self, layer="", weight=0.0)
+
+    def to_manifest(self) -> dict[str, Any]:
+        """Plain JSON data; no path of this machine."""
+        return {
+            "layer": self.layer,
+            "file": self.source,
+            "sha256": self.sha256,
+            "crop": list(self.crop),
+            "size": list(self.size),
+            "weight": self.weight,
+        }
+
+
+@dataclass(frozen=True)
+class StyleSet:
+    """A style ready to supervise: its name, filter size, and one image per VGG layer."""
+
+    name: str
+    kernel: int
+    layers: tuple[LayerImage, ...]
+
+    def to_manifest(self) -> dict[str, Any]:
+        """Plain JSON data, the inverse of `from_manifest`."""
+        return {"name": self.name, "kernel": self.kernel, "layers": [x.to_manifest() for x in self.layers]}
+
+
+def from_manifest(data: Any) -> StyleSet:
+    """Read a style set back from JSON data.
+
+    Raises:
+        StyleSetError: the data is not what `to_manifest` writes.
+    """
+    try:
+        layers = tuple(
+            LayerImage(
+                layer=str(entry["layer"]),
+                source=str(entry["file"]),
+                sha256=str(entry["sha256"]),
+                crop=_integers(entry["crop"], 4),
+                size=_integers(entry["size"], 2),
+                weight=float(entry["weight"]),
+            )
+            for entry in data["layers"]
+        )
+        style = StyleSet(name=str(data["name"]), kernel=int(data["kernel"]), layers=layers)
+    except (KeyError, TypeError, ValueError) as error:
+        raise StyleSetError(f"style manifest: is malformed ({error!r}); the file is damaged") from error
+    config.check_name(style.name, where="style manifest")
+    return style
+
+
+def resolve(style: Style, layers: Sequence[str], weights: Sequence[float]) -> StyleSet:
+    """Find and measure the images of a style as it was written down.
+
+    Args:
+        style: one [[style]] entry.
+        layers: VGG layer names of the experiment, L of them.
+        weights: their L weights, multiplied with the style's own.
+
+    Raises:
+        StyleSetError: not one and not five images, no or two ways of saying which, a recipe that cannot be cut.
+        ImageError: a file cannot be read.
+    """
+    style = _from_file(style) if style.set else style
+    given = [key for key in ("image", "images", "zoom", "set") if getattr(style, key)]
+    if len(given) != 1:
+        found = " and ".join(given) or "none of them"
+        raise StyleSetError(f"style '{style.name}': says {found}; give one of image, images, zoom, set")
+    own = style.weights or (1.0,) * len(layers)
+    if len(own) != len(layers) or min(own) < 0 or sum(own) == 0:
+        raise StyleSetError(
+            f"style '{style.name}': weights {list(own)} do not fit; give {len(layers)} numbers, "
+            "none negative, not all zero"
+        )
+    combined = [a * b for a, b in zip(own, weights, strict=True)]
+    found_images = _images(style, len(layers))
+    return StyleSet(
+        name=style.name,
+        kernel=style.kernel,
+        layers=tuple(
+            replace(image, layer=layer, weight=weight)
+            for image, layer, weight in zip(found_images, layers, combined, strict=True)
+        ),
+    )
+
+
+def from_words(words: str) -> Style:
+    """Parse the command line's `NAME=STYLE`; relative paths start at the current folder.
+
+    STYLE is one image, five images separated by commas, `zoom:LARGE,SECOND`, `zoom:LARGE,SECOND@relu1_1`, or a
+    TOML file of a set.
+
+    Raises:
+        StyleSetError: there is no `=`.
+        ConfigError: the name is malformed.
+    """
+    name, equals, what = words.partition("=")
+    if not equals or not what:
+        raise StyleSetError(f"--style {words}: has no '='; write NAME=IMAGE or NAME=five images in layer order")
+    config.check_name(name, where=f"--style {words}")
+    if what.endswith(".toml"):
+        return Style(name=name, set=what)
+    if what.startswith("zoom:"):
+        pair, _, layer = what.removeprefix("zoom:").partition("@")
+        return Style(name=name, zoom=tuple(pair.split(",")), rest_layer=layer or "relu5_1")
+    parts = tuple(what.split(","))
+    return Style(name=name, image=what) if len(parts) == 1 else Style(name=name, images=parts)
+
+
+def _images(style: Style, count: int) -> list[LayerImage]:
+    if style.image:
+        return [_whole(style, style.image)] * count
+    if count != 5:
+        raise StyleSetError(
+            f"style '{style.name}': is a layered set, but the experiment has {count} style layers; "
+            "layered sets need the five relu1_1 ... relu5_1"
+        )
+    if style.images:
+        if len(style.images) != 5:
+            raise StyleSetError(
+                f"style '{style.name}': has {len(style.images)} images; give one for all layers, or five: for "
+                "relu1_1 (finest marks, colour), relu2_1, relu3_1, relu4_1, relu5_1 (largest forms)"
+            )
+        return [_whole(style, image) for image in style.images]
+    return _zoom(style)
+
+
+def _zoom(style: Style) -> list[LayerImage]:
+    """Centred crops in layer order: the whole image has the finest marks, its eighth the largest."""
+    if len(style.zoom) != 2:
+        raise StyleSetError(
+            f"style '{style.name}': zoom has {len(style.zoom)} images; give two, the large one and the second"
+        )
+    if style.rest_layer not in ("relu1_1", "relu5_1"):
+        raise StyleSetError(
+            f"style '{style.name}': rest_layer '{style.rest_layer}' is at neither end; use relu1_1 or relu5_1"
+        )
+    whole, rest = (_whole(style, image) for image in style.zoom)
+    _, _, width, height = whole.crop
+    if min(width, height) // ZOOMS[-1] < _SMALLEST_CROP:
+        raise StyleSetError(
+            f"style '{style.name}': {whole.source} is too small to zoom ({width} x {height} px); "
+            f"use one of at least {ZOOMS[-1] * _SMALLEST_CROP} px on its short side"
+        )
+    crops = []
+    for zoom in ZOOMS:
+        w, h = width // zoom, height // zoom
+        crops.append(replace(whole, crop=((width - w) // 2, (height - h) // 2, w, h)))
+    return [*crops, rest] if style.rest_layer == "relu5_1" else [rest, *crops]
+
+
+def _whole(style: Style, name: str) -> LayerImage:
+    """The whole of one image, resized to the style's long side; layer and weight are still open."""
+    if name == BLANK:
+        side = style.size
+        return LayerImage("", BLANK, "", (0, 0, side, side), (side, side), 1.0)
+    path = Path(style.folder) / name
+    width, height = images.read(path).size
+    scale = style.size / max(width, height)
+    # 32 px: below it relu5_1 would be a map of one or two cells.
+    size = (max(32, round(height * scale)), max(32, round(width * scale)))
+    return LayerImage("", path.name, files.sha256_file(path), (0, 0, width, height), size, 1.0, path)
+
+
+def _from_file(style: Style) -> Style:
+    """A style kept as a TOML file of its own; the experiment's name for it wins."""
+    path = Path(style.folder) / style.set
+    table = config.read_toml(path) | {"name": style.name}
+    found = config.style_from_table(table, where=str(path), folder=str(path.parent))
+    if found.set:
+        raise StyleSetError(f"{path}: points to another set file '{found.set}'; name the images here")
+    return found
+
+
+def _integers(values: Any, count: int) -> Any:
+    if len(values) != count or not all(type(value) is int and value >= 0 for value in values):
+        raise ConfigError(f"{values!r} is not {count} whole numbers")
+    return tuple(values)

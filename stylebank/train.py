@@ -1,0 +1,222 @@
+"""A training run: one folder, continued where it stopped, ending in one bank.
+
+The run folder holds `checkpoint.safetensors` (all that a run needs to continue), `preview.png`, `curves.png` and
+`losses.csv`. The loop is in `algorithm`; what a person sees is drawn by `report`.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from stylebank import bundle, checkpoint, data, files, metrics, report, styleset, tensorfile, vgg
+from stylebank.algorithm import Trainer
+from stylebank.checkpoint import Checkpoint
+from stylebank.config import Config
+from stylebank.devices import choose_device, choose_precision
+from stylebank.errors import ContentError, RunError
+from stylebank.metrics import BankFigures
+from stylebank.objective import Objective, check_layers
+
+_UNSTYLED = 32  # training photos that tell how far unstyled photos are from each style
+
+HISTORY_EVERY = 10
+"""Steps averaged into one point of the loss curves."""
+
+
+@dataclass(frozen=True)
+class Callbacks:
+    """How a run talks to its owner.
+
+    Attributes:
+        note: takes one line of text.
+        progress: takes (steps done, latest losses by name) after each step.
+        stop: says whether to save and leave.
+    """
+
+    note: Callable[[str], None]
+    progress: Callable[[int, Mapping[str, float]], None]
+    stop: Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: `figures` are None if it was stopped before its last step."""
+
+    step: int
+    seconds: float
+    figures: BankFigures | None
+
+
+def train(
+    config: Config,
+    *,
+    content: Path,
+    run: Path,
+    out: Path,
+    callbacks: Callbacks,
+    device: str = "auto",
+    vgg_weights: Path | str,
+    resume: bool = False,
+    tensorboard: bool = False,
+    force: bool = False,
+) -> Outcome:
+    """Train a bank, or continue training it, and write it.
+
+    Args:
+        config: the experiment.
+        content: folder of photos, nested, any sizes and formats.
+        run: folder of this run; made if missing, continued if it holds a checkpoint.
+        out: the bank; written when the run ends or is asked to stop.
+        callbacks: see `Callbacks`.
+        device: "auto", "cpu" or "cuda".
+        vgg_weights: a VGG file, or "torchvision".
+        resume: insist that there is a run to continue.
+        tensorboard: also log to `run`/tensorboard, with the extra of that name.
+        force: replace `out` even if it is no bank.
+
+    Raises:
+        StyleBankError: something the user can correct, found before any training where it can be.
+    """
+    files.refuse_foreign(out, lambda path: tensorfile.kind_of(path) == bundle.KIND, force=force)
+    with files.locked(run / "run"):
+        started = _Run(config, content, run, callbacks, choose_device(device), vgg_weights, resume)
+        try:
+            started.loop()
+        finally:
+            started.close()
+        return started.finish(out)
+
+
+class _Run:
+    """One training and the folder that it lives in."""
+
+    def __init__(
+        self,
+        config: Config,
+        content: Path,
+        folder: Path,
+        callbacks: Callbacks,
+        device: torch.device,
+        vgg_weights: Path | str,
+        resume: bool,
+    ) -> None:
+        self.config, self.folder, self.callbacks = config, folder, callbacks
+        check_layers(config.loss)
+        photos, held_back = data.hold_back(data.find_photos(content), content, config.report.held_back)
+        loss, training = config.loss, config.training
+        self.styles = [styleset.resolve(style, loss.style_layers, loss.layer_weights) for style in config.styles]
+        self.experiment = {
+            "config": config.to_manifest(),
+            "styles": [style.to_manifest() for style in self.styles],
+            "photos": data.digest(photos, content),
+        }
+        saved = _find_checkpoint(folder, self.experiment, resume)
+        unstyled = data.read_squares(photos[:: -(-len(photos) // _UNSTYLED)], training.crop, callbacks.note)
+
+        def objective(precision: torch.dtype) -> Objective:
+            network = vgg.load(vgg_weights).to(device)
+            return Objective(
+                network.to(memory_format=torch.channels_last), loss, self.styles, unstyled, precision=precision
+            )
+
+        self._objective = objective
+        precision = choose_precision(training.precision, device)
+        self.held_back = data.read_squares(held_back or photos[:1], report.PREVIEW_SIDE, callbacks.note)
+        if not len(self.held_back):
+            raise ContentError(f"{content}: the photos held back cannot be read; check the content folder")
+        self.stream = data.ContentStream(
+            photos,
+            crop=training.crop,
+            batch=training.batch,
+            zoom=training.zoom,
+            seed=training.seed,
+            report=callbacks.note,
+        )
+        self.trainer = Trainer(config, self.stream, objective(precision), device=device, precision=precision)
+        self._started, self._seconds_before = time.monotonic(), 0.0
+        if saved:
+            self.trainer.restore(saved)
+            self._seconds_before = saved.seconds
+            callbacks.note(f"{folder}: continuing at step {saved.step} of {training.steps}")
+
+    @property
+    def seconds(self) -> float:
+        """Computing time of this and all earlier sessions of the run."""
+        return self._seconds_before + time.monotonic() - self._started
+
+    def loop(self) -> None:
+        """Step, log, save, show, until the last step or until asked to stop."""
+        trainer, every = self.trainer, self.config.report
+        steps = self.config.training.steps
+        latest: dict[str, float] = {}
+        while trainer.step < steps and not self.callbacks.stop():
+            trainer.advance()
+            if trainer.step % HISTORY_EVERY == 0:
+                latest = trainer.flush_history()
+                self._check_finite()
+            self.callbacks.progress(trainer.step, latest)
+            if trainer.step % every.checkpoint_every == 0:
+                self.save()
+            if trainer.step % every.preview_every == 0:
+                self.preview()
+        self.save()
+
+    def save(self) -> None:
+        """Write checkpoint, curves and table."""
+        self.trainer.flush_history()
+        checkpoint.write(_checkpoint(self.folder), self.trainer.state(self.experiment, self.seconds))
+        report.draw_curves(self.trainer, self.folder / "curves.png")
+
+    def preview(self) -> None:
+        """Write the contact sheet."""
+        report.draw_preview(self.trainer.network, self.styles, self.held_back[: report.PREVIEW_PHOTOS], self.folder / "preview.png")
+
+    def finish(self, out: Path) -> Outcome:
+        """Write the bank; after the last step also measure what was written."""
+        step, config = self.trainer.step, self.config
+        training = {"config": config.to_manifest(), "steps": step, "photos": self.experiment["photos"]}
+        bank = bundle.from_network(self.trainer.network, config.network, self.styles, training)
+        bundle.write(out, bank)
+        self.preview()
+        if step < config.training.steps:
+            return Outcome(step, self.seconds, None)
+        exact = self._objective(torch.float32)
+        device = exact.weights.device
+        figures = metrics.measure(bank.build().to(device), exact, self.held_back.to(device))
+        return Outcome(step, self.seconds, figures)
+
+    def close(self) -> None:
+        """Stop the decoding threads."""
+        self.stream.close()
+
+    def _check_finite(self) -> None:
+        """A single NaN spoils every weight: stop before it is saved."""
+        if not self.trainer.is_finite():
+            raise RunError(
+                f"{self.folder}: the weights are no longer finite at step {self.trainer.step}; lower "
+                "learning_rate and start anew in another --run folder"
+            )
+
+
+def _find_checkpoint(folder: Path, experiment: Mapping[str, Any], resume: bool) -> Checkpoint | None:
+    """The folder's checkpoint, which must be of the same experiment."""
+    path = _checkpoint(folder)
+    if not path.exists():
+        if resume:
+            raise RunError(f"{folder}: holds no checkpoint to resume; leave out --resume to start")
+        return None
+    saved = checkpoint.read(path)
+    for part, what in (("config", "config"), ("styles", "style images"), ("photos", "content folder")):
+        if saved.experiment.get(part) != experiment[part]:
+            raise RunError(
+                f"{folder}: was trained with another {what}; restore it, or start anew in another --run folder"
+            )
+    return saved
+
+
+def _checkpoint(folder: Path) -> Path:
+    return folder / "checkpoint.safetensors"
