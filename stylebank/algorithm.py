@@ -83,7 +83,7 @@ class Trainer:
         )
         features = self._objective.content_features(content)
         terms = self._objective(self.network.stylize(content, styles), features, styles)
-        terms.total.backward()  # type: ignore[no-untyped-call]
+        terms.total.backward()
         nan = terms.total.new_tensor(math.nan)
         averages = (terms.total, terms.content.mean(), terms.tv.mean(), nan, nan)
         self._rows.append(torch.cat([torch.stack(averages), terms.style.mean(dim=0)]).detach())
@@ -92,7 +92,7 @@ class Trainer:
         training = self.config.training
         output = self.network.reconstruct(content, restore_moments=training.restore_moments)
         identity = losses.identity_distance(output, content).mean()
-        identity.backward()  # type: ignore[no-untyped-call]
+        identity.backward()
         rescale_gradient(self._shared, training.balance * self.stylizing_norm)
         row = torch.full((len(COLUMNS) - 1 + len(self._objective.grams),), math.nan, device=self._device)
         row[COLUMNS.index("identity") - 1] = identity.detach()
@@ -141,9 +141,7 @@ def new_network(config: Config, kernels: Sequence[int]) -> StyleBankNetwork:
     """The network before its first step, a function of the experiment's seed and the filters' sizes alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.training.seed)
-        return StyleBankNetwork(
-            width=config.network.width, kernels=kernels, output=config.network.output
-        )
+        return StyleBankNetwork(width=config.network.width, kernels=kernels, output=config.network.output)
 
 
 def learning_rate(training: Training, step: int) -> float:

@@ -80,7 +80,12 @@ class StyleBank:
         index = self.index(style)
         if not isinstance(image, Tensor):
             return images.to_pil(self._run(images.to_tensor(images.to_rgb(image)), index))
-        if not image.is_floating_point() or image.ndim not in (3, 4) or image.shape[-3] != 3 or not image.numel():
+        if (
+            not image.is_floating_point()
+            or image.ndim not in (3, 4)
+            or image.shape[-3] != 3
+            or not image.numel()
+        ):
             raise ImageError(
                 f"image tensor: is {tuple(image.shape)} {image.dtype}; give (3, H, W) or (B, 3, H, W), float in [0, 1]"
             )

@@ -45,14 +45,14 @@ def plan(photos: Sequence[Path], output: Path | None, *, style: str, force: bool
         if output and output.is_file():
             raise OutputError(f"{output}: is a file, but there are {len(found)} photos; give a folder")
         folder = output or Path()
-        jobs = [
-            Job(photo, folder / place.with_name(f"{place.stem}-{style}.png")) for photo, place in found
-        ]
+        jobs = [Job(photo, folder / place.with_name(f"{place.stem}-{style}.png")) for photo, place in found]
     makers: dict[Path, Path] = {}
     for job in jobs:
         other = makers.setdefault(job.picture.resolve(), job.photo)
         if other != job.photo:
-            raise OutputError(f"{job.picture}: would be made of both {other} and {job.photo}; stylize them apart")
+            raise OutputError(
+                f"{job.picture}: would be made of both {other} and {job.photo}; stylize them apart"
+            )
         check_output(job.picture, [job.photo for job in jobs], force=force)
     return jobs
 

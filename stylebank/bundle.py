@@ -82,7 +82,7 @@ def read(path: Path) -> Bundle:
     """
     tensors, manifest = tensorfile.read(path, kind=KIND)
     try:
-        network = config.network_from_table(manifest["network"], where=str(path))
+        network = config.section(Network, manifest, "network", where=str(path))
         styles = tuple(styleset.from_manifest(entry) for entry in manifest["styles"])
         training = dict(manifest["training"])
     except (KeyError, TypeError, ValueError) as error:

@@ -81,7 +81,9 @@ def read(path: Path) -> Checkpoint:
             history=tensors[_HISTORY],
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise TensorFileError(f"{path}: is no checkpoint of this version ({error!r}); start a new run") from error
+        raise TensorFileError(
+            f"{path}: is no checkpoint of this version ({error!r}); start a new run"
+        ) from error
 
 
 def adam_tensors(optimizer: torch.optim.Adam, module: nn.Module) -> dict[str, Tensor]:

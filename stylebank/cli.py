@@ -26,6 +26,25 @@ app = typer.Typer(
 Bank = Annotated[Path | None, typer.Option(help="Bank file. \\[default: the one that comes with StyleBank]")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace an output file even if it is of another kind.")]
+ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="The experiment; see configs/.")]
+Content = Annotated[Path, typer.Option(metavar="DIR", help="Folder of photos, nested, any sizes.")]
+RunFolder = Annotated[
+    Path, typer.Option(metavar="DIR", help="This run's folder: checkpoint, previews, curves.")
+]
+StylesFolder = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Where style images lie. \\[default: beside the config]")
+]
+MoreStyles = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=STYLE",
+        help="One more style: an image; five images in layer order, separated by commas, 'blank' for a white "
+        "one; zoom:LARGE,SECOND or zoom:LARGE,SECOND@relu1_1; or SET.toml. May be repeated.",
+    ),
+]
+VggSource = Annotated[
+    str, typer.Option(metavar="SOURCE", help="bundled, torchvision (downloads it), or a VGG file.")
+]
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
@@ -62,26 +81,14 @@ def _root(
 
 @app.command()
 def train(
-    config: Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="The experiment; see configs/.")],
-    content: Annotated[Path, typer.Option(metavar="DIR", help="Folder of photos, nested, any sizes.")],
-    run: Annotated[Path, typer.Option(metavar="DIR", help="This run's folder: checkpoint, previews, curves.")],
+    config: ConfigFile,
+    content: Content,
+    run: RunFolder,
     out: Annotated[Path, typer.Option(metavar="FILE", help="The bank to write.")],
-    styles: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Where style images lie. \\[default: beside the config]"),
-    ] = None,
-    style: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=STYLE",
-            help="One more style: an image; five images in layer order, separated by commas, 'blank' for a white "
-            "one; zoom:LARGE,SECOND or zoom:LARGE,SECOND@relu1_1; or SET.toml. May be repeated.",
-        ),
-    ] = None,
+    styles: StylesFolder = None,
+    style: MoreStyles = None,
     device: Device = "auto",
-    vgg: Annotated[
-        str, typer.Option(metavar="SOURCE", help="bundled, torchvision (downloads it), or a VGG file.")
-    ] = "bundled",
+    vgg: VggSource = "bundled",
     resume: Annotated[
         bool, typer.Option("--resume", help="Insist on continuing. By default a run continues if it can.")
     ] = False,
@@ -112,7 +119,9 @@ def train(
             force=force,
         )
     if outcome.figures is None:
-        typer.echo(f"stopped at step {outcome.step}; {out} is the bank so far; run again to continue", err=True)
+        typer.echo(
+            f"stopped at step {outcome.step}; {out} is the bank so far; run again to continue", err=True
+        )
         raise typer.Exit(watch.stop.exit_code)
     names = [style.name for style in experiment.styles]
     _print_figures(outcome.figures, names, experiment.loss.style_layers)
@@ -195,9 +204,7 @@ def sheet(
         Path | None,
         typer.Option("-o", "--output", metavar="FILE", help="\\[default: PHOTO-sheet.png in this folder]"),
     ] = None,
-    size: Annotated[
-        int, typer.Option(min=64, max=2048, help="Long side of each picture, in pixels.")
-    ] = 384,
+    size: Annotated[int, typer.Option(min=64, max=2048, help="Long side of each picture, in pixels.")] = 384,
     device: Device = "auto",
     force: Force = False,
 ) -> None:

@@ -84,7 +84,7 @@ class Style:
 
     `image` stands for all layers; `images` are five in layer order ("blank" is a white one); `zoom` is
     [large image, second image]; `set` is a TOML file with the other keys. `size` is the long side, in pixels,
-    of the supervising images. Relative paths start at `folder`.
+    of the supervising images. Relative paths start at `folder`, that of a `set` at the config's own.
     """
 
     name: str
@@ -122,7 +122,7 @@ def read(path: Path, *, styles_folder: Path | None = None, more_styles: Sequence
 
     Args:
         path: the file.
-        styles_folder: where relative paths of styles start; by default the folder of the file.
+        styles_folder: where relative paths of style images start; by default the folder of the file.
         more_styles: appended to those of the file.
 
     Raises:
@@ -134,12 +134,20 @@ def read(path: Path, *, styles_folder: Path | None = None, more_styles: Sequence
     if not isinstance(entries, list):
         raise ConfigError(f"{path}: 'style' is not a list; write [[style]] with two brackets")
     folder = str(styles_folder or path.parent)
-    listed = [style_from_table(entry, where=f"{path}: [[style]]", folder=folder) for entry in entries]
+    listed = [
+        # A set file is part of the experiment, not of the artwork: it lies beside the config.
+        style_from_table(
+            entry,
+            where=f"{path}: [[style]]",
+            folder=str(path.parent) if isinstance(entry, dict) and "set" in entry else folder,
+        )
+        for entry in entries
+    ]
     config = Config(
-        network=_section(Network, table, "network", path),
-        training=_section(Training, table, "training", path),
-        loss=_section(Loss, table, "loss", path),
-        report=_section(Report, table, "report", path),
+        network=section(Network, table, "network", where=str(path)),
+        training=section(Training, table, "training", where=str(path)),
+        loss=section(Loss, table, "loss", where=str(path)),
+        report=section(Report, table, "report", where=str(path)),
         styles=(*listed, *more_styles),
     )
     check(config, where=str(path))
@@ -157,7 +165,9 @@ def check(config: Config, *, where: str) -> None:
     names = [style.name for style in config.styles]
     for name in names:
         if names.count(name) > 1:
-            raise ConfigError(f"{where}: style '{name}' stands {names.count(name)} times; give each its own name")
+            raise ConfigError(
+                f"{where}: style '{name}' stands {names.count(name)} times; give each its own name"
+            )
     layers, weights = config.loss.style_layers, config.loss.layer_weights
     if len(layers) != len(weights):
         raise ConfigError(
@@ -165,7 +175,9 @@ def check(config: Config, *, where: str) -> None:
             "give each layer one weight"
         )
     if config.training.crop % 16:
-        raise ConfigError(f"{where}: crop {config.training.crop} is not divisible by 16; use a multiple of 16")
+        raise ConfigError(
+            f"{where}: crop {config.training.crop} is not divisible by 16; use a multiple of 16"
+        )
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -190,15 +202,16 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: is not valid TOML ({reason}); correct that place") from error
 
 
-def network_from_table(table: object, *, where: str) -> Network:
-    """Make a network's shape of a table.
+def section(cls: type[Section], table: Mapping[str, Any], name: str, *, where: str) -> Section:
+    """Make one of the dataclasses above of a table's key `name`; a missing key gives the defaults.
 
     Raises:
         ConfigError: a key is unknown, mistyped or out of range.
     """
-    if not isinstance(table, dict):
-        raise ConfigError(f"{where}: [network] is not a table; correct it")
-    return _dataclass(Network, table, f"{where}: [network]")
+    values = table.get(name, {})
+    if not isinstance(values, dict):
+        raise ConfigError(f"{where}: '{name}' is not a table; write [{name}] and its keys below")
+    return _dataclass(cls, values, f"{where}: [{name}]")
 
 
 def style_from_table(table: object, *, where: str, folder: str) -> Style:
@@ -236,13 +249,6 @@ def nearest(word: str, known: Mapping[str, Any] | tuple[str, ...] | list[str]) -
     return f" (did you mean '{close[0]}'?)" if close else ""
 
 
-def _section(cls: type[Section], table: dict[str, Any], name: str, path: Path) -> Section:
-    section = table.get(name, {})
-    if not isinstance(section, dict):
-        raise ConfigError(f"{path}: '{name}' is not a table; write [{name}] and its keys below")
-    return _dataclass(cls, section, f"{path}: [{name}]")
-
-
 def _dataclass(cls: type[Section], table: dict[str, Any], where: str) -> Section:
     fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     _reject_unknown(table, tuple(fields), where)
@@ -263,7 +269,9 @@ def _dataclass(cls: type[Section], table: dict[str, Any], where: str) -> Section
 def _reject_unknown(table: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
     for key in table:
         if key not in known:
-            raise ConfigError(f"{where}: unknown key '{key}'{nearest(key, known)}; known are {', '.join(known)}")
+            raise ConfigError(
+                f"{where}: unknown key '{key}'{nearest(key, known)}; known are {', '.join(known)}"
+            )
 
 
 def _typed(value: object, wanted: Any, where: str) -> Any:

@@ -72,8 +72,11 @@ def read_squares(photos: Sequence[Path], side: int, report: Reporter) -> Tensor:
     """Centre squares of photos for previews and figures: (B, 3, side, side) float32 in [0, 1], sRGB.
 
     Photos that cannot be read are reported and left out.
+
+    Raises:
+        ContentError: none of them can be read.
     """
-    squares = [torch.empty(0, 3, side, side)]
+    squares: list[Tensor] = []
     for photo in photos:
         try:
             image = images.read(photo)
@@ -84,6 +87,10 @@ def read_squares(photos: Sequence[Path], side: int, report: Reporter) -> Tensor:
         left, top = ((length - short) / 2 for length in image.size)
         box = (left, top, left + short, top + short)
         squares.append(images.to_tensor(images.resized(image, size=(side, side), box=box)))
+    if not squares:
+        raise ContentError(
+            f"{photos[0].parent}: none of {len(photos)} photos can be read; check the content folder"
+        )
     return torch.cat(squares)
 
 

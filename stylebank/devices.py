@@ -1,5 +1,7 @@
 """Which device and which precision a command computes on."""
 
+from pathlib import Path
+
 import torch
 
 from stylebank.errors import DeviceError
@@ -32,7 +34,7 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
 
 def _cpu_has_bfloat16() -> bool:
     try:
-        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
+        with Path("/proc/cpuinfo").open(encoding="ascii", errors="replace") as file:
             flags = next((line for line in file if line.startswith("flags")), "")
     except OSError:
         return False

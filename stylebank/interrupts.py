@@ -30,7 +30,7 @@ class StopRequest:
         """128 plus the signal's number, the shell's convention: 130 or 143."""
         return 128 + (self.signal or 0)
 
-    def _remember(self, number: int, frame: FrameType | None) -> None:
+    def _remember(self, number: int, _frame: FrameType | None) -> None:
         self.signal = number
         self._restore()
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor
 
 from stylebank.model import StyleBankNetwork
@@ -58,7 +58,9 @@ class StyleFigures:
     ssim: float
 
 
-def style_figures(network: StyleBankNetwork, objective: Objective, photos: Tensor, style: int) -> StyleFigures:
+def style_figures(
+    network: StyleBankNetwork, objective: Objective, photos: Tensor, style: int
+) -> StyleFigures:
     """Measure one style on photos (B, 3, H, W) in [0, 1], sides divisible by 4."""
     before, after, content, similarity = [], [], [], []
     with torch.no_grad():

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 STRIDE = 4
@@ -34,7 +34,9 @@ class Conv(nn.Conv2d):
     padding costs more than bfloat16 convolutions save.
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, bias: bool = False) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, bias: bool = False
+    ) -> None:
         super().__init__(inputs, outputs, kernel, stride=stride, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -60,8 +60,10 @@ class Objective:
 
     def content_features(self, content: Tensor) -> Tensor:
         """The target of the content loss: (B, 3, H, W) in [0, 1] -> (B, C, h, w), without gradient."""
+        layer = self._loss.content_layer
         with torch.no_grad():
-            return self._vgg(content, (self._loss.content_layer,))[self._loss.content_layer]
+            features: Tensor = self._vgg(content, (layer,))[layer]
+        return features
 
     def __call__(self, output: Tensor, content_features: Tensor, styles: Sequence[int]) -> Terms:
         """Compare outputs (B, 3, H, W) with B content features and, image by image, with styles[b]."""

@@ -2,7 +2,8 @@
 
 import csv
 import io
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from stylebank import files, images, pictures
 from stylebank.algorithm import COLUMNS, Trainer
+from stylebank.errors import ConfigError
 from stylebank.model import StyleBankNetwork
 from stylebank.styleset import StyleSet
 
@@ -57,3 +59,30 @@ def draw_curves(trainer: Trainer, path: Path) -> None:
     table = io.StringIO()
     csv.writer(table).writerows([trainer.columns, *trainer.history])
     files.write_atomically(path.with_name("losses.csv"), table.getvalue().encode())
+
+
+class TensorBoard:
+    """The losses as TensorBoard scalars.
+
+    Raises:
+        ConfigError: the extra `tensorboard` is not installed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError as error:
+            raise ConfigError(
+                "--tensorboard: is not installed; pip install 'stylebank[tensorboard]', or leave it out"
+            ) from error
+        self._writer = SummaryWriter(str(folder))
+
+    def log(self, row: Mapping[str, float]) -> None:
+        """Add one row of the history; `row["step"]` is the place on the axis."""
+        for name, value in row.items():
+            if name != "step" and not math.isnan(value):
+                self._writer.add_scalar(f"loss/{name}", value, int(row["step"]))
+
+    def close(self) -> None:
+        """Write what is still in memory."""
+        self._writer.close()

@@ -166,7 +166,9 @@ def from_words(words: str) -> Style:
     """
     name, equals, what = words.partition("=")
     if not equals or not what:
-        raise StyleSetError(f"--style {words}: has no '='; write NAME=IMAGE or NAME=five images in layer order")
+        raise StyleSetError(
+            f"--style {words}: has no '='; write NAME=IMAGE or NAME=five images in layer order"
+        )
     config.check_name(name, where=f"--style {words}")
     if what.endswith(".toml"):
         return Style(name=name, set=what)

@@ -5,21 +5,23 @@ The run folder holds `checkpoint.safetensors` (all that a run needs to continue)
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from stylebank import bundle, checkpoint, data, files, metrics, report, styleset, tensorfile, vgg
 from stylebank.algorithm import Trainer
 from stylebank.checkpoint import Checkpoint
 from stylebank.config import Config
 from stylebank.devices import choose_device, choose_precision
-from stylebank.errors import ContentError, RunError
+from stylebank.errors import RunError
 from stylebank.metrics import BankFigures
 from stylebank.objective import Objective, check_layers
+from stylebank.styleset import StyleSet
 
 _UNSTYLED = 32  # training photos that tell how far unstyled photos are from each style
 
@@ -82,61 +84,95 @@ def train(
         StyleBankError: something the user can correct, found before any training where it can be.
     """
     files.refuse_foreign(out, lambda path: tensorfile.kind_of(path) == bundle.KIND, force=force)
+    target = choose_device(device)
     with files.locked(run / "run"):
-        started = _Run(config, content, run, callbacks, choose_device(device), vgg_weights, resume)
+        material = _gather(config, content, target, vgg_weights, callbacks.note)
+        saved = _find_checkpoint(run, material.experiment, resume)
+        board = report.TensorBoard(run / "tensorboard") if tensorboard else None
+        session = _Session(config, material, run, callbacks, board, saved)
         try:
-            started.loop()
+            session.loop()
         finally:
-            started.close()
-        return started.finish(out)
+            session.close()
+        return session.finish(out)
 
 
-class _Run:
-    """One training and the folder that it lives in."""
+@dataclass(frozen=True)
+class _Material:
+    """What a run is made of, found and checked before its first step.
+
+    Attributes:
+        styles: S style sets.
+        photos: to train on.
+        held_back: (B, 3, side, side) in [0, 1], photos never trained on.
+        experiment: what must be equal for a run to be the same.
+        objective: makes the loss that computes in a precision, on the device of the run.
+        device: of the run.
+    """
+
+    styles: Sequence[StyleSet]
+    photos: Sequence[Path]
+    held_back: Tensor
+    experiment: Mapping[str, Any]
+    objective: Callable[[torch.dtype], Objective]
+    device: torch.device
+
+
+def _gather(
+    config: Config, content: Path, device: torch.device, vgg_weights: Path | str, note: Callable[[str], None]
+) -> _Material:
+    loss = config.loss
+    check_layers(loss)
+    styles = [styleset.resolve(style, loss.style_layers, loss.layer_weights) for style in config.styles]
+    photos, held_back = data.hold_back(data.find_photos(content), content, config.report.held_back)
+    sample = photos[:: -(-len(photos) // _UNSTYLED)]
+    unstyled = data.read_squares(sample, config.training.crop, note)
+
+    def objective(precision: torch.dtype) -> Objective:
+        network = vgg.load(vgg_weights).to(device)
+        network = network.to(memory_format=torch.channels_last)
+        return Objective(network, loss, styles, unstyled, precision=precision)
+
+    return _Material(
+        styles=styles,
+        photos=photos,
+        held_back=data.read_squares(held_back or sample, report.PREVIEW_SIDE, note),
+        experiment={
+            "config": config.to_manifest(),
+            "styles": [style.to_manifest() for style in styles],
+            "photos": data.digest(photos, content),
+        },
+        objective=objective,
+        device=device,
+    )
+
+
+class _Session:
+    """A run from its last checkpoint until it ends or is asked to stop."""
 
     def __init__(
         self,
         config: Config,
-        content: Path,
+        material: _Material,
         folder: Path,
         callbacks: Callbacks,
-        device: torch.device,
-        vgg_weights: Path | str,
-        resume: bool,
+        board: report.TensorBoard | None,
+        saved: Checkpoint | None,
     ) -> None:
-        self.config, self.folder, self.callbacks = config, folder, callbacks
-        check_layers(config.loss)
-        photos, held_back = data.hold_back(data.find_photos(content), content, config.report.held_back)
-        loss, training = config.loss, config.training
-        self.styles = [styleset.resolve(style, loss.style_layers, loss.layer_weights) for style in config.styles]
-        self.experiment = {
-            "config": config.to_manifest(),
-            "styles": [style.to_manifest() for style in self.styles],
-            "photos": data.digest(photos, content),
-        }
-        saved = _find_checkpoint(folder, self.experiment, resume)
-        unstyled = data.read_squares(photos[:: -(-len(photos) // _UNSTYLED)], training.crop, callbacks.note)
-
-        def objective(precision: torch.dtype) -> Objective:
-            network = vgg.load(vgg_weights).to(device)
-            return Objective(
-                network.to(memory_format=torch.channels_last), loss, self.styles, unstyled, precision=precision
-            )
-
-        self._objective = objective
-        precision = choose_precision(training.precision, device)
-        self.held_back = data.read_squares(held_back or photos[:1], report.PREVIEW_SIDE, callbacks.note)
-        if not len(self.held_back):
-            raise ContentError(f"{content}: the photos held back cannot be read; check the content folder")
+        self.config, self.material, self.folder = config, material, folder
+        self.callbacks, self.board = callbacks, board
+        training = config.training
         self.stream = data.ContentStream(
-            photos,
+            material.photos,
             crop=training.crop,
             batch=training.batch,
             zoom=training.zoom,
             seed=training.seed,
             report=callbacks.note,
         )
-        self.trainer = Trainer(config, self.stream, objective(precision), device=device, precision=precision)
+        precision = choose_precision(training.precision, material.device)
+        objective = material.objective(precision)
+        self.trainer = Trainer(config, self.stream, objective, device=material.device, precision=precision)
         self._started, self._seconds_before = time.monotonic(), 0.0
         if saved:
             self.trainer.restore(saved)
@@ -158,6 +194,8 @@ class _Run:
             if trainer.step % HISTORY_EVERY == 0:
                 latest = trainer.flush_history()
                 self._check_finite()
+                if self.board:
+                    self.board.log(latest)
             self.callbacks.progress(trainer.step, latest)
             if trainer.step % every.checkpoint_every == 0:
                 self.save()
@@ -168,30 +206,34 @@ class _Run:
     def save(self) -> None:
         """Write checkpoint, curves and table."""
         self.trainer.flush_history()
-        checkpoint.write(_checkpoint(self.folder), self.trainer.state(self.experiment, self.seconds))
+        checkpoint.write(_checkpoint(self.folder), self.trainer.state(self.material.experiment, self.seconds))
         report.draw_curves(self.trainer, self.folder / "curves.png")
 
     def preview(self) -> None:
         """Write the contact sheet."""
-        report.draw_preview(self.trainer.network, self.styles, self.held_back[: report.PREVIEW_PHOTOS], self.folder / "preview.png")
+        photos = self.material.held_back[: report.PREVIEW_PHOTOS]
+        report.draw_preview(self.trainer.network, self.material.styles, photos, self.folder / "preview.png")
 
     def finish(self, out: Path) -> Outcome:
         """Write the bank; after the last step also measure what was written."""
-        step, config = self.trainer.step, self.config
-        training = {"config": config.to_manifest(), "steps": step, "photos": self.experiment["photos"]}
-        bank = bundle.from_network(self.trainer.network, config.network, self.styles, training)
+        step, config, material = self.trainer.step, self.config, self.material
+        training = {"config": config.to_manifest(), "steps": step, "photos": material.experiment["photos"]}
+        bank = bundle.from_network(self.trainer.network, config.network, material.styles, training)
         bundle.write(out, bank)
         self.preview()
         if step < config.training.steps:
             return Outcome(step, self.seconds, None)
-        exact = self._objective(torch.float32)
-        device = exact.weights.device
-        figures = metrics.measure(bank.build().to(device), exact, self.held_back.to(device))
-        return Outcome(step, self.seconds, figures)
+        photos = material.held_back.to(material.device)
+        network = bank.build().to(material.device)
+        return Outcome(
+            step, self.seconds, metrics.measure(network, material.objective(torch.float32), photos)
+        )
 
     def close(self) -> None:
-        """Stop the decoding threads."""
+        """Stop the decoding threads, write the last of the log."""
         self.stream.close()
+        if self.board:
+            self.board.close()
 
     def _check_finite(self) -> None:
         """A single NaN spoils every weight: stop before it is saved."""

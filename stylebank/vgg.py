@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stylebank import tensorfile
@@ -121,4 +121,6 @@ def load(source: Path | str) -> VGG:
     try:
         return VGG(tensors)
     except (KeyError, IndexError, RuntimeError) as error:
-        raise TensorFileError(f"{source}: is no VGG-16 ({error}); use the file that comes with StyleBank") from error
+        raise TensorFileError(
+            f"{source}: is no VGG-16 ({error}); use the file that comes with StyleBank"
+        ) from error

@@ -1,0 +1,319 @@
+"""Experiment files: every key is read, typed and bounded; whatever else a file holds is one line of error."""
+
+import dataclasses
+import json
+import math
+from datetime import date
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from stylebank import config
+from stylebank.errors import ConfigError, StyleBankError
+
+ROOT = Path(__file__).resolve().parents[1]
+STYLE = '[[style]]\nname = "a"\nimage = "a.png"\n'
+SECTIONS = {
+    "network": config.Network,
+    "training": config.Training,
+    "loss": config.Loss,
+    "report": config.Report,
+}
+TABLES = {**SECTIONS, "style": config.Style}
+KEYS = [(t, f.name) for t, cls in TABLES.items() for f in dataclasses.fields(cls) if f.name != "folder"]
+BOUNDED = [
+    (table, f.name, f.metadata["low"], f.metadata["high"])
+    for table, cls in TABLES.items()
+    for f in dataclasses.fields(cls)
+    if f.metadata
+]
+
+# No value is its key's default.
+EVERY_KEY: dict[str, dict[str, Any]] = {
+    "network": {"width": 48, "output": "linear"},
+    "training": {
+        **{"steps": 7, "batch": 3, "crop": 48, "zoom": 1.25, "stylizing_steps": 5, "balance": 0.5},
+        **{"restore_moments": False, "learning_rate": 0.02, "warmup": 9, "schedule": "staircase"},
+        **{"decay": 0.7, "decay_every": 11, "precision": "bfloat16", "seed": 13},
+    },
+    "loss": {
+        **{"content": 2.0, "style": 3.0, "tv": 0.25, "content_layer": "relu3_2"},
+        **{"style_layers": ["relu1_2", "relu2_2"], "layer_weights": [0.5, 2.0]},
+    },
+    "report": {"checkpoint_every": 17, "preview_every": 19, "held_back": 23},
+    "style": {
+        **{"name": "all-keys_1", "image": "a.png", "images": ["b.png", "blank"], "zoom": ["c.png", "d.png"]},
+        **{"rest_layer": "relu1_1", "set": "e.toml", "weights": [1.0, 0.0, 3.5], "size": 600, "kernel": 5},
+    },
+}
+
+
+def literal(value: object) -> str:
+    """A value as TOML; integers as hexadecimals where they may be, which have no limit of digits."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case int():
+            return hex(value) if value >= 0 else str(value)
+        case str():
+            return json.dumps(value, ensure_ascii=False)
+        case list():
+            return f"[{', '.join(map(literal, value))}]"
+        case dict():
+            return f"{{{', '.join(f'{literal(key)} = {literal(item)}' for key, item in value.items())}}}"
+        case _:
+            return str(value)
+
+
+def experiment(table: str, **values: object) -> str:
+    """An experiment that is complete but for these keys of one table."""
+    lines = "".join(f"{key} = {literal(value)}\n" for key, value in values.items())
+    if table == "style":
+        return STYLE.replace('name = "a"\n', "") + lines if "name" in values else STYLE + lines
+    return f"[{table}]\n{lines}{STYLE}"
+
+
+def read(folder: Path, text: str | bytes) -> config.Config:
+    path = folder / "experiment.toml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return config.read(path)
+
+
+def refusal(folder: Path, text: str | bytes) -> str:
+    """The one line that an experiment is refused with."""
+    with pytest.raises(StyleBankError) as caught:
+        read(folder, text)
+    message = str(caught.value)
+    assert type(caught.value) is ConfigError
+    assert message.startswith(str(folder / "experiment.toml"))
+    assert len(message.splitlines()) == 1
+    assert len(message) < 1000, f"no person reads a line of {len(message)} characters"
+    return message
+
+
+def test_every_key_reads_as_it_is_written(tmp_path: Path) -> None:
+    tables = {**EVERY_KEY, "style": [EVERY_KEY["style"]]}
+    found = read(tmp_path, "".join(f"{table} = {literal(values)}\n" for table, values in tables.items()))
+    assert [(table, key) for table, values in EVERY_KEY.items() for key in values] == KEYS
+    for table, key in KEYS:
+        section = found.styles[0] if table == "style" else getattr(found, table)
+        written = EVERY_KEY[table][key]
+        assert getattr(section, key) == (tuple(written) if isinstance(written, list) else written)
+        default = {f.name: f.default for f in dataclasses.fields(section)}[key]
+        assert getattr(section, key) != default, f"{key}: a test with the default could not fail"
+
+
+def test_missing_tables_and_keys_take_the_defaults(tmp_path: Path) -> None:
+    found = read(tmp_path, STYLE)
+    assert (found.network, found.training) == (config.Network(), config.Training())
+    assert (found.loss, found.report) == (config.Loss(), config.Report())
+    assert found.styles == (config.Style("a", image="a.png", folder=str(tmp_path)),)
+
+
+def test_manifest_is_json_with_every_value_and_no_folder(tmp_path: Path) -> None:
+    found = read(tmp_path, experiment("network", **EVERY_KEY["network"]))
+    manifest = json.loads(json.dumps(found.to_manifest()))
+    assert str(tmp_path) not in json.dumps(manifest)
+    assert config.network_from_table(manifest["network"], where="bank") == found.network
+    tables = [*((name, manifest[name]) for name in SECTIONS), ("style", manifest["styles"][0])]
+    assert [(name, key) for name, table in tables for key in table] == KEYS
+
+
+def test_relative_images_start_at_the_styles_folder_and_sets_at_the_config(tmp_path: Path) -> None:
+    path = tmp_path / "experiment.toml"
+    path.write_text(STYLE + '[[style]]\nname = "b"\nset = "b.toml"\n')
+    art = tmp_path / "art"
+    assert [style.folder for style in config.read(path).styles] == [str(tmp_path)] * 2
+    assert [s.folder for s in config.read(path, styles_folder=art).styles] == [str(art), str(tmp_path)]
+
+
+def test_styles_of_the_command_line_follow_those_of_the_file(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text(STYLE)
+    found = config.read(tmp_path / "c.toml", more_styles=[config.Style("b", image="b.png")])
+    assert [style.name for style in found.styles] == ["a", "b"]
+    with pytest.raises(ConfigError, match="'a' stands 2 times"):
+        config.read(tmp_path / "c.toml", more_styles=[config.Style("a", image="b.png")])
+
+
+@pytest.mark.parametrize(("table", "key"), KEYS)
+def test_misspelt_key_is_refused_with_the_nearest_name(table: str, key: str, tmp_path: Path) -> None:
+    message = refusal(tmp_path, experiment(table, **{key + "x": 1}))
+    assert f"[{table}]" in message
+    assert f"unknown key '{key}x' (did you mean '{key}'?)" in message
+
+
+def test_misspelt_table_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
+    assert "unknown key 'trainig' (did you mean 'training'?)" in refusal(tmp_path, "[trainig]\n" + STYLE)
+    assert "did you mean" not in refusal(tmp_path, "[zzz]\n" + STYLE)
+
+
+@pytest.mark.parametrize(("table", "key", "low", "high"), BOUNDED)
+def test_range_includes_its_ends_and_nothing_beyond(
+    table: str, key: str, low: float, high: float, tmp_path: Path
+) -> None:
+    whole = get_type_hints(TABLES[table])[key] is int
+    for end in (low, high):
+        found = read(tmp_path, experiment(table, **{key: end}))
+        section = found.styles[0] if table == "style" else getattr(found, table)
+        assert getattr(section, key) == end
+    below, above = (low - 1, high + 1) if whole else (math.nextafter(low, -9e9), math.nextafter(high, 9e9))
+    for beyond in (below, above):
+        message = refusal(tmp_path, experiment(table, **{key: beyond}))
+        assert f"{key}: " in message
+        assert f"use {low} to {high}" in message
+
+
+@pytest.mark.parametrize("value", [True, math.nan, math.inf, -math.inf, "1", [1], {"a": 1}, date(2001, 1, 1)])
+@pytest.mark.parametrize(("table", "key"), [(table, key) for table, key, *_ in BOUNDED])
+def test_number_takes_no_other_value(table: str, key: str, value: object, tmp_path: Path) -> None:
+    assert f"[{table}]" in (message := refusal(tmp_path, experiment(table, **{key: value})))
+    assert f" {key}: " in message
+
+
+def test_whole_number_will_do_for_a_float_but_a_float_for_no_whole_number(tmp_path: Path) -> None:
+    zoom = read(tmp_path, experiment("training", zoom=2)).training.zoom
+    assert (zoom, type(zoom)) == (2.0, float)
+    assert "batch: 2.0 is not a whole number" in refusal(tmp_path, experiment("training", batch=2.0))
+
+
+@pytest.mark.parametrize(
+    ("table", "key", "value"),
+    [
+        ("network", "output", "tanh"),
+        ("training", "schedule", True),
+        ("training", "precision", ["auto"]),
+        ("training", "restore_moments", 1),
+        ("loss", "content_layer", 3),
+        ("loss", "style_layers", "relu1_1"),
+        ("loss", "style_layers", ["relu1_1", 2]),
+        ("loss", "style_layers", []),
+        ("loss", "layer_weights", [1, 1, math.nan, 1, 1]),
+        ("loss", "layer_weights", [1, 1, True, 1, 1]),
+        ("loss", "layer_weights", [1, 1, -1, 1, 1]),
+        ("loss", "layer_weights", [0, 0, 0, 0, 0]),
+        ("loss", "layer_weights", [1, 1]),
+        ("training", "crop", 100),
+        ("style", "image", 1),
+        ("style", "images", "a.png"),
+        ("style", "weights", [10**400]),
+        ("style", "kernel", 4),
+        ("style", "folder", "/"),
+    ],
+)
+def test_wrong_value_is_refused_by_its_name(table: str, key: str, value: object, tmp_path: Path) -> None:
+    # As a person sees the list that is empty: by the name of the other one.
+    named = {"style_layers": "_layers"}.get(key, key)
+    text = experiment(table, **{key: value}, **({"layer_weights": []} if value == [] else {}))
+    assert named in refusal(tmp_path, text)
+
+
+@pytest.mark.parametrize("key", ["steps", "zoom", "precision", "restore_moments"])
+@pytest.mark.parametrize(
+    "value", [10**18, 10**4200, 1 << 40_000], ids=["1e18", "1e4200", "too-long-to-print"]
+)
+def test_huge_number_is_refused_in_a_short_line(key: str, value: int, tmp_path: Path) -> None:
+    assert f"{key}: " in refusal(tmp_path, experiment("training", **{key: value}))
+
+
+def test_only_names_fit_for_files_and_tensors_are_styles(tmp_path: Path) -> None:
+    for name in ("a", "0", "a_b-c", "z" * 64):
+        assert read(tmp_path, experiment("style", name=name)).styles[0].name == name
+    for name in (
+        "",
+        "A",
+        "ä",
+        "-a",
+        "_a",
+        "a b",
+        "a.b",
+        "a/b",
+        "../../a",
+        "/etc/passwd",
+        "a\n",
+        "z" * 65,
+        "a\0",
+    ):
+        assert "is no style name" in refusal(tmp_path, experiment("style", name=name))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "no style to train"),
+        ("style = []", "no style to train"),
+        ("style = 1", "write [[style]] with two brackets"),
+        ('[style]\nname = "a"', "write [[style]] with two brackets"),
+        ("style = [1]", "is not a table"),
+        ('[[style]]\nimage = "a.png"', "has no 'name'"),
+        (STYLE + STYLE, "style 'a' stands 2 times"),
+        ("training = 3\n" + STYLE, "'training' is not a table"),
+        ("[[loss]]\n" + STYLE, "'loss' is not a table"),
+        (STYLE + "size = ", "is not valid TOML"),
+        (STYLE + "size = 1\nsize = 2", "is not valid TOML"),
+        ("x = " + "[" * 100_000, "is not valid TOML"),
+        ("[network]\nwidth = " + "{a = " * 200 + "1" + "}" * 200, "width: "),
+        (f"[network]\nwidth.{'a.' * 1500}a = 1", "width: "),
+        ("x = " + "9" * 5000, "is not valid TOML"),
+        (b"\xff\xfe\x00", "is not UTF-8"),
+        (b"#" * (config.MAX_CONFIG_BYTES + 1), "is over 1 MiB"),
+        (f'[training]\nsteps = "{"x" * 100_000}"', "steps: "),
+        (f'"{"x" * 100_000}" = 1', "unknown key 'xxx"),
+        ('"a\\nb" = 1', "unknown key"),
+        ('[network]\n"a\\u2028b" = 1', "unknown key"),
+    ],
+    ids=lambda value: repr(value[:30]) if len(value) < 40 else str(len(value)),
+)
+def test_file_that_is_no_experiment_is_refused_in_one_line(
+    text: str | bytes, words: str, tmp_path: Path
+) -> None:
+    assert words in refusal(tmp_path, text)
+
+
+def test_one_mebibyte_is_still_read(tmp_path: Path) -> None:
+    assert read(tmp_path, STYLE.encode() + b"#" * (config.MAX_CONFIG_BYTES - len(STYLE))).styles
+
+
+@pytest.mark.parametrize("name", ["missing.toml", ".", "x" * 300, "a\0b"])
+def test_path_that_is_no_file_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cannot be read \(.+\); check the path") as caught:
+        config.read(tmp_path / name)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+SCALARS = (
+    st.booleans()
+    | st.floats()
+    | st.integers()
+    | st.integers(0, 20_000).map(lambda bits: 1 << bits)
+    | st.text(st.characters(codec="utf-8"))
+    | st.dates()
+)
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(codec="utf-8")), inner)
+)
+
+
+@given(place=st.sampled_from(KEYS), value=VALUES)
+@example(place=("training", "steps"), value=math.nan)
+def test_any_value_at_any_key_is_taken_or_refused(
+    place: tuple[str, str], value: object, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    table, key = place
+    folder = tmp_path_factory.getbasetemp()
+    try:
+        read(folder, experiment(table, **{key: value}))
+    except StyleBankError:
+        refusal(folder, experiment(table, **{key: value}))
+
+
+@given(data=st.binary() | VALUES.map(lambda value: f"style = {literal(value)}".encode()))
+def test_any_bytes_are_taken_or_refused(data: bytes, tmp_path_factory: pytest.TempPathFactory) -> None:
+    refusal(tmp_path_factory.getbasetemp(), data)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.toml")), ids=lambda path: path.stem)
+def test_experiment_that_comes_along_is_read(path: Path) -> None:
+    assert config.read(path).styles
