@@ -7,6 +7,7 @@ is finite, in range). What the layered images of a style are is `styleset`'s bus
 
 import dataclasses
 import difflib
+import json
 import math
 import re
 import tomllib
@@ -111,7 +112,7 @@ class Config:
 
     def to_manifest(self) -> dict[str, Any]:
         """The experiment as plain JSON data, without the folders of this machine."""
-        manifest = dataclasses.asdict(self)
+        manifest: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
         for style in manifest["styles"]:
             del style["folder"]
         return manifest

@@ -81,7 +81,7 @@ def read_squares(photos: Sequence[Path], side: int, report: Reporter) -> Tensor:
         try:
             image = images.read(photo)
         except ImageError as error:
-            report(str(error))
+            report(f"{error}; skipped")
             continue
         short = min(image.size)
         left, top = ((length - short) / 2 for length in image.size)

@@ -6,7 +6,7 @@ The run folder holds `checkpoint.safetensors` (all that a run needs to continue)
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from stylebank.algorithm import Trainer
 from stylebank.checkpoint import Checkpoint
 from stylebank.config import Config
 from stylebank.devices import choose_device, choose_precision
-from stylebank.errors import RunError
+from stylebank.errors import OutputError, RunError
 from stylebank.metrics import BankFigures
 from stylebank.objective import Objective, check_layers
 from stylebank.styleset import StyleSet
@@ -34,7 +34,7 @@ class Callbacks:
     """How a run talks to its owner.
 
     Attributes:
-        note: takes one line of text.
+        note: takes one line of text, each line once.
         progress: takes (steps done, latest losses by name) after each step.
         stop: says whether to save and leave.
     """
@@ -84,7 +84,10 @@ def train(
         StyleBankError: something the user can correct, found before any training where it can be.
     """
     files.refuse_foreign(out, lambda path: tensorfile.kind_of(path) == bundle.KIND, force=force)
+    if out.resolve() == run.resolve():
+        raise OutputError(f"{out}: is the run's folder; give the bank a file name of its own")
     target = choose_device(device)
+    callbacks = replace(callbacks, note=_once(callbacks.note))
     with files.locked(run / "run"):
         material = _gather(config, content, target, vgg_weights, callbacks.note)
         saved = _find_checkpoint(run, material.experiment, resume)
@@ -244,6 +247,18 @@ class _Session:
             )
 
 
+def _once(note: Callable[[str], None]) -> Callable[[str], None]:
+    """Say a line only the first time: a broken photo may be met in several places."""
+    said: set[str] = set()
+
+    def say(line: str) -> None:
+        if line not in said:
+            said.add(line)
+            note(line)
+
+    return say
+
+
 def _find_checkpoint(folder: Path, experiment: Mapping[str, Any], resume: bool) -> Checkpoint | None:
     """The folder's checkpoint, which must be of the same experiment."""
     path = _checkpoint(folder)
@@ -255,7 +270,7 @@ def _find_checkpoint(folder: Path, experiment: Mapping[str, Any], resume: bool) 
     for part, what in (("config", "config"), ("styles", "style images"), ("photos", "content folder")):
         if saved.experiment.get(part) != experiment[part]:
             raise RunError(
-                f"{folder}: was trained with another {what}; restore it, or start anew in another --run folder"
+                f"{folder}: its {what} changed since; restore what was, or start anew in another --run folder"
             )
     return saved
 

@@ -4,6 +4,7 @@ import os
 import socket
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # Before anybody imports torch. Results are bit-exact for one thread count only, and the tests' tensors are
 # too small to gain from a second thread. Programs that a test starts inherit it.
@@ -11,6 +12,9 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # The photos and paintings that the project trains on: kept beside the checkout, not in it.
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -42,3 +46,33 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def shared() -> Path:
     """The folder of photos and paintings; for tests marked `shared`."""
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def vgg_weights() -> dict[str, "Tensor"]:
+    """Random weights of VGG-16's shapes and a sensible scale: all that a claim about gradients needs."""
+    import torch
+
+    from stylebank.vgg import PLAN
+
+    generator = torch.Generator().manual_seed(0)
+    widths = {"1": 64, "2": 128, "3": 256, "4": 512, "5": 512}
+    weights, inputs = {}, 3
+    for name, key in PLAN:
+        if key:
+            outputs = widths[name.removeprefix("relu")[0]]
+            scale = (2 / (9 * inputs)) ** 0.5
+            weights[f"{key}.weight"] = scale * torch.randn(outputs, inputs, 3, 3, generator=generator)
+            weights[f"{key}.bias"] = torch.zeros(outputs)
+            inputs = outputs
+    return weights
+
+
+@pytest.fixture(scope="session")
+def vgg_file(vgg_weights: dict[str, "Tensor"], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Those weights as a file."""
+    from stylebank import tensorfile
+
+    path = tmp_path_factory.mktemp("vgg") / "vgg.safetensors"
+    tensorfile.write(path, kind="vgg", tensors=vgg_weights, manifest={})
+    return path

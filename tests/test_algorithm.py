@@ -12,7 +12,7 @@ from stylebank.config import Config, Loss, Network, Report, Style, Training
 from stylebank.data import draw_styles
 from stylebank.objective import Objective
 from stylebank.styleset import BLANK, LayerImage, StyleSet
-from stylebank.vgg import PLAN, STYLE_LAYERS, VGG
+from stylebank.vgg import STYLE_LAYERS, VGG
 
 SIDE = 32
 NAMES = ("one", "two", "three")
@@ -28,21 +28,6 @@ class Crops:
         return torch.rand(self._batch, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(number))
 
 
-def random_vgg() -> VGG:
-    """VGG-16's shape with random weights of a sensible scale: enough for every claim about gradients."""
-    generator = torch.Generator().manual_seed(0)
-    widths = {"1": 64, "2": 128, "3": 256, "4": 512, "5": 512}
-    weights, inputs = {}, 3
-    for name, key in PLAN:
-        if key:
-            outputs = widths[name[4]]
-            scale = math.sqrt(2 / (9 * inputs))
-            weights[f"{key}.weight"] = scale * torch.randn(outputs, inputs, 3, 3, generator=generator)
-            weights[f"{key}.bias"] = torch.zeros(outputs)
-            inputs = outputs
-    return VGG(weights)
-
-
 def experiment(**training: object) -> Config:
     values = {"steps": 60, "batch": 2, "crop": SIDE, "warmup": 3, "precision": "float32"} | training
     return Config(
@@ -55,7 +40,7 @@ def experiment(**training: object) -> Config:
 
 
 @pytest.fixture(scope="module")
-def objective() -> Objective:
+def objective(vgg_weights: dict[str, Tensor]) -> Objective:
     styles = []
     for place, name in enumerate(NAMES):
         side = (
@@ -65,7 +50,7 @@ def objective() -> Objective:
         layers = [LayerImage(layer, BLANK, "", image.crop, image.size, 1.0) for layer in STYLE_LAYERS]
         styles.append(StyleSet(name=name, kernel=3, layers=tuple(layers)))
     photos = torch.rand(2, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(9))
-    return Objective(random_vgg(), Loss(), styles, photos, precision=torch.float32)
+    return Objective(VGG(vgg_weights), Loss(), styles, photos, precision=torch.float32)
 
 
 def new_trainer(objective: Objective, **training: object) -> Trainer:

@@ -3,12 +3,14 @@
 import dataclasses
 import json
 import math
+import re
+import tomllib
 from datetime import date
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import get_type_hints
 
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stylebank import config
@@ -16,39 +18,26 @@ from stylebank.errors import ConfigError, StyleBankError
 
 ROOT = Path(__file__).resolve().parents[1]
 STYLE = '[[style]]\nname = "a"\nimage = "a.png"\n'
-SECTIONS = {
-    "network": config.Network,
-    "training": config.Training,
-    "loss": config.Loss,
-    "report": config.Report,
-}
-TABLES = {**SECTIONS, "style": config.Style}
-KEYS = [(t, f.name) for t, cls in TABLES.items() for f in dataclasses.fields(cls) if f.name != "folder"]
-BOUNDED = [
-    (table, f.name, f.metadata["low"], f.metadata["high"])
-    for table, cls in TABLES.items()
-    for f in dataclasses.fields(cls)
-    if f.metadata
-]
+TABLES = {name: getattr(config, name.title()) for name in ("network", "training", "loss", "report", "style")}
+FIELDS = [(table, f) for table, cls in TABLES.items() for f in dataclasses.fields(cls)]
+KEYS = [(table, f.name) for table, f in FIELDS if f.name != "folder"]
+BOUNDED = [(table, f.name, f.metadata["low"], f.metadata["high"]) for table, f in FIELDS if f.metadata]
 
 # No value is its key's default.
-EVERY_KEY: dict[str, dict[str, Any]] = {
-    "network": {"width": 48, "output": "linear"},
-    "training": {
-        **{"steps": 7, "batch": 3, "crop": 48, "zoom": 1.25, "stylizing_steps": 5, "balance": 0.5},
-        **{"restore_moments": False, "learning_rate": 0.02, "warmup": 9, "schedule": "staircase"},
-        **{"decay": 0.7, "decay_every": 11, "precision": "bfloat16", "seed": 13},
-    },
-    "loss": {
-        **{"content": 2.0, "style": 3.0, "tv": 0.25, "content_layer": "relu3_2"},
-        **{"style_layers": ["relu1_2", "relu2_2"], "layer_weights": [0.5, 2.0]},
-    },
-    "report": {"checkpoint_every": 17, "preview_every": 19, "held_back": 23},
-    "style": {
-        **{"name": "all-keys_1", "image": "a.png", "images": ["b.png", "blank"], "zoom": ["c.png", "d.png"]},
-        **{"rest_layer": "relu1_1", "set": "e.toml", "weights": [1.0, 0.0, 3.5], "size": 600, "kernel": 5},
-    },
-}
+EVERY_KEY = """
+network = { width = 48, output = "linear" }
+report = { checkpoint_every = 17, preview_every = 19, held_back = 23 }
+[training]
+steps = 7; batch = 3; crop = 48; zoom = 1.25; stylizing_steps = 5; balance = 0.5; restore_moments = false
+learning_rate = 0.02; warmup = 9; schedule = "staircase"; decay = 0.7; decay_every = 11
+precision = "bfloat16"; seed = 13
+[loss]
+content = 2.0; style = 3.0; tv = 0.25; content_layer = "relu3_2"
+style_layers = ["relu1_2", "relu2_2"]; layer_weights = [0.5, 2.0]
+[[style]]
+name = "all-keys_1"; image = "a.png"; images = ["b.png", "blank"]; zoom = ["c.png", "d.png"]
+rest_layer = "relu1_1"; set = "e.toml"; weights = [1.0, 0.0, 3.5]; size = 600; kernel = 5
+""".replace("; ", "\n")
 
 
 def literal(value: object) -> str:
@@ -70,10 +59,9 @@ def literal(value: object) -> str:
 
 def experiment(table: str, **values: object) -> str:
     """An experiment that is complete but for these keys of one table."""
-    lines = "".join(f"{key} = {literal(value)}\n" for key, value in values.items())
     if table == "style":
-        return STYLE.replace('name = "a"\n', "") + lines if "name" in values else STYLE + lines
-    return f"[{table}]\n{lines}{STYLE}"
+        return f"style = [{literal({'name': 'a', 'image': 'a.png', **values})}]"
+    return f"{table} = {literal(values)}\n{STYLE}"
 
 
 def read(folder: Path, text: str | bytes) -> config.Config:
@@ -95,13 +83,14 @@ def refusal(folder: Path, text: str | bytes) -> str:
 
 
 def test_every_key_reads_as_it_is_written(tmp_path: Path) -> None:
-    tables = {**EVERY_KEY, "style": [EVERY_KEY["style"]]}
-    found = read(tmp_path, "".join(f"{table} = {literal(values)}\n" for table, values in tables.items()))
-    assert [(table, key) for table, values in EVERY_KEY.items() for key in values] == KEYS
+    written = tomllib.loads(EVERY_KEY)
+    written["style"] = written["style"][0]
+    found = read(tmp_path, EVERY_KEY)
+    assert {(table, key) for table, values in written.items() for key in values} == set(KEYS)
     for table, key in KEYS:
         section = found.styles[0] if table == "style" else getattr(found, table)
-        written = EVERY_KEY[table][key]
-        assert getattr(section, key) == (tuple(written) if isinstance(written, list) else written)
+        value = written[table][key]
+        assert getattr(section, key) == (tuple(value) if isinstance(value, list) else value)
         default = {f.name: f.default for f in dataclasses.fields(section)}[key]
         assert getattr(section, key) != default, f"{key}: a test with the default could not fail"
 
@@ -114,12 +103,10 @@ def test_missing_tables_and_keys_take_the_defaults(tmp_path: Path) -> None:
 
 
 def test_manifest_is_json_with_every_value_and_no_folder(tmp_path: Path) -> None:
-    found = read(tmp_path, experiment("network", **EVERY_KEY["network"]))
+    found = read(tmp_path, EVERY_KEY)
     manifest = json.loads(json.dumps(found.to_manifest()))
-    assert str(tmp_path) not in json.dumps(manifest)
-    assert config.network_from_table(manifest["network"], where="bank") == found.network
-    tables = [*((name, manifest[name]) for name in SECTIONS), ("style", manifest["styles"][0])]
-    assert [(name, key) for name, table in tables for key in table] == KEYS
+    manifest["style"] = manifest.pop("styles")
+    assert manifest == tomllib.loads(EVERY_KEY)
 
 
 def test_relative_images_start_at_the_styles_folder_and_sets_at_the_config(tmp_path: Path) -> None:
@@ -143,11 +130,6 @@ def test_misspelt_key_is_refused_with_the_nearest_name(table: str, key: str, tmp
     message = refusal(tmp_path, experiment(table, **{key + "x": 1}))
     assert f"[{table}]" in message
     assert f"unknown key '{key}x' (did you mean '{key}'?)" in message
-
-
-def test_misspelt_table_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
-    assert "unknown key 'trainig' (did you mean 'training'?)" in refusal(tmp_path, "[trainig]\n" + STYLE)
-    assert "did you mean" not in refusal(tmp_path, "[zzz]\n" + STYLE)
 
 
 @pytest.mark.parametrize(("table", "key", "low", "high"), BOUNDED)
@@ -189,11 +171,9 @@ def test_whole_number_will_do_for_a_float_but_a_float_for_no_whole_number(tmp_pa
         ("loss", "content_layer", 3),
         ("loss", "style_layers", "relu1_1"),
         ("loss", "style_layers", ["relu1_1", 2]),
-        ("loss", "style_layers", []),
         ("loss", "layer_weights", [1, 1, math.nan, 1, 1]),
         ("loss", "layer_weights", [1, 1, True, 1, 1]),
         ("loss", "layer_weights", [1, 1, -1, 1, 1]),
-        ("loss", "layer_weights", [0, 0, 0, 0, 0]),
         ("loss", "layer_weights", [1, 1]),
         ("training", "crop", 100),
         ("style", "image", 1),
@@ -204,10 +184,7 @@ def test_whole_number_will_do_for_a_float_but_a_float_for_no_whole_number(tmp_pa
     ],
 )
 def test_wrong_value_is_refused_by_its_name(table: str, key: str, value: object, tmp_path: Path) -> None:
-    # As a person sees the list that is empty: by the name of the other one.
-    named = {"style_layers": "_layers"}.get(key, key)
-    text = experiment(table, **{key: value}, **({"layer_weights": []} if value == [] else {}))
-    assert named in refusal(tmp_path, text)
+    assert key in refusal(tmp_path, experiment(table, **{key: value}))
 
 
 @pytest.mark.parametrize("key", ["steps", "zoom", "precision", "restore_moments"])
@@ -251,6 +228,8 @@ def test_only_names_fit_for_files_and_tensors_are_styles(tmp_path: Path) -> None
         (STYLE + STYLE, "style 'a' stands 2 times"),
         ("training = 3\n" + STYLE, "'training' is not a table"),
         ("[[loss]]\n" + STYLE, "'loss' is not a table"),
+        ("[trainig]", "unknown key 'trainig' (did you mean 'training'?)"),
+        ("[zzz]", "unknown key 'zzz'; known are"),
         (STYLE + "size = ", "is not valid TOML"),
         (STYLE + "size = 1\nsize = 2", "is not valid TOML"),
         ("x = " + "[" * 100_000, "is not valid TOML"),
@@ -297,7 +276,6 @@ VALUES = st.recursive(
 
 
 @given(place=st.sampled_from(KEYS), value=VALUES)
-@example(place=("training", "steps"), value=math.nan)
 def test_any_value_at_any_key_is_taken_or_refused(
     place: tuple[str, str], value: object, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -317,3 +295,15 @@ def test_any_bytes_are_taken_or_refused(data: bytes, tmp_path_factory: pytest.Te
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.toml")), ids=lambda path: path.stem)
 def test_experiment_that_comes_along_is_read(path: Path) -> None:
     assert config.read(path).styles
+
+
+def test_readme_has_every_key_with_its_default_and_range() -> None:
+    text = (ROOT / "configs" / "README.md").read_text("utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| `?(.+?)`? \| (.*?) \|", text, re.MULTILINE)
+    assert [key for key, *_ in rows] == [key for _, key in KEYS]
+    cells = {(table, key): cells for (table, key), (_, *cells) in zip(KEYS, rows, strict=True)}
+    for table, f in FIELDS:
+        if f.default is not dataclasses.MISSING and f.name != "folder":
+            assert tomllib.loads(f"x = {cells[table, f.name][0]}")["x"] == json.loads(json.dumps(f.default))
+    for table, key, *span in BOUNDED:
+        assert [float(end) for end in cells[table, key][1].split(" to ")] == span

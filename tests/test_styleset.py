@@ -1,0 +1,300 @@
+"""A layered set is five images, in layer order, and what is recorded of it rebuilds what VGG saw."""
+
+import contextlib
+import copy
+import hashlib
+import json
+import math
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from stylebank import styleset
+from stylebank.config import Style
+from stylebank.errors import ImageError, StyleBankError, StyleSetError
+from stylebank.styleset import StyleSet
+
+LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+PAPER = ("relu1_2", "relu2_2", "relu3_2", "relu4_2")
+FIVE = ("a.png", "b.png", "c.png", "d.png", "e.png")
+
+
+def draw(path: Path, width: int, height: int, seed: int = 0) -> None:
+    """Noise: no two crops of it are alike."""
+    levels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    Image.fromarray(levels).save(path)
+
+
+@pytest.fixture
+def art(tmp_path: Path) -> Path:
+    """A folder of five small paintings, a large one, and one too small to zoom."""
+    for seed, name in enumerate(FIVE):
+        draw(tmp_path / name, 60 + 4 * seed, 40, seed)
+    draw(tmp_path / "large.png", 1000, 600)
+    draw(tmp_path / "small.png", 400, 255)
+    return tmp_path
+
+
+def resolve(folder: Path, layers: tuple[str, ...] = LAYERS, **style: Any) -> StyleSet:
+    return styleset.resolve(Style("s", folder=str(folder), **style), layers, (1.0,) * len(layers))
+
+
+def refusal(*style: Any, **keys: Any) -> str:
+    """The one line that a style is refused with."""
+    with pytest.raises(StyleSetError) as caught:
+        resolve(*style, **keys)
+    assert len(str(caught.value).splitlines()) == 1
+    return str(caught.value)
+
+
+def test_one_image_supervises_all_five_layers_alike(art: Path) -> None:
+    found = resolve(art, image="a.png")
+    assert [image.layer for image in found.layers] == list(LAYERS)
+    assert {(x.source, x.crop, x.weight) for x in found.layers} == {("a.png", (0, 0, 60, 40), 1.0)}
+    assert resolve(art, images=("a.png",) * 5) == found
+
+
+def test_five_images_supervise_the_layers_in_the_order_given(art: Path) -> None:
+    found = resolve(art, images=FIVE)
+    assert [(image.layer, image.source) for image in found.layers] == list(zip(LAYERS, FIVE, strict=True))
+    assert [image.crop[2] for image in found.layers] == [60, 64, 68, 72, 76]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 6])
+def test_other_numbers_of_images_are_refused_by_what_five_mean(count: int, art: Path) -> None:
+    message = refusal(art, images=(*FIVE, "a.png")[:count])
+    assert f"has {count} images; give one for all layers, or five" in message
+    assert all(words in message for words in (*LAYERS, "finest marks, colour", "largest forms"))
+
+
+def test_blank_is_pure_white_and_has_no_digest(art: Path) -> None:
+    first, second, *_ = resolve(art, images=("blank", *FIVE[1:]), size=64).layers
+    assert (first.source, first.sha256) == ("blank", "")
+    assert torch.equal(first.load(), torch.ones(1, 3, 64, 64))
+    assert second.sha256  # the control: a painting is neither
+    assert second.load().min() < 0.5
+
+
+# By hand, for 1000 x 600: halves, quarters and eighths, whose margins are rounded down (437.5, 262.5).
+BOXES = [(0, 0, 1000, 600), (250, 150, 500, 300), (375, 225, 250, 150), (437, 262, 125, 75)]
+
+
+def test_zoom_crops_the_middle_to_halves_and_leaves_the_second_image_either_end(art: Path) -> None:
+    last = resolve(art, zoom=("large.png", "a.png"))
+    assert [image.crop for image in last.layers] == [*BOXES, (0, 0, 60, 40)]
+    assert [image.source for image in last.layers] == ["large.png"] * 4 + ["a.png"]
+    first = resolve(art, zoom=("large.png", "a.png"), rest_layer="relu1_1")
+    assert [image.crop for image in first.layers] == [(0, 0, 60, 40), *BOXES]
+    assert [image.layer for image in first.layers] == list(LAYERS)
+    # All crops of the large image are enlarged to one size: 512 x 307.2.
+    assert [image.size for image in last.layers] == [(307, 512)] * 4 + [(341, 512)]
+
+
+def test_zoom_that_cannot_be_cut_is_refused(art: Path) -> None:
+    message = refusal(art, zoom=("small.png", "a.png"))
+    assert "small.png is too small to zoom (400 x 255 px); use one of at least 256 px" in message
+    assert "is at neither end" in refusal(art, zoom=("large.png", "a.png"), rest_layer="relu3_1")
+    for count in (1, 3):
+        assert f"zoom has {count} images; give two" in refusal(art, zoom=("large.png",) * count)
+    draw(art / "small.png", 400, 256)
+    assert resolve(art, zoom=("small.png", "a.png")).layers[3].crop == (175, 112, 50, 32)
+
+
+SIZES = {(300, 200): (43, 64), (200, 300): (64, 43), (16, 16): (64, 64), (2000, 10): (32, 64)}
+
+
+def test_images_are_resized_to_the_long_side_keeping_their_aspect(tmp_path: Path) -> None:
+    for (width, height), size in SIZES.items():  # 64 * 2 / 3 = 42.7; never under 32
+        draw(tmp_path / "x.png", width, height)
+        image = resolve(tmp_path, image="x.png", size=64).layers[0]
+        assert (image.size, image.load().shape) == (size, (1, 3, *size))
+
+
+def test_crop_is_measured_in_the_upright_image(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[274] = 6  # lies on its side
+    Image.new("RGB", (60, 40)).save(tmp_path / "x.jpg", exif=exif)
+    image = resolve(tmp_path, image="x.jpg", size=60).layers[0]
+    assert (image.crop, image.size) == ((0, 0, 40, 60), (60, 40))
+
+
+def test_weights_of_style_and_experiment_are_multiplied(art: Path) -> None:
+    style = Style("s", image="a.png", weights=(1.0, 0.0, 3.0, 4.0, 5.0), folder=str(art))
+    found = styleset.resolve(style, LAYERS, (2.0, 2.0, 2.0, 0.5, 0.0))
+    assert [image.weight for image in found.layers] == [2.0, 0.0, 6.0, 2.0, 0.0]
+
+
+def test_weights_that_do_not_fit_are_refused(art: Path) -> None:
+    for weights in ((1.0,) * 4, (1.0,) * 6, (1.0, 1.0, -1.0, 1.0, 1.0), (0.0,) * 5):
+        message = refusal(art, image="a.png", weights=weights)
+        assert "do not fit; give 5 numbers, none negative, not all zero" in message
+
+
+def test_layers_of_the_paper_take_one_image_and_no_layered_set(art: Path) -> None:
+    assert [image.layer for image in resolve(art, PAPER, image="a.png").layers] == list(PAPER)
+    for layered in ({"images": FIVE}, {"zoom": ("large.png", "a.png")}):
+        message = refusal(art, PAPER, **layered)
+        assert "has 4 style layers; layered sets need the five" in message
+
+
+def test_exactly_one_way_of_saying_what_a_style_is(art: Path) -> None:
+    (art / "set.toml").write_text('image = "a.png"\n')
+    assert "says none of them" in refusal(art)
+    assert "says image and zoom" in refusal(art, image="a.png", zoom=("large.png", "a.png"))
+    assert "says image and set" in refusal(art, image="a.png", set="set.toml")
+
+
+def test_relative_paths_start_at_the_folder(art: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (art / "elsewhere").mkdir()
+    monkeypatch.chdir(art / "elsewhere")
+    assert resolve(art, image="a.png") == resolve(art, image=str(art / "a.png"))
+    assert resolve(art, image="a.png").to_manifest() == resolve(Path(".."), image="a.png").to_manifest()
+    with pytest.raises(ImageError, match=r"elsewhere/a\.png: is no file"):
+        resolve(art / "elsewhere", image="a.png")
+    assert styleset.resolve(styleset.from_words("s=../a.png"), LAYERS, (1.0,) * 5).layers[0].source == "a.png"
+
+
+def test_set_file_keeps_its_own_paths_and_takes_the_experiment_s_name(art: Path) -> None:
+    (art / "sets").mkdir()
+    images = json.dumps([f"../{name}" for name in FIVE])
+    (art / "sets" / "set.toml").write_text(f'name = "other"\nimages = {images}\nkernel = 5\nsize = 96\n')
+    found = resolve(art, set="sets/set.toml")
+    assert (found.name, found.kernel) == ("s", 5)
+    assert [(image.source, max(image.size)) for image in found.layers] == [(name, 96) for name in FIVE]
+
+
+def test_what_the_experiment_says_of_a_set_wins_over_the_file(art: Path) -> None:
+    (art / "set.toml").write_text('image = "a.png"\nweights = [1, 1, 1, 1, 1]\nkernel = 5\nsize = 96\n')
+    found = resolve(art, set="set.toml", size=64, kernel=7, weights=(1.0, 2.0, 3.0, 4.0, 5.0))
+    assert found.kernel == 7
+    assert [(max(x.size), x.weight) for x in found.layers] == [(64, 1), (64, 2), (64, 3), (64, 4), (64, 5)]
+
+
+WRONG = {
+    "": "says none of them",
+    'set = "set.toml"': "points to another set file",
+    'imagge = "a.png"': "did you mean 'image'?",
+    'image = "a.png"\nfolder = "/"': "unknown key 'folder'",
+    "image = ": "is not valid TOML",
+    'image = "missing.png"': "is no file",
+}
+
+
+def test_set_file_that_is_wrong_or_missing_is_refused(art: Path) -> None:
+    for text, words in WRONG.items():
+        (art / "set.toml").write_text(text)
+        with pytest.raises(StyleBankError, match=re.escape(words)):
+            resolve(art, set="set.toml")
+    for name in ("missing.toml", ".", "a\0b.toml"):
+        with pytest.raises(StyleBankError, match="cannot be read"):
+            resolve(art, set=name)
+
+
+def manifest(art: Path) -> dict[str, Any]:
+    """As a bank holds it: JSON, of all the kinds of images."""
+    zoomed = resolve(art, zoom=("large.png", "blank"), weights=(1.0, 2.0, 0.0, 0.1, 1.0), size=128)
+    return cast("dict[str, Any]", json.loads(json.dumps(zoomed.to_manifest())))
+
+
+def test_manifest_reads_back_as_it_was_written_and_knows_no_folder(art: Path) -> None:
+    data = manifest(art)
+    assert str(art) not in json.dumps(data)
+    again = styleset.from_manifest(data)
+    assert again.to_manifest() == data
+    assert [image.path for image in again.layers] == [None] * 5
+
+
+def test_record_is_enough_to_rebuild_every_supervising_image(art: Path) -> None:
+    by_digest = {hashlib.sha256(path.read_bytes()).hexdigest(): path for path in art.glob("*.png")}
+
+    def rebuilt(entry: dict[str, Any], shift: int) -> torch.Tensor:
+        left, top, width, height = entry["crop"]
+        box = (left + shift, top, left + width + shift, top + height)
+        picture = Image.open(by_digest[entry["sha256"]]).convert("RGB").crop(box)
+        resized = picture.resize(entry["size"][::-1], Image.Resampling.LANCZOS)
+        return torch.from_numpy(np.array(resized) / 255.0)
+
+    # Both sides hold 8-bit levels: rebuilding may round one of them the other way, by 1 / 255.
+    tolerance = 1.01 / 255
+    for layered in (resolve(art, images=FIVE), resolve(art, zoom=("large.png", "a.png"), size=128)):
+        for image, entry in zip(layered.layers, layered.to_manifest()["layers"], strict=True):
+            seen = image.load()[0].permute(1, 2, 0).double()
+            assert (seen - rebuilt(entry, 0)).abs().max() <= tolerance
+            # The control: the crop one pixel to the right is another image.
+            assert (seen - rebuilt(entry, 1)).abs().max() > 10 * tolerance
+
+
+def places(data: Any, *path: Any) -> Iterator[tuple[Any, ...]]:
+    """Every key and index of JSON data, at every depth."""
+    entries = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    for key, value in entries:
+        yield (*path, key)
+        yield from places(value, *path, key)
+
+
+def changed(data: Any, path: tuple[Any, ...], *value: Any) -> Any:
+    """A copy with one place replaced by the value, or removed where there is none."""
+    inner = data = copy.deepcopy(data)
+    for key in path[:-1]:
+        inner = inner[key]
+    del inner[path[-1]]
+    if value:
+        inner.insert(path[-1], *value) if isinstance(inner, list) else inner.update({path[-1]: value[0]})
+    return data
+
+
+def test_manifest_that_lacks_a_key_or_a_coordinate_is_refused(art: Path) -> None:
+    data = manifest(art)
+    needed = [
+        path for path in places(data) if path[0] != "layers" or len(path) != 2
+    ]  # a layer fewer is a set
+    assert len(needed) == 3 + 5 * (6 + 4 + 2)
+    for path in needed:
+        with pytest.raises(StyleBankError):
+            styleset.from_manifest(changed(data, path))
+
+
+JUNK: list[Any] = [None, True, 0, -1, 2, 2.5, 10**400, math.inf, "", "x", "../x", "x\ny", [], [1], {}]
+HARMFUL = (
+    "kernel = -1; kernel = 2; layers = []; size = [0, 9]; crop = [0, 0, 0, 9]; weight = -1.0; weight = inf"
+)
+
+
+def test_altered_manifest_is_refused_or_read_for_what_it_says(art: Path) -> None:
+    data = manifest(art)
+    for altered in (*JUNK, *(changed(data, path, value) for path in places(data) for value in JUNK)):
+        with contextlib.suppress(StyleBankError):
+            assert styleset.from_manifest(altered).to_manifest() == altered
+    for line in HARMFUL.split("; "):
+        ((key, value),) = tomllib.loads(line).items()
+        with pytest.raises(StyleBankError):
+            styleset.from_manifest(changed(data, (key,) if key in data else ("layers", 0, key), value))
+
+
+WORDS = {
+    "a=x.png": Style("a", image="x.png"),
+    "a=x=y.png": Style("a", image="x=y.png"),
+    "a=blank": Style("a", image="blank"),
+    "a=a.png,b.png,c.png,d.png,e.png": Style("a", images=FIVE),
+    "a=zoom:x.png,y.png": Style("a", zoom=("x.png", "y.png")),
+    "a=zoom:x.png,y.png@relu1_1": Style("a", zoom=("x.png", "y.png"), rest_layer="relu1_1"),
+    "a=x.toml": Style("a", set="x.toml"),
+}
+
+
+@pytest.mark.parametrize("words", WORDS)
+def test_words_of_the_command_line_say_a_style(words: str) -> None:
+    assert styleset.from_words(words) == WORDS[words]
+
+
+def test_words_that_say_no_style_are_refused() -> None:
+    for words in ("", "a", "a=", "=x.png", "A=x.png", "../a=x.png", "a b=x.png"):
+        with pytest.raises(StyleBankError, match=rf"^--style {words}: "):
+            styleset.from_words(words)
