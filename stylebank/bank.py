@@ -8,9 +8,8 @@ from torch import Tensor
 
 from stylebank import bundle, images, resources
 from stylebank.bundle import Bundle
-from stylebank.config import nearest
 from stylebank.devices import choose_device
-from stylebank.errors import ImageError, UnknownStyleError
+from stylebank.errors import ImageError, UnknownStyleError, nearest
 from stylebank.model import pad_to_stride
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stylebank import config, styleset, tensorfile
+from stylebank import styleset, tensorfile, toml
 from stylebank.config import Network
 from stylebank.errors import ConfigError, StyleSetError, TensorFileError
 from stylebank.model import StyleBankNetwork
@@ -82,7 +82,7 @@ def read(path: Path) -> Bundle:
     """
     tensors, manifest = tensorfile.read(path, kind=KIND)
     try:
-        network = config.section(Network, manifest, "network", where=str(path))
+        network = toml.section(Network, manifest, "network", where=str(path))
         styles = tuple(styleset.from_manifest(entry) for entry in manifest["styles"])
         training = dict(manifest["training"])
     except (KeyError, TypeError, ValueError) as error:

@@ -6,23 +6,17 @@ is finite, in range). What the layered images of a style are is `styleset`'s bus
 """
 
 import dataclasses
-import difflib
 import json
-import math
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal
 
+from stylebank import toml
 from stylebank.errors import ConfigError
 
-MAX_CONFIG_BYTES = 1 << 20
-
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-
-Section = TypeVar("Section")
 
 
 def _number(default: Any, low: float, high: float) -> Any:
@@ -81,11 +75,11 @@ class Report:
 
 @dataclass(frozen=True)
 class Style:
-    """One style as written down: exactly one of `image`, `images`, `zoom` and `set` says what it is.
+    """One style as written down: exactly one of `image`, `images` and `zoom` says what it is.
 
     `image` stands for all layers; `images` are five in layer order ("blank" is a white one); `zoom` is
-    [large image, second image]; `set` is a TOML file with the other keys. `size` is the long side, in pixels,
-    of the supervising images. Relative paths start at `folder`, that of a `set` at the config's own.
+    [large image, second image]. `size` is the long side, in pixels, of the supervising images. Relative paths
+    start at `folder`.
     """
 
     name: str
@@ -93,7 +87,6 @@ class Style:
     images: tuple[str, ...] = ()
     zoom: tuple[str, ...] = ()
     rest_layer: str = "relu5_1"  # which layer of a zoom recipe the second image takes
-    set: str = ""
     weights: tuple[float, ...] = ()
     size: int = _number(512, 16, 8192)
     kernel: int = _number(3, 1, 15)
@@ -129,26 +122,25 @@ def read(path: Path, *, styles_folder: Path | None = None, more_styles: Sequence
     Raises:
         ConfigError: the file cannot be read, or a value is missing, unknown, mistyped or out of range.
     """
-    table = read_toml(path)
-    _reject_unknown(table, ("network", "training", "loss", "report", "style"), str(path))
+    table = toml.read(path)
+    toml.reject_unknown(table, ("network", "training", "loss", "report", "style"), str(path))
     entries = table.get("style", [])
     if not isinstance(entries, list):
         raise ConfigError(f"{path}: 'style' is not a list; write [[style]] with two brackets")
-    folder = str(styles_folder or path.parent)
+    folder = styles_folder or path.parent
+    where = f"{path}: [[style]]"
     listed = [
         # A set file is part of the experiment, not of the artwork: it lies beside the config.
-        style_from_table(
-            entry,
-            where=f"{path}: [[style]]",
-            folder=str(path.parent) if isinstance(entry, dict) and "set" in entry else folder,
-        )
+        style_from_set(entry, where=where, folder=path.parent)
+        if isinstance(entry, dict) and "set" in entry
+        else style_from_table(entry, where=where, folder=folder)
         for entry in entries
     ]
     config = Config(
-        network=section(Network, table, "network", where=str(path)),
-        training=section(Training, table, "training", where=str(path)),
-        loss=section(Loss, table, "loss", where=str(path)),
-        report=section(Report, table, "report", where=str(path)),
+        network=toml.section(Network, table, "network", where=str(path)),
+        training=toml.section(Training, table, "training", where=str(path)),
+        loss=toml.section(Loss, table, "loss", where=str(path)),
+        report=toml.section(Report, table, "report", where=str(path)),
         styles=(*listed, *more_styles),
     )
     check(config, where=str(path))
@@ -181,42 +173,22 @@ def check(config: Config, *, where: str) -> None:
         )
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """Parse a TOML file of at most 1 MiB.
+def style_from_set(table: Mapping[str, Any], *, where: str, folder: Path) -> Style:
+    """Make a style of a TOML file, the table's `set`; keys that the table has beside it win.
 
     Raises:
-        ConfigError: it is missing, too large, not UTF-8 or not TOML.
+        ConfigError: the file cannot be read, or a key of either is wrong.
     """
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_CONFIG_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    if len(data) > MAX_CONFIG_BYTES:
-        raise ConfigError(f"{path}: is over 1 MiB; a config is a short text file")
-    try:
-        return tomllib.loads(data.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
-    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
-        reason = " ".join(str(error).split()) or "nested too deeply"
-        raise ConfigError(f"{path}: is not valid TOML ({reason}); correct that place") from error
+    path = folder / toml.typed(table["set"], str, f"{where} set")
+    included = toml.read(path)
+    if "set" in included:
+        raise ConfigError(f"{path}: points to another set; name the images here")
+    own = {key: value for key, value in table.items() if key != "set"}
+    return style_from_table(included | own, where=str(path), folder=path.parent)
 
 
-def section(cls: type[Section], table: Mapping[str, Any], name: str, *, where: str) -> Section:
-    """Make one of the dataclasses above of a table's key `name`; a missing key gives the defaults.
-
-    Raises:
-        ConfigError: a key is unknown, mistyped or out of range.
-    """
-    values = table.get(name, {})
-    if not isinstance(values, dict):
-        raise ConfigError(f"{where}: '{name}' is not a table; write [{name}] and its keys below")
-    return _dataclass(cls, values, f"{where}: [{name}]")
-
-
-def style_from_table(table: object, *, where: str, folder: str) -> Style:
-    """Make a style of a TOML table.
+def style_from_table(table: object, *, where: str, folder: Path) -> Style:
+    """Make a style of a TOML table; relative paths start at `folder`.
 
     Raises:
         ConfigError: a key is unknown, mistyped or out of range, or the name is missing or malformed.
@@ -225,7 +197,7 @@ def style_from_table(table: object, *, where: str, folder: str) -> Style:
         raise ConfigError(f"{where}: is not a table; write [[style]] and its keys below")
     if "folder" in table:
         raise ConfigError(f"{where}: unknown key 'folder'; paths start at the config's own folder")
-    style = dataclasses.replace(_dataclass(Style, table, where), folder=folder)
+    style = dataclasses.replace(toml.instance(Style, table, where), folder=str(folder))
     check_name(style.name, where=where)
     if style.kernel % 2 == 0:
         raise ConfigError(f"{where}: kernel {style.kernel} of '{style.name}' is even; use 1, 3, 5 or 7")
@@ -242,56 +214,3 @@ def check_name(name: str, *, where: str) -> None:
         raise ConfigError(
             f"{where}: {name[:80]!r} is no style name; use 1 to 64 of a-z, 0-9, _ and -, a letter or digit first"
         )
-
-
-def nearest(word: str, known: Mapping[str, Any] | tuple[str, ...] | list[str]) -> str:
-    """' (did you mean X?)' if a known word is close, else an empty string."""
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f" (did you mean '{close[0]}'?)" if close else ""
-
-
-def _dataclass(cls: type[Section], table: dict[str, Any], where: str) -> Section:
-    fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    _reject_unknown(table, tuple(fields), where)
-    types = get_type_hints(cls)
-    values = {key: _typed(value, types[key], f"{where} {key}") for key, value in table.items()}
-    for key, value in values.items():
-        limits = fields[key].metadata
-        if limits and not limits["low"] <= value <= limits["high"]:
-            raise ConfigError(
-                f"{where} {key}: {value} is out of range; use {limits['low']} to {limits['high']}"
-            )
-    for key, f in fields.items():
-        if key not in values and f.default is dataclasses.MISSING:
-            raise ConfigError(f"{where}: has no '{key}'; add one")
-    return cls(**values)
-
-
-def _reject_unknown(table: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
-    for key in table:
-        if key not in known:
-            raise ConfigError(
-                f"{where}: unknown key '{key}'{nearest(key, known)}; known are {', '.join(known)}"
-            )
-
-
-def _typed(value: object, wanted: Any, where: str) -> Any:
-    """The value as the wanted type, or ConfigError; an integer will do for a float."""
-    if get_origin(wanted) is Literal:
-        if value not in get_args(wanted) or not isinstance(value, str):
-            raise ConfigError(f"{where}: {value!r} is not one of {', '.join(get_args(wanted))}; choose one")
-        return value
-    if get_origin(wanted) is tuple:
-        if not isinstance(value, list):
-            raise ConfigError(f"{where}: {value!r} is not a list; write [ ... ]")
-        return tuple(_typed(item, get_args(wanted)[0], where) for item in value)
-    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value) if abs(value) < 2**63 else math.inf
-    if type(value) is not wanted:
-        raise ConfigError(f"{where}: {value!r} is not {_TYPE_WORDS[wanted]}; correct it")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ConfigError(f"{where}: {value} is not a finite number; correct it")
-    return value
-
-
-_TYPE_WORDS = {int: "a whole number", float: "a number", str: "a text in quotes", bool: "true or false"}

@@ -15,6 +15,9 @@ Every message is one line, `<what>: <why> (<numbers>); <what to do>`, fit to be 
 Internal invariants use `assert`; whatever escapes as another exception is a bug of the program.
 """
 
+import difflib
+from collections.abc import Iterable
+
 
 class StyleBankError(ValueError):
     """Something that the user can correct; the message is one line that says how."""
@@ -54,3 +57,9 @@ class DeviceError(StyleBankError):
 
 class RunError(StyleBankError):
     """A run folder belongs to another experiment, or cannot be continued."""
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """' (did you mean X?)' if a known word is close, else an empty string."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f" (did you mean '{close[0]}'?)" if close else ""

@@ -7,16 +7,15 @@ Sizes are (H, W) everywhere else; Pillow's (W, H) ends here.
 
 import io
 import os
-import struct
+import threading
 import warnings
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageCms, ImageOps
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 from torch import Tensor
 
 from stylebank.errors import ImageError, OutputError
@@ -38,54 +37,47 @@ _FORMATS = {
 _READ_FORMATS = (*dict.fromkeys(_FORMATS.values()), "PPM", "GIF")
 IMAGE_SUFFIXES = frozenset((*_FORMATS, ".ppm", ".pgm", ".gif"))
 
-# What Pillow raises on damaged files, by reading its decoders and by fuzzing them.
-_PILLOW_ERRORS = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    EOFError,
-    OverflowError,
-    RuntimeError,
-    MemoryError,
-    AttributeError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-)
+# How a photo with this EXIF orientation is turned upright.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def read(path: Path, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """Read an image file as an upright RGB image, 8 bits per channel, sRGB.
+    """Read an image file as an upright RGB image, 8 bits per channel, sRGB; of several frames, the first.
 
     Raises:
         ImageError: it is missing, no image, damaged, cut short, or has more than `max_pixels` pixels.
     """
-    if not path.is_file():
-        raise ImageError(f"{path}: is no file; check the path")
     try:
-        with _opened(path) as image:
+        if not path.is_file():
+            raise ImageError(f"{path}: is no file; check the path")
+        with _opened(path, max_pixels) as image:
             width, height = image.size
             if width * height > max_pixels:
                 raise ImageError(
                     f"{path}: has {width} x {height} pixels (limit {max_pixels / 1e6:g} million); make it smaller"
                 )
             image.load()
-            return to_rgb(ImageOps.exif_transpose(image))
+            return to_rgb(_upright(image))
     except ImageError:
         raise
-    except _PILLOW_ERRORS as error:
-        raise ImageError(f"{path}: is damaged or no image ({_one_line(error)}); replace it") from error
+    except Exception as error:  # damaged bytes make decoders raise whatever they like
+        raise ImageError(f"{path}: {_reason(error, max_pixels)}") from error
 
 
 def is_image(path: Path) -> bool:
     """Whether a file opens as an image; its pixels are not read."""
     try:
-        with _opened(path):
+        with _opened(path, MAX_PIXELS):
             return True
-    except _PILLOW_ERRORS:
+    except Exception:  # as in `read`
         return False
 
 
@@ -102,15 +94,37 @@ def save(path: Path, image: Image.Image, *, quality: int = 95) -> None:
     """Write an image atomically, in the format of the file name's suffix, without metadata.
 
     Raises:
-        OutputError: the suffix is unknown, or the file cannot be written.
+        OutputError: see `check_suffix` and `encode`; or the file cannot be written.
     """
     check_suffix(path)
-    buffer = io.BytesIO()
-    options = {"quality": quality} if _FORMATS[path.suffix.lower()] in ("JPEG", "WEBP") else {}
-    clean = Image.new("RGB", image.size)
-    clean.paste(image.convert("RGB"))
-    clean.save(buffer, _FORMATS[path.suffix.lower()], **options)
-    write_atomically(path, buffer.getvalue())
+    write_atomically(path, encode(image, path.suffix, quality=quality))
+
+
+def encode(image: Image.Image, suffix: str, *, quality: int = 95) -> bytes:
+    """An image as the bytes of a file in RGB, without EXIF, GPS or profile.
+
+    Args:
+        image: of any mode.
+        suffix: ".png", ".JPG" or another that `check_suffix` lets pass; it decides the format.
+        quality: 1 to 100, of JPEG and WebP.
+
+    Raises:
+        OutputError: the format cannot hold an image of this size.
+    """
+    plain = image.convert("RGB")
+    plain.info.clear()
+    buffer, name = io.BytesIO(), _FORMATS[suffix.lower()]
+    options = {"quality": quality} if name in ("JPEG", "WEBP") else {}
+    if name == "JPEG":
+        options["subsampling"] = 0  # full colour resolution: paint has sharp edges between colours
+    try:
+        plain.save(buffer, name, **options)
+    except (OSError, ValueError) as error:
+        width, height = image.size
+        raise OutputError(
+            f"{suffix} file: cannot hold {width} x {height} pixels ({_one_line(error)}); choose .png or .tif"
+        ) from error
+    return buffer.getvalue()
 
 
 def check_suffix(path: Path) -> None:
@@ -126,7 +140,10 @@ def check_suffix(path: Path) -> None:
 
 
 def find_images(folder: Path) -> list[Path]:
-    """All image files below a folder by suffix, sorted by their path inside; hidden ones are left out."""
+    """All image files below a folder by suffix, sorted by their path inside; hidden ones are left out.
+
+    Links to files count, links to folders are not followed: those may lead around in a circle.
+    """
     found = []
     for root, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
@@ -166,18 +183,20 @@ def fitted(image: Image.Image, *, long_side: int) -> Image.Image:
 
 def to_rgb(image: Image.Image) -> Image.Image:
     """Any Pillow image as RGB in sRGB: profile applied, 16 bits scaled, transparency over white."""
+    profile = image.info.get("icc_profile")
     if image.mode.startswith(("I", "F")):
         image = _to_eight_bits(image)
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        profile = image.info.get("icc_profile")
-        image = image.convert("RGBA")
-        colour, alpha = _to_srgb(image.convert("RGB"), profile), image.getchannel("A")
-        return Image.composite(colour, Image.new("RGB", image.size, "white"), alpha)
-    return _to_srgb(image, image.info.get("icc_profile"))
+    if not image.has_transparency_data:
+        return _to_srgb(image, profile)
+    image = image.convert("LA" if image.mode in ("1", "L", "LA", "La") else "RGBA")
+    colour = _to_srgb(image.convert(image.mode.removesuffix("A")), profile)
+    return Image.composite(colour, Image.new("RGB", image.size, "white"), image.getchannel("A"))
 
 
 def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    if profile and image.mode in ("RGB", "L", "CMYK", "LAB"):
+    if profile:
+        if image.mode not in ("RGB", "L", "CMYK", "LAB"):  # a palette, say: its profile is one of RGB
+            image = image.convert("RGB")
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
             converted = ImageCms.profileToProfile(
@@ -191,20 +210,83 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """16-bit and float greyscale to 8 bits: Pillow's own conversion clips instead of scaling."""
-    values = np.asarray(image, dtype=np.float64)
-    full = 1.0 if image.mode == "F" and values.max(initial=0) <= 1 else 65535.0
-    levels = np.nan_to_num(values / full).clip(0, 1) * 255
-    return Image.fromarray(levels.round().astype(np.uint8))
+    """Integer and float greyscale to 8 bits: Pillow's own conversion clips instead of scaling.
+
+    Neither kind says what white is: it is the first of the usual values that the brightest pixel does not
+    exceed; in floats by half, as whites may overshoot.
+    """
+    values = np.array(image, dtype=np.float32)
+    np.nan_to_num(values, copy=False, posinf=0, neginf=0)
+    whites = [1.0, 255.0, 65535.0] if image.mode == "F" else [65535.0, 2.0**31 - 1]
+    brightest = float(values.max(initial=0)) / (1.5 if image.mode == "F" else 1)
+    values *= 255 / next((white for white in whites if brightest <= white), brightest)
+    levels = Image.fromarray(values.clip(0, 255, out=values).round(out=values).astype(np.uint8))
+    key = image.info.get("transparency")
+    if isinstance(key, int):
+        levels.putalpha(Image.fromarray(np.asarray(image) != key).convert("L"))
+    return levels
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turn a photo as its EXIF says; damaged EXIF says nothing, the pixels are still good."""
+    try:
+        turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # as in `read`
+        return image
+    return image if turn is None else image.transpose(turn)
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    """Open lazily, out of the allowed formats; the size limit is ours, not Pillow's warning."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with Image.open(path, formats=_READ_FORMATS) as image:
-            yield image
+def _opened(path: Path, max_pixels: int) -> Iterator[Image.Image]:
+    """Open lazily, out of the allowed formats."""
+    with _pillow(max_pixels), Image.open(path, formats=_READ_FORMATS) as image:
+        yield image
+
+
+class _PillowSettings:
+    """Pillow's own limit of pixels and its warnings, held for as long as any thread is reading.
+
+    Both belong to the process, so threads that set and restore them each on their own would leave a mixture.
+    Pillow refuses more than twice its limit, in some decoders before memory is taken that `read` cannot prevent.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._readers = 0
+        self._limit = 0
+        self._before = ExitStack()
+
+    @contextmanager
+    def __call__(self, max_pixels: int) -> Iterator[None]:
+        with self._lock:
+            if not self._readers:
+                self._before.callback(setattr, Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+                self._before.enter_context(warnings.catch_warnings())
+                warnings.filterwarnings("ignore", module=r"PIL\.")
+                self._limit = 0
+            self._limit = Image.MAX_IMAGE_PIXELS = max(self._limit, max_pixels)
+            self._readers += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._readers -= 1
+                if not self._readers:
+                    self._before.close()
+
+
+_pillow = _PillowSettings()
+
+
+def _reason(error: Exception, max_pixels: int) -> str:
+    """Why an image cannot be read, and what to do."""
+    if isinstance(error, Image.DecompressionBombError):
+        return f"has more than {max_pixels / 1e6:g} million pixels; make it smaller"
+    if isinstance(error, UnidentifiedImageError):
+        return f"is no image, damaged, or none of {', '.join(_READ_FORMATS)}; convert it to PNG"
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot be opened ({error.strerror}); check the path"
+    return f"is damaged ({_one_line(error)}); replace it"
 
 
 def _one_line(error: BaseException) -> str:

@@ -19,26 +19,32 @@ PREVIEW_PHOTOS = 4
 PREVIEW_SIDE = 256  # pixels
 
 
-def draw_preview(network: StyleBankNetwork, styles: Sequence[StyleSet], photos: Tensor, path: Path) -> None:
-    """Write a contact sheet: each photo, its reconstruction, and the photo in every style, below the styles' images.
+def emblem(style: StyleSet) -> Tensor:
+    """The picture that stands for a style in previews: its middle layer's image, (3, H, W) in [0, 1]."""
+    return style.layers[len(style.layers) // 2].load()[0]
+
+
+def draw_preview(
+    network: StyleBankNetwork, emblems: Mapping[str, Tensor], photos: Tensor, path: Path
+) -> None:
+    """Write a contact sheet: each photo, its reconstruction, and the photo in every style, below the styles' emblems.
 
     Args:
         network: on any device.
-        styles: S style sets; each is shown by the image of its middle layer.
+        emblems: S pictures by the styles' names, in the order of the filters.
         photos: (B, 3, side, side) in [0, 1], side divisible by 4.
         path: a PNG file; replaced.
     """
-    middle = [style.layers[len(style.layers) // 2].load()[0] for style in styles]
     white = torch.ones(3, 8, 8)
-    rows = [[white, white, *middle]]
+    rows = [[white, white, *emblems.values()]]
     device = next(network.parameters()).device
     with torch.no_grad():
         for photo in photos:
             batch = photo.unsqueeze(0).to(device)
             cells = [batch, network.reconstruct(batch)]
-            cells += [network.stylize(batch, [index]) for index in range(len(styles))]
+            cells += [network.stylize(batch, [index]) for index in range(len(emblems))]
             rows.append([cell[0].cpu() for cell in cells])
-    names = ["photo", "auto-encoder", *(style.name for style in styles)]
+    names = ["photo", "auto-encoder", *emblems]
     images.save(path, pictures.contact_sheet(rows, column_labels=names))
 
 

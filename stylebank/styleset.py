@@ -131,8 +131,7 @@ def resolve(style: Style, layers: Sequence[str], weights: Sequence[float]) -> St
         StyleSetError: not one and not five images, no or two ways of saying which, a recipe that cannot be cut.
         ImageError: a file cannot be read.
     """
-    style = _from_file(style) if style.set else style
-    given = [key for key in ("image", "images", "zoom", "set") if getattr(style, key)]
+    given = [key for key in ("image", "images", "zoom") if getattr(style, key)]
     if len(given) != 1:
         found = " and ".join(given) or "none of them"
         raise StyleSetError(f"style '{style.name}': says {found}; give one of image, images, zoom, set")
@@ -171,7 +170,7 @@ def from_words(words: str) -> Style:
         )
     config.check_name(name, where=f"--style {words}")
     if what.endswith(".toml"):
-        return Style(name=name, set=what)
+        return config.style_from_set({"name": name, "set": what}, where=f"--style {words}", folder=Path())
     if what.startswith("zoom:"):
         pair, _, layer = what.removeprefix("zoom:").partition("@")
         return Style(name=name, zoom=tuple(pair.split(",")), rest_layer=layer or "relu5_1")
@@ -232,16 +231,6 @@ def _whole(style: Style, name: str) -> LayerImage:
     # 32 px: below it relu5_1 would be a map of one or two cells.
     size = (max(32, round(height * scale)), max(32, round(width * scale)))
     return LayerImage("", path.name, files.sha256_file(path), (0, 0, width, height), size, 1.0, path)
-
-
-def _from_file(style: Style) -> Style:
-    """A style kept as a TOML file of its own; the experiment's name for it wins."""
-    path = Path(style.folder) / style.set
-    table = config.read_toml(path) | {"name": style.name}
-    found = config.style_from_table(table, where=str(path), folder=str(path.parent))
-    if found.set:
-        raise StyleSetError(f"{path}: points to another set file '{found.set}'; name the images here")
-    return found
 
 
 def _integers(values: Any, count: int) -> Any:

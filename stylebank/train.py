@@ -88,8 +88,8 @@ def train(
         raise OutputError(f"{out}: is the run's folder; give the bank a file name of its own")
     target = choose_device(device)
     callbacks = replace(callbacks, note=_once(callbacks.note))
+    material = _gather(config, content, target, vgg_weights, callbacks.note)
     with files.locked(run / "run"):
-        material = _gather(config, content, target, vgg_weights, callbacks.note)
         saved = _find_checkpoint(run, material.experiment, resume)
         board = report.TensorBoard(run / "tensorboard") if tensorboard else None
         session = _Session(config, material, run, callbacks, board, saved)
@@ -106,6 +106,7 @@ class _Material:
 
     Attributes:
         styles: S style sets.
+        emblems: their pictures in previews, by name.
         photos: to train on.
         held_back: (B, 3, side, side) in [0, 1], photos never trained on.
         experiment: what must be equal for a run to be the same.
@@ -114,6 +115,7 @@ class _Material:
     """
 
     styles: Sequence[StyleSet]
+    emblems: Mapping[str, Tensor]
     photos: Sequence[Path]
     held_back: Tensor
     experiment: Mapping[str, Any]
@@ -138,6 +140,7 @@ def _gather(
 
     return _Material(
         styles=styles,
+        emblems={style.name: report.emblem(style) for style in styles},
         photos=photos,
         held_back=data.read_squares(held_back or sample, report.PREVIEW_SIDE, note),
         experiment={
@@ -208,6 +211,7 @@ class _Session:
 
     def save(self) -> None:
         """Write checkpoint, curves and table."""
+        self._check_finite()
         self.trainer.flush_history()
         checkpoint.write(_checkpoint(self.folder), self.trainer.state(self.material.experiment, self.seconds))
         report.draw_curves(self.trainer, self.folder / "curves.png")
@@ -215,7 +219,7 @@ class _Session:
     def preview(self) -> None:
         """Write the contact sheet."""
         photos = self.material.held_back[: report.PREVIEW_PHOTOS]
-        report.draw_preview(self.trainer.network, self.material.styles, photos, self.folder / "preview.png")
+        report.draw_preview(self.trainer.network, self.material.emblems, photos, self.folder / "preview.png")
 
     def finish(self, out: Path) -> Outcome:
         """Write the bank; after the last step also measure what was written."""
@@ -223,9 +227,9 @@ class _Session:
         training = {"config": config.to_manifest(), "steps": step, "photos": material.experiment["photos"]}
         bank = bundle.from_network(self.trainer.network, config.network, material.styles, training)
         bundle.write(out, bank)
-        self.preview()
         if step < config.training.steps:
             return Outcome(step, self.seconds, None)
+        self.preview()
         photos = material.held_back.to(material.device)
         network = bank.build().to(material.device)
         return Outcome(

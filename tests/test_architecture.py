@@ -19,7 +19,7 @@ FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 # A module imports modules of the layers below its own, and of its own layer only what ALLOWED says.
 LAYERS = (
     "errors",
-    "config images files tensorfile devices interrupts resources",
+    "config toml images files tensorfile devices interrupts resources",
     "model vgg losses",
     "checkpoint bundle data styleset objective fusion tiling metrics pictures",
     "train algorithm report add_style optimize bank batch console",
@@ -28,6 +28,7 @@ LAYERS = (
     "__main__",
 )
 ALLOWED = {
+    "config": {"toml"},
     "images": {"files"},
     "tensorfile": {"files"},
     "bundle": {"styleset"},

@@ -84,7 +84,7 @@ class Bench:
     ) -> Outcome:
         self.steps = []
 
-        def progress(step: int, losses: Mapping[str, float]) -> None:
+        def progress(step: int, _losses: Mapping[str, float]) -> None:
             self.steps.append(step)
 
         return train(
@@ -214,7 +214,7 @@ def test_a_foreign_file_in_the_bank_s_place_is_kept(bench: Bench, experiment: Co
         bench.train(experiment)
     assert (bench.folder / "bank").read_text() == "my thesis"
     bench.train(experiment, stop_after=1, force=True)
-    assert bundle.read(bench.folder / "bank")
+    assert bundle.read(bench.folder / "bank").styles
 
 
 def test_the_run_folder_is_no_bank(bench: Bench, experiment: Config) -> None:
