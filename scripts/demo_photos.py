@@ -10,7 +10,7 @@ from PIL import Image
 PHOTOS = ("astronaut.png", "chelsea.png", "coffee.png", "hubble_deep_field.jpg", "rocket.jpg")
 
 
-def main(folder: Path) -> None:
+def write_photos(folder: Path) -> None:
     """Write those of the photos that are not there yet."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in PHOTOS:
@@ -20,4 +20,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    write_photos(Path(sys.argv[1]))

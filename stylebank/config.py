@@ -8,6 +8,7 @@ is finite, in range). What the layered images of a style are is `styleset`'s bus
 import dataclasses
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -156,17 +157,17 @@ def check(config: Config, *, where: str) -> None:
     if not config.styles:
         raise ConfigError(f"{where}: no style to train; add a [[style]] with a name and an image")
     names = [style.name for style in config.styles]
-    for name in names:
-        if names.count(name) > 1:
-            raise ConfigError(
-                f"{where}: style '{name}' stands {names.count(name)} times; give each its own name"
-            )
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise ConfigError(f"{where}: style '{name}' stands {count} times; give each its own name")
     layers, weights = config.loss.style_layers, config.loss.layer_weights
     if len(layers) != len(weights):
         raise ConfigError(
             f"{where}: [loss] has {len(layers)} style_layers and {len(weights)} layer_weights; "
             "give each layer one weight"
         )
+    if any(weight < 0 for weight in weights):
+        raise ConfigError(f"{where}: [loss] layer_weights {list(weights)} hold a negative one; use 0 or more")
     if config.training.crop % 16:
         raise ConfigError(
             f"{where}: crop {config.training.crop} is not divisible by 16; use a multiple of 16"

@@ -68,16 +68,18 @@ def digest(photos: Iterable[Path], folder: Path) -> str:
     return sha.hexdigest()
 
 
-def read_squares(photos: Sequence[Path], side: int, report: Reporter) -> Tensor:
+def read_squares(photos: Sequence[Path], side: int, report: Reporter, *, count: int | None = None) -> Tensor:
     """Centre squares of photos for previews and figures: (B, 3, side, side) float32 in [0, 1], sRGB.
 
-    Photos that cannot be read are reported and left out.
+    Photos that cannot be read are reported and left out; B is at most `count`.
 
     Raises:
         ContentError: none of them can be read.
     """
     squares: list[Tensor] = []
     for photo in photos:
+        if len(squares) == count:
+            break
         try:
             image = images.read(photo)
         except ImageError as error:

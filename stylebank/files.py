@@ -1,13 +1,16 @@
 """Write files so that a crash leaves the old one or the new one; locks; digests."""
 
+import errno
 import fcntl
 import hashlib
 import os
+import re
 import secrets
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from stylebank.errors import OutputError
 
@@ -19,30 +22,30 @@ def write_atomically(path: Path, data: bytes) -> None:
     of writers that were killed are removed.
 
     Raises:
-        OutputError: the disk is full, the folder cannot be written, the path is a folder.
+        OutputError: the disk is full, the folder cannot be written, the path is a folder or a device.
     """
-    target = path.resolve()
     try:
+        target = path.resolve()
+        if target.exists() and not target.is_file():
+            raise OSError(errno.EISDIR, "it is a folder or a device")  # a device would be replaced by a file
         target.parent.mkdir(parents=True, exist_ok=True)
         _sweep(target)
-        mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~_umask()
-        temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
+        temporary, file = _temporary(target)
         try:
-            with temporary.open("xb") as file:
-                fcntl.flock(file, fcntl.LOCK_EX)  # held while alive: tells this file from a dead writer's
+            with file:
+                with suppress(FileNotFoundError):
+                    os.fchmod(file.fileno(), stat.S_IMODE(target.stat().st_mode))  # before there is content
                 file.write(data)
                 file.flush()
-                os.fchmod(file.fileno(), mode)
                 os.fsync(file.fileno())
                 os.replace(temporary, target)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
         _sync_folder(target.parent)
-    except OSError as error:
-        reason = error.strerror or str(error)
+    except (OSError, RuntimeError) as error:  # RuntimeError: links that go in a circle, until Python 3.13
         raise OutputError(
-            f"{path}: cannot be written ({reason}); free space or choose another place"
+            f"{path}: cannot be written ({_reason(error)}); free space or choose another place"
         ) from error
 
 
@@ -50,16 +53,19 @@ def write_atomically(path: Path, data: bytes) -> None:
 def locked(path: Path) -> Iterator[None]:
     """Hold the lock that belongs to a path, waiting for whoever has it; the lock file lies beside it, hidden.
 
+    A symbolic link and what it points to have one lock. It is not re-entrant.
+
     Raises:
-        OutputError: the folder cannot be written.
+        OutputError: the folder cannot be written, or its file system has no locks.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.with_name(f".{path.name}.lock").open("ab")
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be locked ({error.strerror}); choose another place") from error
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with ExitStack() as stack:
+        try:
+            target = path.resolve()
+            target.parent.mkdir(parents=True, exist_ok=True)
+            file = stack.enter_context(target.with_name(f".{target.name}.lock").open("ab"))
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except (OSError, RuntimeError) as error:
+            raise OutputError(f"{path}: cannot be locked ({_reason(error)}); choose another place") from error
         yield
 
 
@@ -67,11 +73,15 @@ def refuse_foreign(path: Path, is_own: Callable[[Path], bool], *, force: bool) -
     """Refuse to replace a file that is not of the writer's own kind.
 
     Raises:
-        OutputError: the file exists, is of another kind, and `force` is False; or the path is a folder.
+        OutputError: the file exists, is of another kind, and `force` is False; or the path is a folder or no path.
     """
-    if path.is_dir():
+    try:
+        folder, exists = path.is_dir(), path.exists()
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({_reason(error)}); choose another name") from error
+    if folder:
         raise OutputError(f"{path}: is a folder; give a file name")
-    if path.exists() and not force and not is_own(path):
+    if exists and not force and not is_own(path):
         raise OutputError(f"{path}: exists and is another kind of file; choose another name, or add --force")
 
 
@@ -86,13 +96,30 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _temporary(target: Path) -> tuple[Path, BinaryIO]:
+    """A new file beside the target, locked while its writer lives: tells it from a dead writer's."""
+    while True:
+        temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
+        file = temporary.open("xb")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            # Between open and lock another writer's sweep may have taken it for a dead one's; then once more.
+            if os.fstat(file.fileno()).st_nlink:
+                return temporary, file
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            file.close()
+            raise
+        file.close()
+
+
 def _sweep(target: Path) -> None:
     """Remove temporary files of this target whose writer is dead: nobody holds their lock."""
-    for leftover in target.parent.glob(f".{target.name}.*.tmp"):
-        with suppress(OSError), leftover.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Between a writer's open and its lock the file is empty and young: leave that one alone.
-            if os.fstat(file.fileno()).st_size:
+    name = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{16}}\.tmp")
+    for leftover in target.parent.iterdir():
+        if name.fullmatch(leftover.name):
+            with suppress(OSError), leftover.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 leftover.unlink()
 
 
@@ -105,8 +132,5 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _umask() -> int:
-    """The process's umask, which can only be read by setting it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)

@@ -284,7 +284,7 @@ def _reason(error: Exception, max_pixels: int) -> str:
         return f"has more than {max_pixels / 1e6:g} million pixels; make it smaller"
     if isinstance(error, UnidentifiedImageError):
         return f"is no image, damaged, or none of {', '.join(_READ_FORMATS)}; convert it to PNG"
-    if isinstance(error, OSError) and error.strerror:
+    if isinstance(error, OSError) and error.filename:
         return f"cannot be opened ({error.strerror}); check the path"
     return f"is damaged ({_one_line(error)}); replace it"
 

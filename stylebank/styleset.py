@@ -9,6 +9,7 @@ supervising image. Does not run VGG. An experiment with other `style_layers` (th
 of one image only.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -113,9 +114,11 @@ def from_manifest(data: Any) -> StyleSet:
             for entry in data["layers"]
         )
         style = StyleSet(name=str(data["name"]), kernel=int(data["kernel"]), layers=layers)
-    except (KeyError, TypeError, ValueError) as error:
+        config.check_name(style.name, where="style manifest")
+        if style.to_manifest() != data or not _is_in_range(style):
+            raise ValueError("a value is of another type, or out of range")
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise StyleSetError(f"style manifest: is malformed ({error!r}); the file is damaged") from error
-    config.check_name(style.name, where="style manifest")
     return style
 
 
@@ -231,6 +234,11 @@ def _whole(style: Style, name: str) -> LayerImage:
     # 32 px: below it relu5_1 would be a map of one or two cells.
     size = (max(32, round(height * scale)), max(32, round(width * scale)))
     return LayerImage("", path.name, files.sha256_file(path), (0, 0, width, height), size, 1.0, path)
+
+
+def _is_in_range(style: StyleSet) -> bool:
+    images_fit = (min(*x.size, *x.crop[2:]) > 0 and 0 <= x.weight < math.inf for x in style.layers)
+    return style.kernel in range(1, 16, 2) and bool(style.layers) and all(images_fit)
 
 
 def _integers(values: Any, count: int) -> Any:

@@ -8,16 +8,17 @@ order), so equal contents give equal bytes.
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from stylebank.errors import TensorFileError
+from stylebank.errors import OutputError, TensorFileError
 from stylebank.files import write_atomically
 
 FORMAT = 1
@@ -33,13 +34,20 @@ def write(path: Path, *, kind: str, tensors: Mapping[str, Tensor], manifest: Map
     Args:
         path: the file; replaced if it exists.
         kind: "bank", "checkpoint" or "vgg".
-        tensors: any shapes, float or integer, on any device.
+        tensors: any shapes, float or integer, on any device, no two in the same memory; names are printable.
         manifest: plain JSON data, finite numbers only.
 
     Raises:
-        OutputError: the file cannot be written.
+        OutputError: the file cannot be written, or names and manifest are longer than what `read` accepts.
     """
-    write_atomically(path, serialise(kind=kind, tensors=tensors, manifest=manifest))
+    data = serialise(kind=kind, tensors=tensors, manifest=manifest)
+    header = int.from_bytes(data[:8], "little")
+    if header > _MAX_HEADER:
+        raise OutputError(
+            f"{path}: would have a header over the limit ({header} of {_MAX_HEADER} bytes); "
+            "split what it describes over several files"
+        )
+    write_atomically(path, data)
 
 
 def serialise(*, kind: str, tensors: Mapping[str, Tensor], manifest: Mapping[str, Any]) -> bytes:
@@ -64,74 +72,88 @@ def read(path: Path, *, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     Raises:
         TensorFileError: the file is missing, damaged, of another kind, or from a newer version.
     """
-    data = _bytes(path)
-    document = _document(path, data)
-    if document["format"] != FORMAT:
-        raise TensorFileError(
-            f"{path}: has format {document['format']!r}, this version reads {FORMAT}; upgrade stylebank"
-        )
+    try:
+        with _open(path) as file:
+            document = _document(path, file)
+            file.seek(0)
+            data = file.read()
+    except OSError as error:
+        raise TensorFileError(f"{path}: cannot be read ({error.strerror}); check the path") from error
     if document["kind"] != kind:
         raise TensorFileError(f"{path}: is a {document['kind']} file, not a {kind}; give a {kind} file")
-    if document["sha256"] != _self_digest(document):
-        raise TensorFileError(f"{path}: its manifest is damaged; {_DAMAGED}")
     try:
-        tensors = safetensors.torch.load(data)
-    except (SafetensorError, ValueError, KeyError, RuntimeError, OverflowError) as error:
-        raise TensorFileError(
-            f"{path}: its tensors cannot be read ({_one_line(error)}); {_DAMAGED}"
-        ) from error
-    digests = document["digests"]
-    for name in sorted(digests.keys() | tensors.keys()):
-        if name not in tensors or digests.get(name) != _digest(name, tensors[name]):
-            raise TensorFileError(f"{path}: tensor '{name}' is damaged; {_DAMAGED}")
-    # Digests cover contents; this covers every other bit of the header.
-    if safetensors.torch.save(tensors, metadata={_KEY: _canonical(document)}) != data:
-        raise TensorFileError(f"{path}: its header is damaged; {_DAMAGED}")
-    return tensors, document["manifest"]
+        return _checked_tensors(path, data, document), document["manifest"]
+    except TensorFileError:
+        raise
+    except (SafetensorError, ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        raise TensorFileError(f"{path}: cannot be decoded ({_one_line(error)}); {_DAMAGED}") from error
 
 
 def kind_of(path: Path) -> str | None:
     """The kind that a file says it is, without checking it; None if it is no file of this project."""
     try:
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            kind = _header(path, file.read(length)).get("kind") if 0 < length <= _MAX_HEADER else None
+        with _open(path) as file:
+            return str(_document(path, file)["kind"])
     except (OSError, TensorFileError):
         return None
-    return kind if isinstance(kind, str) else None
 
 
-def _bytes(path: Path) -> bytes:
-    try:
-        data = path.read_bytes()
-    except IsADirectoryError as error:
-        raise TensorFileError(f"{path}: is a folder; give a file") from error
-    except OSError as error:
-        raise TensorFileError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    if data[:2] == b"PK" or data[:2] in (b"\x80\x02", b"\x80\x04"):
-        raise TensorFileError(f"{path}: is a PyTorch pickle, which is never opened; give a .safetensors file")
-    return data
+def _open(path: Path) -> BinaryIO:
+    """Open a regular file; others may block, or never end."""
+    if path.exists() and not path.is_file():
+        raise TensorFileError(f"{path}: is a {'folder' if path.is_dir() else 'device'}; give a file")
+    return path.open("rb")
 
 
-def _document(path: Path, data: bytes) -> dict[str, Any]:
-    length = int.from_bytes(data[:8], "little")
-    if len(data) < 8 or not 0 < length <= min(_MAX_HEADER, len(data) - 8):
-        raise TensorFileError(f"{path}: is no StyleBank file, or cut short ({len(data)} bytes); {_DAMAGED}")
-    return _header(path, data[8 : 8 + length])
-
-
-def _header(path: Path, header: bytes) -> dict[str, Any]:
+def _document(path: Path, file: BinaryIO) -> dict[str, Any]:
+    """The checked form, not yet the checked content, of the metadata; reads no more than the header."""
+    start = file.read(8)
+    length = int.from_bytes(start, "little")
+    if not 0 < length <= _MAX_HEADER:
+        # Only now: the length of a good header may begin with the same two bytes as a pickle.
+        if start[:4] == b"PK\3\4" or (start[:1] == b"\x80" and start[1:2] in (b"\2", b"\3", b"\4", b"\5")):
+            raise TensorFileError(
+                f"{path}: is a PyTorch pickle, which is never opened; give a .safetensors file"
+            )
+        raise TensorFileError(f"{path}: is no StyleBank file; give a file that stylebank wrote")
+    header = file.read(length)
+    if len(header) < length:
+        raise TensorFileError(
+            f"{path}: is no StyleBank file, or cut short ({8 + len(header)} bytes); {_DAMAGED}"
+        )
     try:
         document = json.loads(json.loads(header)["__metadata__"][_KEY])
+        if type(document["format"]) is int and document["format"] > FORMAT:
+            raise TensorFileError(f"{path}: has a newer format than {FORMAT}; upgrade stylebank")
         wanted = {"format": int, "kind": str, "digests": dict, "manifest": dict, "sha256": str}
-        if {key: type(value) for key, value in document.items()} != wanted:
+        if {key: type(value) for key, value in document.items()} != wanted or document["format"] != FORMAT:
             raise ValueError("its fields are others")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        # Both are printed.
+        if not re.fullmatch("[a-z]{1,20}", document["kind"]) or not all(map(_printable, document["digests"])):
+            raise ValueError("its names are no names")
+    except TensorFileError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise TensorFileError(
             f"{path}: is no StyleBank file, or its header is damaged; {_DAMAGED}"
         ) from error
     found: dict[str, Any] = document
     return found
+
+
+def _checked_tensors(path: Path, data: bytes, document: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The tensors, if the file is exactly what its writer wrote."""
+    if document["sha256"] != _self_digest(document):
+        raise TensorFileError(f"{path}: its manifest is damaged; {_DAMAGED}")
+    tensors = safetensors.torch.load(data)
+    digests = document["digests"]
+    for name in sorted(digests.keys() | tensors.keys()):
+        if name not in tensors or digests.get(name) != _digest(name, tensors[name]):
+            raise TensorFileError(f"{path}: tensor '{_one_line(name)}' is damaged; {_DAMAGED}")
+    # Digests cover contents; this covers every other bit of the header.
+    if safetensors.torch.save(tensors, metadata={_KEY: _canonical(document)}) != data:
+        raise TensorFileError(f"{path}: its header is damaged; {_DAMAGED}")
+    return tensors
 
 
 def _self_digest(document: Mapping[str, Any]) -> str:
@@ -150,5 +172,10 @@ def _digest(name: str, tensor: Tensor) -> str:
     return sha.hexdigest()
 
 
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200]
+def _printable(name: str) -> bool:
+    return name.isprintable() and len(name) <= 200
+
+
+def _one_line(text: object) -> str:
+    """Text from a file, fit for a message: neither line breaks nor control characters, nor long."""
+    return "".join(letter if letter.isprintable() else " " for letter in str(text)[:200])

@@ -6,6 +6,7 @@ may hold its inclusive range as "low" and "high". Messages name the place and, f
 
 import dataclasses
 import math
+import reprlib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,13 +14,14 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from stylebank.errors import ConfigError, nearest
 
-MAX_BYTES = 1 << 20
+MAX_BYTES = 1 << 16
+"""A hundred styles take a third of this; for a hostile mebibyte tomllib would need hours."""
 
 Instance = TypeVar("Instance")
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Parse a TOML file of at most 1 MiB.
+    """Parse a TOML file of at most 64 KiB.
 
     Raises:
         ConfigError: it is missing, too large, not UTF-8 or not TOML.
@@ -27,10 +29,11 @@ def read(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"{path}: cannot be read ({reason}); check the path") from error
     if len(data) > MAX_BYTES:
-        raise ConfigError(f"{path}: is over 1 MiB; a config is a short text file")
+        raise ConfigError(f"{path}: is over 64 KiB; a config is a short text file")
     try:
         return tomllib.loads(data.decode("utf-8"))
     except UnicodeDecodeError as error:
@@ -66,7 +69,7 @@ def instance(cls: type[Instance], table: Mapping[str, Any], where: str) -> Insta
         limits = fields[key].metadata
         if limits and not limits["low"] <= value <= limits["high"]:
             raise ConfigError(
-                f"{where} {key}: {value} is out of range; use {limits['low']} to {limits['high']}"
+                f"{where} {key}: {_shown(value)} is out of range; use {limits['low']} to {limits['high']}"
             )
     for key, f in fields.items():
         if key not in values and f.default is dataclasses.MISSING:
@@ -83,7 +86,7 @@ def reject_unknown(table: Mapping[str, Any], known: tuple[str, ...], where: str)
     for key in table:
         if key not in known:
             raise ConfigError(
-                f"{where}: unknown key '{key[:60]}'{nearest(key, known)}; known are {', '.join(known)}"
+                f"{where}: unknown key {_shown(key)}{nearest(key, known)}; known are {', '.join(known)}"
             )
 
 
@@ -113,8 +116,11 @@ def typed(value: object, wanted: Any, where: str) -> Any:
 
 
 def _shown(value: object) -> str:
-    """A value as written, cut to fit a line."""
-    text = repr(value)
+    """A value as written, escaped and cut to fit a line, however deep or long it is."""
+    try:
+        text = reprlib.repr(value)
+    except ValueError:  # Python prints no integer of over 4300 digits
+        return "a huge number"
     return text if len(text) <= 60 else f"{text[:60]}..."
 
 

@@ -142,7 +142,10 @@ def _gather(
         styles=styles,
         emblems={style.name: report.emblem(style) for style in styles},
         photos=photos,
-        held_back=data.read_squares(held_back or sample, report.PREVIEW_SIDE, note),
+        # Where none is held back, or none of those can be read, training photos must do.
+        held_back=data.read_squares(
+            [*held_back, *sample], report.PREVIEW_SIDE, note, count=max(1, len(held_back))
+        ),
         experiment={
             "config": config.to_manifest(),
             "styles": [style.to_manifest() for style in styles],

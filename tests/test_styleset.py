@@ -63,7 +63,6 @@ def test_one_image_supervises_all_five_layers_alike(art: Path) -> None:
 def test_five_images_supervise_the_layers_in_the_order_given(art: Path) -> None:
     found = resolve(art, images=FIVE)
     assert [(image.layer, image.source) for image in found.layers] == list(zip(LAYERS, FIVE, strict=True))
-    assert [image.crop[2] for image in found.layers] == [60, 64, 68, 72, 76]
 
 
 def test_other_numbers_of_images_are_refused_by_what_five_mean(art: Path) -> None:
@@ -77,8 +76,7 @@ def test_blank_is_pure_white_and_has_no_digest(art: Path) -> None:
     first, second, *_ = resolve(art, images=("blank", *FIVE[1:]), size=64).layers
     assert (first.source, first.sha256) == ("blank", "")
     assert torch.equal(first.load(), torch.ones(1, 3, 64, 64))
-    assert second.sha256  # the control: a painting is neither
-    assert second.load().min() < 0.5
+    assert (len(second.sha256), bool(second.load().min() < 0.5)) == (64, True)  # the control: a painting
 
 
 # By hand, for 1000 x 600: halves, quarters and eighths, whose margins are rounded down (437.5, 262.5).
@@ -87,8 +85,8 @@ BOXES = [(0, 0, 1000, 600), (250, 150, 500, 300), (375, 225, 250, 150), (437, 26
 
 def test_zoom_crops_the_middle_to_halves_and_leaves_the_second_image_either_end(art: Path) -> None:
     last = resolve(art, zoom=("large.png", "a.png"))
-    assert [image.crop for image in last.layers] == [*BOXES, (0, 0, 60, 40)]
-    assert [image.source for image in last.layers] == ["large.png"] * 4 + ["a.png"]
+    boxes = [*(("large.png", box) for box in BOXES), ("a.png", (0, 0, 60, 40))]
+    assert [(image.source, image.crop) for image in last.layers] == boxes
     first = resolve(art, zoom=("large.png", "a.png"), rest_layer="relu1_1")
     assert [(x.layer, x.crop) for x in first.layers] == list(
         zip(LAYERS, [(0, 0, 60, 40), *BOXES], strict=True)
@@ -232,8 +230,7 @@ def test_record_is_enough_to_rebuild_every_supervising_image(art: Path) -> None:
         for image, entry in zip(layered.layers, layered.to_manifest()["layers"], strict=True):
             seen = image.load()[0].permute(1, 2, 0)
             assert (seen - rebuilt(entry, 0)).abs().max() <= tolerance
-            # The control: the crop one pixel to the right is another image.
-            assert (seen - rebuilt(entry, 1)).abs().max() > 10 * tolerance
+            assert (seen - rebuilt(entry, 1)).abs().max() > 10 * tolerance  # the control: one pixel aside
 
 
 def places(data: Any, *path: Any) -> Iterator[tuple[Any, ...]]:
@@ -286,7 +283,6 @@ def test_altered_manifest_is_refused_or_read_for_what_it_says(art: Path) -> None
 WORDS = {
     "a=x.png": Style("a", image="x.png"),
     "a=x=y.png": Style("a", image="x=y.png"),
-    "a=blank": Style("a", image="blank"),
     "a=a.png,b.png,c.png,d.png,e.png": Style("a", images=FIVE),
     "a=zoom:x.png,y.png": Style("a", zoom=("x.png", "y.png")),
     "a=zoom:x.png,y.png@relu1_1": Style("a", zoom=("x.png", "y.png"), rest_layer="relu1_1"),
