@@ -51,7 +51,7 @@ class Trainer:
         self.stylizing_norm = 0.0
         self.history: list[list[float]] = []
         self._rows: list[Tensor] = []
-        self._stream, self._objective, self._device = stream, objective, device
+        self._stream, self.objective, self._device = stream, objective, device
         self.network = new_network(config, objective.kernels).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network.precision = precision
         self._shared = [*self.network.encoder.parameters(), *self.network.decoder.parameters()]
@@ -81,8 +81,8 @@ class Trainer:
         styles = draw_styles(
             len(self.network.filters), batch=training.batch, seed=training.seed, number=number
         )
-        features = self._objective.content_features(content)
-        terms = self._objective(self.network.stylize(content, styles), features, styles)
+        features = self.objective.content_features(content)
+        terms = self.objective(self.network.stylize(content, styles), features, styles)
         terms.total.backward()
         nan = terms.total.new_tensor(math.nan)
         averages = (terms.total, terms.content.mean(), terms.tv.mean(), nan, nan)
@@ -94,7 +94,7 @@ class Trainer:
         identity = losses.identity_distance(output, content).mean()
         identity.backward()
         rescale_gradient(self._shared, training.balance * self.stylizing_norm)
-        row = torch.full((len(COLUMNS) - 1 + len(self._objective.grams),), math.nan, device=self._device)
+        row = torch.full((len(COLUMNS) - 1 + len(self.objective.grams),), math.nan, device=self._device)
         row[COLUMNS.index("identity") - 1] = identity.detach()
         self._rows.append(row)
 

@@ -85,7 +85,7 @@ def read(path: Path) -> Bundle:
         network = toml.section(Network, manifest, "network", where=str(path))
         styles = tuple(styleset.from_manifest(entry) for entry in manifest["styles"])
         training = dict(manifest["training"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         reason = error if isinstance(error, (ConfigError, StyleSetError)) else f"manifest {error!r}"
         raise TensorFileError(f"{path}: is no bank of this version ({reason}); get the file again") from error
     _check_tensors(path, tensors, network, styles)

@@ -76,12 +76,14 @@ def refuse_foreign(path: Path, is_own: Callable[[Path], bool], *, force: bool) -
         OutputError: the file exists, is of another kind, and `force` is False; or the path is a folder or no path.
     """
     try:
-        folder, exists = path.is_dir(), path.exists()
+        folder = stat.S_ISDIR(path.stat().st_mode)
+    except FileNotFoundError:
+        return
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({_reason(error)}); choose another name") from error
     if folder:
         raise OutputError(f"{path}: is a folder; give a file name")
-    if exists and not force and not is_own(path):
+    if not force and not is_own(path):
         raise OutputError(f"{path}: exists and is another kind of file; choose another name, or add --force")
 
 
@@ -116,11 +118,12 @@ def _temporary(target: Path) -> tuple[Path, BinaryIO]:
 def _sweep(target: Path) -> None:
     """Remove temporary files of this target whose writer is dead: nobody holds their lock."""
     name = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{16}}\.tmp")
-    for leftover in target.parent.iterdir():
-        if name.fullmatch(leftover.name):
-            with suppress(OSError), leftover.open("rb") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                leftover.unlink()
+    with suppress(OSError):  # a folder may be closed to listing and open to writing
+        for leftover in target.parent.iterdir():
+            if name.fullmatch(leftover.name):
+                with suppress(OSError), leftover.open("rb") as file:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    leftover.unlink()
 
 
 def _sync_folder(folder: Path) -> None:

@@ -55,7 +55,7 @@ class Objective:
         self.weights = torch.tensor(  # (S, L)
             [[image.weight for image in style.layers] for style in styles], device=device
         )
-        self._unstyled = self._unstyled_distances(network, photos.to(device))
+        self.unstyled = self._unstyled_distances(network, photos.to(device))
         self._vgg = network.compute_in(precision)
 
     def content_features(self, content: Tensor) -> Tensor:
@@ -73,7 +73,7 @@ class Objective:
             losses.style_distance(losses.gram(features[layer]), target[index])
             for layer, target in zip(self._loss.style_layers, self.grams, strict=True)
         ]
-        style = torch.stack(distances, dim=1) / self._unstyled[index]
+        style = torch.stack(distances, dim=1) / self.unstyled[index]
         content = losses.content_distance(features[self._loss.content_layer], content_features)
         tv = losses.total_variation(output)
         per_image = (

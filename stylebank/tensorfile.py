@@ -8,6 +8,7 @@ order), so equal contents give equal bytes.
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -74,17 +75,25 @@ def read(path: Path, *, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """
     try:
         with _open(path) as file:
-            document = _document(path, file)
+            document, size = _document(path, file)
+            if document["sha256"] != _self_digest(document):
+                raise TensorFileError(f"{path}: its manifest is damaged; {_DAMAGED}")
+            if document["kind"] != kind:
+                raise TensorFileError(
+                    f"{path}: is a {document['kind']} file, not a {kind}; give a {kind} file"
+                )
+            found = os.fstat(file.fileno()).st_size
+            if found != size:  # before memory is taken for it
+                raise TensorFileError(
+                    f"{path}: is cut short or has a tail ({found} bytes, not {_one_line(size)}); {_DAMAGED}"
+                )
             file.seek(0)
-            data = file.read()
-    except OSError as error:
-        raise TensorFileError(f"{path}: cannot be read ({error.strerror}); check the path") from error
-    if document["kind"] != kind:
-        raise TensorFileError(f"{path}: is a {document['kind']} file, not a {kind}; give a {kind} file")
-    try:
+            data = file.read(size)
         return _checked_tensors(path, data, document), document["manifest"]
     except TensorFileError:
         raise
+    except OSError as error:
+        raise TensorFileError(f"{path}: cannot be read ({error.strerror}); check the path") from error
     except (SafetensorError, ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise TensorFileError(f"{path}: cannot be decoded ({_one_line(error)}); {_DAMAGED}") from error
 
@@ -93,7 +102,7 @@ def kind_of(path: Path) -> str | None:
     """The kind that a file says it is, without checking it; None if it is no file of this project."""
     try:
         with _open(path) as file:
-            return str(_document(path, file)["kind"])
+            return str(_document(path, file)[0]["kind"])
     except (OSError, TensorFileError):
         return None
 
@@ -105,8 +114,8 @@ def _open(path: Path) -> BinaryIO:
     return path.open("rb")
 
 
-def _document(path: Path, file: BinaryIO) -> dict[str, Any]:
-    """The checked form, not yet the checked content, of the metadata; reads no more than the header."""
+def _document(path: Path, file: BinaryIO) -> tuple[dict[str, Any], int]:
+    """The metadata, checked for its form only, and the size that the file should have; reads only the header."""
     start = file.read(8)
     length = int.from_bytes(start, "little")
     if not 0 < length <= _MAX_HEADER:
@@ -122,7 +131,8 @@ def _document(path: Path, file: BinaryIO) -> dict[str, Any]:
             f"{path}: is no StyleBank file, or cut short ({8 + len(header)} bytes); {_DAMAGED}"
         )
     try:
-        document = json.loads(json.loads(header)["__metadata__"][_KEY])
+        entries = json.loads(header)
+        document = json.loads(entries.pop("__metadata__")[_KEY])
         if type(document["format"]) is int and document["format"] > FORMAT:
             raise TensorFileError(f"{path}: has a newer format than {FORMAT}; upgrade stylebank")
         wanted = {"format": int, "kind": str, "digests": dict, "manifest": dict, "sha256": str}
@@ -131,20 +141,20 @@ def _document(path: Path, file: BinaryIO) -> dict[str, Any]:
         # Both are printed.
         if not re.fullmatch("[a-z]{1,20}", document["kind"]) or not all(map(_printable, document["digests"])):
             raise ValueError("its names are no names")
+        end = max((entry["data_offsets"][1] for entry in entries.values()), default=0)
+        if type(end) is not int:
+            raise ValueError("its offsets are no numbers")
+        return document, 8 + length + end
     except TensorFileError:
         raise
     except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise TensorFileError(
             f"{path}: is no StyleBank file, or its header is damaged; {_DAMAGED}"
         ) from error
-    found: dict[str, Any] = document
-    return found
 
 
 def _checked_tensors(path: Path, data: bytes, document: Mapping[str, Any]) -> dict[str, Tensor]:
     """The tensors, if the file is exactly what its writer wrote."""
-    if document["sha256"] != _self_digest(document):
-        raise TensorFileError(f"{path}: its manifest is damaged; {_DAMAGED}")
     tensors = safetensors.torch.load(data)
     digests = document["digests"]
     for name in sorted(digests.keys() | tensors.keys()):

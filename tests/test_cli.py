@@ -1,0 +1,303 @@
+"""The commands as a person meets them: what each leaves behind, and one line for every mistake."""
+
+import hashlib
+import itertools
+import json
+import re
+import resource
+import shlex
+import shutil
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+import typer
+from PIL import Image, ImageChops
+
+from stylebank import StyleBank, __version__, bundle, cli, tensorfile
+from stylebank.config import Network
+from stylebank.model import StyleBankNetwork
+from stylebank.styleset import LayerImage, StyleSet
+from stylebank.vgg import STYLE_LAYERS
+
+
+Run = Callable[[str], tuple[object, str, str]]
+"""A command line -> exit code, standard output, standard error."""
+
+WAVE = '[[style]]\nname = "wave"\nsize = 32\n'
+TINY = '[network]\nwidth = 4\n[training]\nsteps = 1\nbatch = 2\ncrop = 32\nprecision = "float32"\n'
+CONFIGS = {
+    "tiny": f'{TINY}{WAVE}image = "paint.png"',
+    "plain": TINY,
+    "syntax": "[training\nsteps = 3",
+    "key": "[training]\nstep = 3",
+    "layer": f'[loss]\ncontent_layer = "relu9_9"\n{WAVE}image = "paint.png"',
+    "missing": f'{WAVE}image = "none.png"',
+    "three": f'{WAVE}images = ["paint.png", "paint.png", "paint.png"]',
+    "name": '[[style]]\nname = "../wave"\nimage = "paint.png"',
+}
+WORDS = {
+    "PAINT": "stylize photo.png --style wave --bank",
+    "STYLIZE": "stylize --style wave --bank bank",
+    "SHEET": "sheet --bank bank",
+    "INTO": "--content album --run run --out new",
+    "TRAIN": "train tiny.toml --content album --run run --out new",
+    "LONG": "x" * 300,
+}
+# Command line -> what its one line of complaint must say. [a|b] are two lines; % is that part of each.
+MISTAKES = r"""
+[bogus|list extra] -> o such command|unexpected extra
+[--bogus|list --bogus] -> No such option: --bogus
+[list --bank|sheet photo.png --size] -> requires an argument
+[verify|sheet|train|stylize --style wave] -> Missing argument
+[stylize photo.png|train tiny.toml --content album --run run] -> Missing option
+sheet photo.png --size [3|9999|big] -> '--size'
+[verify|list --bank|PAINT] [none|empty|nothing|foreign|thesis|pickle|cut|flipped|LONG|checkpoint] -> ^%: .+; \w+
+SHEET [none.png|album|empty.png|broken.png|thesis.png|huge.png|LONG] -> ^%: \w+ \w+
+STYLIZE [none.png|nothing|empty.png|broken.png|thesis.png|huge.png|LONG] -> ^%: \w+ \w+
+stylize photo.png --bank bank --style [wvae|WAVE|""|../wave|a/b|..|LONG] -> ^style '.*': is not in the bank
+stylize photo.png --bank bank --style wvae -> did you mean 'wave'
+[PAINT bank|SHEET photo.png|TRAIN] --device gpu -> 'gpu': is unknown; use auto, cpu or cuda
+[PAINT bank|SHEET photo.png] -o [out.gif|out|LONG] -> '(.gif)?' is no known image format; use one of
+[PAINT bank|SHEET photo.png] -o [photo.png|./photo.png|link.png|album/../photo.png] -> is the photo itself
+[PAINT bank|SHEET photo.png] -o thesis.png -> another kind of file.*--force
+[PAINT bank|SHEET photo.png] -o [thesis/out.png|LONG.png] -> ^%: cannot be
+SHEET photo.png -o folder.png -> is a folder
+STYLIZE album -o [photo.png|thesis] -> is a file, but there are 4 photos; give a folder
+STYLIZE album -o thesis/deep -> ^thesis/deep
+STYLIZE photo.png none.png -o out -> none.png: does not exist
+train [none|syntax].toml INTO -> ^%.toml: \W*\w+
+train layer.toml INTO -> relu9_9
+train key.toml INTO -> 'step' .did you mean 'steps'
+train bytes.toml INTO -> is not UTF-8
+train plain.toml INTO -> no style to train
+train missing.toml INTO -> none.png: is no file
+train three.toml INTO -> has 3 images; give one for all layers, or five
+train name.toml INTO -> '../wave' is no style name
+TRAIN --style [more|more=] -> has no '='; write NAME=IMAGE
+TRAIN --style [=paint.png|../x=paint.png|A=paint.png] -> is no style name
+TRAIN --style more=paint.png,paint.png -> has 2 images; give one for all layers, or five
+TRAIN --style more=zoom:paint.png -> zoom has 1 images; give two
+TRAIN --style more=zoom:paint.png,paint.png@relu2_1 -> 'relu2_1' is at neither end
+TRAIN --style more=zoom:paint.png,paint.png -> too small to zoom
+TRAIN --style more=[none.toml|none.png] -> ^%: (cannot be read|is no file)
+TRAIN --style wave=paint.png -> 'wave' stands 2 times
+TRAIN --vgg [none|bank|cut] -> ^%: \w+ \w+
+TRAIN --resume -> run: holds no checkpoint to resume
+train tiny.toml --run run --out new --content [nothing|none|photo.png|LONG] -> ^%: \w+ \w+
+train tiny.toml --content album --run run --out [thesis|nothing|photo.png|run] -> ^%: \w+ \w+
+train tiny.toml --content album --run run --out run/checkpoint.safetensors -> ^run/checkpoint.safetensors: \w+
+train tiny.toml --content album --run [thesis|thesis/run] --out new -> ^thesis.*: \w+
+"""
+
+
+def mistakes() -> dict[str, str]:
+    """Every command line with the pattern of its complaint."""
+    found = {}
+    for row in MISTAKES.strip().splitlines():
+        line, wanted = row.split(" -> ")
+        for parts in itertools.product(*(part.split("|") for part in re.split(r"[\[\]]", line))):
+            found["".join(parts)] = wanted.replace("%", re.escape(parts[-2:][0]))
+    return found
+
+
+def spelt_out(line: str) -> str:
+    return re.sub(r"\b[A-Z]+\b", lambda word: WORDS.get(word[0], word[0]), line)
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a bank of two styles, photos, configs, and one of everything that is wrong."""
+    home = tmp_path_factory.mktemp("studio")
+    styles = []
+    for name, kernel in (("wave", 3), ("night", 5)):
+        layers = tuple(
+            LayerImage(layer, f"{name}.jpg", f"{place}b" * 32, (place, 2, 30, 40), (64, 48), place / 2)
+            for place, layer in enumerate(STYLE_LAYERS)
+        )
+        styles.append(StyleSet(name, kernel, layers))
+    network = StyleBankNetwork(width=4, kernels=[style.kernel for style in styles])
+    generator = torch.Generator().manual_seed(0)
+    for weight in network.parameters():
+        torch.nn.init.normal_(weight, std=0.3, generator=generator)
+    bundle.write(home / "bank", bundle.from_network(network, Network(width=4), styles, {}))
+    tensorfile.write(home / "checkpoint", kind="checkpoint", tensors={}, manifest={})
+    whole = (home / "bank").read_bytes()
+    pixels = np.random.default_rng(0).integers(0, 256, (33, 40, 3), np.uint8)
+    for name in ("photo.png", "paint.png", "album/a.png", "album/b.jpg", "album/in/c.bmp", "album/in/d.tif"):
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(home / name)
+    photo = (home / "photo.png").read_bytes()
+    # A good header that declares 100,000 x 100,000 pixels.
+    header = b"IHDR" + b"\0\1\x86\xa0" * 2 + photo[24:29]
+    contents = {
+        "foreign": safetensors.torch.save({"weight": torch.zeros(3)}),
+        "cut": whole[:-100],
+        "flipped": whole[:-100] + bytes([whole[-100] ^ 1]) + whole[-99:],
+        "pickle": b"PK\3\4" + bytes(100),
+        "empty": b"",
+        "empty.png": b"",
+        "thesis": b"my thesis",
+        "thesis.png": b"my thesis",
+        "broken.png": photo[:-2000],
+        "huge.png": photo[:12] + header + zlib.crc32(header).to_bytes(4, "big") + photo[33:],
+        "bytes.toml": b'name = "\xff"',
+        **{f"{name}.toml": text.encode() for name, text in CONFIGS.items()},
+    }
+    for name, data in contents.items():
+        (home / name).write_bytes(data)
+    (home / "nothing").mkdir()
+    (home / "folder.png").mkdir()
+    (home / "link.png").symlink_to("photo.png")
+    return home
+
+
+@pytest.fixture
+def studio(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it, as the current folder."""
+    home = shutil.copytree(template, tmp_path / "studio", symlinks=True)
+    monkeypatch.chdir(home)
+    return home
+
+
+@pytest.fixture
+def run(studio: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command line in the studio."""
+    assert studio == Path.cwd()
+
+    def run(line: str) -> tuple[object, str, str]:
+        with pytest.raises(SystemExit) as leaving:
+            cli.main(shlex.split(line))
+        return leaving.value.code, *capsys.readouterr()
+
+    return run
+
+
+def everything(folder: Path) -> dict[Path, object]:
+    """Every file with the time of its last change and its bytes."""
+    found = sorted(folder.rglob("*"))
+    return {path: (path.lstat().st_mtime_ns, path.is_file() and path.read_bytes()) for path in found}
+
+
+@pytest.mark.parametrize(("line", "wanted"), mistakes().items(), ids=list(mistakes()))
+def test_every_mistake_is_one_line_and_changes_nothing(
+    line: str, wanted: str, run: Run, studio: Path
+) -> None:
+    before = everything(studio)
+    code, out, err = run(spelt_out(line))
+    assert code == 2
+    said = re.fullmatch(r"stylebank: error: (\S.*)\n", err)
+    assert said, "one line and no more"
+    assert re.search(spelt_out(wanted), said[1])
+    assert out == ""
+    assert everything(studio) == before
+
+
+def test_a_surprise_is_no_mistake(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control: an error that no user can correct keeps its trace."""
+    monkeypatch.setattr("stylebank.bundle.read", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run("list --bank bank")
+
+
+OPTIONS = {
+    "train": "config --content --run --out [--styles] [--style] [--device] [--vgg] [--resume] [--tensorboard] "
+    "[--force]",
+    "stylize": "photos --style [--bank] [-o/--output] [--device] [--force]",
+    "list": "[--bank] [--json]",
+    "verify": "file",
+    "sheet": "photo [--bank] [-o/--output] [--size] [--device] [--force]",
+}
+
+
+def test_commands_and_options_are_these() -> None:
+    group = typer.main.get_command(cli.app)
+    assert isinstance(group, typer.core.TyperGroup)
+    found = {
+        name: [(parameter.required, "/".join(parameter.opts)) for parameter in command.params]
+        for name, command in group.commands.items()
+    }
+    shown = {name: [opts if must else f"[{opts}]" for must, opts in rows] for name, rows in found.items()}
+    assert {name: " ".join(words) for name, words in shown.items()} == OPTIONS
+
+
+@pytest.mark.parametrize("line", ["--help", "--version", "train --help", "stylize --help"])
+def test_help_answers_at_once(line: str) -> None:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    command = [sys.executable, "-X", "importtime", "-m", "stylebank", *line.split()]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert (f"stylebank {__version__}" if line == "--version" else "Usage: stylebank") in done.stdout
+    imported = {row.rpartition("|")[2].strip() for row in done.stderr.splitlines()}
+    assert {"typer", "stylebank.cli"} <= imported
+    assert not {"torch", "numpy", "PIL", "safetensors"} & imported
+    # Of the processor's time, not the clock's: a busy machine is no failure.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.5
+
+
+def test_without_a_command_there_is_help_and_no_empty_complaint(run: Run) -> None:
+    code, out, err = run("")
+    assert code in (0, 2)
+    assert "Usage: stylebank" in out + err
+    assert "error: \n" not in err
+
+
+def test_list_tells_how_to_rebuild_every_supervising_image(run: Run) -> None:
+    code, out, err = run("list --bank bank")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert (lines[0], lines[6], len(lines)) == ("wave", "night", 12)
+    assert lines[2].endswith("wave.jpg  sha256 1b1b1b1b1b1b  crop 30x40+1+2  resized 48x64  weight 0.5")
+    wave, night = json.loads(run("list --bank bank --json")[1])
+    assert (wave["name"], wave["kernel"], night["name"], night["kernel"]) == ("wave", 3, "night", 5)
+    assert [layer["layer"] for layer in night["layers"]] == list(STYLE_LAYERS)
+    last = night["layers"][4]
+    assert (last["file"], last["sha256"], last["weight"]) == ("night.jpg", "4b" * 32, 2.0)
+    assert (last["crop"], last["size"]) == ([4, 2, 30, 40], [64, 48])
+
+
+def test_verify_names_kind_and_digest_of_what_is_whole(run: Run, vgg_file: Path) -> None:
+    for path, kind in ((Path("bank"), "bank"), (vgg_file, "vgg")):
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        assert run(f"verify {path}") == (0, f"{path}: intact {kind}, sha256 {digest}\n", "")
+
+
+def test_sheet_shows_the_photo_and_every_style(run: Run) -> None:
+    assert run("sheet photo.png --bank bank") == (0, "photo-sheet.png\n", "")
+    with Image.open("photo-sheet.png") as sheet:
+        size = sheet.size
+    assert run("sheet photo.png --bank bank --size 64 -o small.jpg") == (0, "small.jpg\n", "")
+    with Image.open("small.jpg") as sheet:
+        assert sheet.format == "JPEG"
+        assert 3 * 33 * 40 < sheet.size[0] * sheet.size[1] <= size[0] * size[1]
+
+
+def test_stylize_paints_what_the_bank_paints(run: Run) -> None:
+    assert run("stylize photo.png --style night --bank bank") == (0, "photo-night.png\n", "")
+    bank = StyleBank.load("bank", device="cpu")
+    with Image.open("photo.png") as photo, Image.open("photo-night.png") as picture:
+        assert ImageChops.difference(picture, bank.stylize(photo, "night")).getbbox() is None
+        assert ImageChops.difference(picture, bank.stylize(photo, "wave")).getbbox(), "the control"
+
+
+def test_stylize_skips_broken_photos_of_a_folder_and_says_how_many(studio: Path) -> None:
+    """In a process of its own: nothing but those lines comes out, no warning of a library either."""
+    for name in ("broken.png", "huge.png", "thesis.png"):
+        shutil.copy(name, studio / "album/in")
+    command = [sys.executable, "-m", "stylebank", "stylize", "album", "--style", "wave", "--bank", "bank"]
+    done = subprocess.run([*command, "-o", "out"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    pictures = ["out/a-wave.png", "out/b-wave.png", "out/in/c-wave.png", "out/in/d-wave.png"]
+    assert done.stdout.splitlines() == pictures
+    *skipped, last = done.stderr.splitlines()
+    reported = [f"album/in/{name}.png" for name in ("broken", "huge", "thesis")]
+    assert [line.split(": ")[0] for line in skipped] == reported
+    assert all(line.endswith("; skipped") for line in skipped)
+    assert last.startswith("stylebank: error: 3 of 7 photos")
+    assert sorted(str(path) for path in Path("out").rglob("*.*")) == pictures
