@@ -151,4 +151,5 @@ class PlainLoop:
 
 
 def _norm(parameters: Sequence[nn.Parameter]) -> Tensor:
-    return torch.cat([p.grad.flatten() for p in parameters if p.grad is not None]).norm()
+    norm: Tensor = torch.cat([p.grad.flatten() for p in parameters if p.grad is not None]).norm()
+    return norm
