@@ -70,7 +70,7 @@ class StyleBank:
             style: a name out of `styles`.
 
         Returns:
-            What came in: a PIL image in RGB, or a float32 tensor of the same shape, on the same device, in [0, 1].
+            What came in: a PIL image in RGB, or a tensor of the same shape and dtype, on the same device, in [0, 1].
 
         Raises:
             UnknownStyleError: the bank has no such style.
@@ -78,6 +78,8 @@ class StyleBank:
         """
         index = self.index(style)
         if not isinstance(image, Tensor):
+            if 0 in image.size:
+                raise ImageError(f"image: has no pixels ({image.size[0]} x {image.size[1]}); give another")
             return images.to_pil(self._run(images.to_tensor(images.to_rgb(image)), index))
         if (
             not image.is_floating_point()
@@ -89,7 +91,7 @@ class StyleBank:
                 f"image tensor: is {tuple(image.shape)} {image.dtype}; give (3, H, W) or (B, 3, H, W), float in [0, 1]"
             )
         batch = image if image.ndim == 4 else image.unsqueeze(0)
-        return self._run(batch.float(), index).to(image.device).reshape(image.shape)
+        return self._run(batch.float(), index).to(image.device, image.dtype).reshape(image.shape)
 
     @torch.no_grad()
     def _run(self, content: Tensor, index: int) -> Tensor:

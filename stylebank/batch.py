@@ -32,17 +32,17 @@ def plan(photos: Sequence[Path], output: Path | None, *, style: str, force: bool
     """
     found: list[tuple[Path, Path]] = []  # photo, its place in an output folder
     for path in photos:
-        if path.is_dir():
+        if files.is_folder(path):
             found += [(photo, photo.relative_to(path)) for photo in data.find_photos(path)]
-        elif not path.exists():
+        elif files.identity(path) is None:
             raise ImageError(f"{path}: does not exist; check the path")
         else:
             found.append((path, Path(path.name)))
     single = len(photos) == 1 and not photos[0].is_dir()
-    if output and single and not output.is_dir():
+    if output and single and not files.is_folder(output):
         jobs = [Job(photos[0], output)]
     else:
-        if output and output.is_file():
+        if output and (output.suffix.lower() in images.IMAGE_SUFFIXES or output.is_file()):
             raise OutputError(f"{output}: is a file, but there are {len(found)} photos; give a folder")
         folder = output or Path()
         jobs = [Job(photo, folder / place.with_name(f"{place.stem}-{style}.png")) for photo, place in found]
@@ -53,20 +53,22 @@ def plan(photos: Sequence[Path], output: Path | None, *, style: str, force: bool
             raise OutputError(
                 f"{job.picture}: would be made of both {other} and {job.photo}; stylize them apart"
             )
-        check_output(job.picture, [job.photo for job in jobs], force=force)
+    check_outputs([job.picture for job in jobs], [job.photo for job in jobs], force=force)
     return jobs
 
 
-def check_output(picture: Path, photos: Iterable[Path], *, force: bool) -> None:
-    """Refuse a picture that no format fits, that is one of the photos, or that replaces a file of another kind.
+def check_outputs(pictures: Iterable[Path], photos: Iterable[Path], *, force: bool) -> None:
+    """Refuse pictures that no format fits, that are one of the photos, or that replace a file of another kind.
 
     Raises:
         OutputError: saying which.
     """
-    images.check_suffix(picture)
-    if picture.exists() and any(picture.samefile(photo) for photo in photos if photo.exists()):
-        raise OutputError(f"{picture}: is the photo itself; choose another output")
-    files.refuse_foreign(picture, images.is_image, force=force)
+    originals = {files.identity(photo) for photo in photos} - {None}
+    for picture in pictures:
+        images.check_suffix(picture)
+        files.refuse_foreign(picture, images.is_image, force=force)
+        if files.identity(picture) in originals:
+            raise OutputError(f"{picture}: is the photo itself; choose another output")
 
 
 def run(jobs: Sequence[Job], paint: Callable[["Image"], "Image"], *, say: Callable[[str], None]) -> int:

@@ -4,6 +4,7 @@ PyTorch is imported inside the commands, so that `stylebank --help` answers at o
 as one line on standard error and exit code 2; 130 and 143 answer SIGINT and SIGTERM; 1 is a bug.
 """
 
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     add_completion=False,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Fast style transfer: one small network, a bank of styles.",
 )
@@ -64,12 +64,13 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 
 def _complain(message: str) -> int:
-    typer.echo(f"stylebank: error: {' '.join(message.split())}", err=True)
+    typer.echo(f"stylebank: error: {_printable(' '.join(message.split()))}", err=True)
     return 2
 
 
 @app.callback(invoke_without_command=True)
 def _root(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
 ) -> None:
     if version:
@@ -77,6 +78,8 @@ def _root(
 
         typer.echo(f"stylebank {__version__}")
         raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 @app.command()
@@ -150,9 +153,9 @@ def stylize(
     from stylebank import batch
     from stylebank.bank import StyleBank
 
-    jobs = batch.plan(photos, output, style=style, force=force)
     loaded = StyleBank.load(bank, device=device)
-    loaded.index(style)
+    loaded.index(style)  # before the style's name becomes part of a file's
+    jobs = batch.plan(photos, output, style=style, force=force)
     skipped = batch.run(jobs, lambda image: loaded.stylize(image, style), say=_say)
     if skipped:
         raise StyleBankError(f"{skipped} of {len(jobs)} photos: were skipped, see above; check those files")
@@ -172,12 +175,14 @@ def list_styles(
         return
     for style in contents.styles:
         typer.echo(style.name)
-        for image in style.layers:
-            left, top, width, height = image.crop
-            rows, columns = image.size
-            typer.echo(
-                f"  {image.layer}  {image.source}  sha256 {image.sha256[:12] or '-'}  "
-                f"crop {width}x{height}+{left}+{top}  resized {columns}x{rows}  weight {image.weight:g}"
+        for _, group in itertools.groupby(style.layers, lambda image: (image.same_image(), image.weight)):
+            first, *others = group
+            layers = f"{first.layer} to {others[-1].layer}" if others else first.layer
+            left, top, width, height = first.crop
+            rows, columns = first.size
+            _say(
+                f"  {layers:18}  {first.source}  sha256 {first.sha256[:12] or '-'}  "
+                f"crop {width}x{height}+{left}+{top}  resized {columns}x{rows}  weight {first.weight:g}"
             )
 
 
@@ -213,7 +218,7 @@ def sheet(
     from stylebank.bank import StyleBank
 
     target = output or Path(f"{photo.stem}-sheet.png")
-    batch.check_output(target, [photo], force=force)
+    batch.check_outputs([target], [photo], force=force)
     loaded = StyleBank.load(bank, device=device)
     small = images.fitted(images.read(photo), long_side=size)
     cells = [("photo", small), *((name, loaded.stylize(small, name)) for name in loaded.styles)]
@@ -222,7 +227,12 @@ def sheet(
 
 
 def _say(line: str) -> None:
-    typer.echo(line, err=line.endswith("skipped"))
+    typer.echo(_printable(line), err=line.endswith("skipped"))
+
+
+def _printable(text: str) -> str:
+    """The text with control characters and broken encodings escaped: file names may hold anything."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _print_figures(figures: "BankFigures", names: list[str], layers: tuple[str, ...]) -> None:

@@ -48,7 +48,7 @@ class Watch:
 
     def note(self, line: str) -> None:
         """Print a line above the bar."""
-        self._console.print(line, markup=False, soft_wrap=True)
+        self._console.print(line, markup=False, emoji=False, soft_wrap=True)
 
     def progress(self, step: int, losses: Mapping[str, float]) -> None:
         """Move the bar; without a terminal, print a line now and then."""

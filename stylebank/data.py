@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stylebank import images
+from stylebank import files, images
 from stylebank.errors import ContentError, ImageError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def find_photos(folder: Path) -> list[Path]:
     Raises:
         ContentError: the folder is missing or holds no image.
     """
-    if not folder.is_dir():
+    if not files.is_folder(folder):
         raise ContentError(f"{folder}: is not a folder; give a folder of photos")
     found = images.find_images(folder)
     if not found:
@@ -64,7 +64,8 @@ def digest(photos: Iterable[Path], folder: Path) -> str:
     """SHA-256 over paths inside the folder and file sizes: whether a resumed run sees the same photos."""
     sha = hashlib.sha256()
     for photo in photos:
-        sha.update(_inner_path(photo, folder) + b"\0" + str(photo.stat().st_size).encode() + b"\n")
+        size = photo.stat().st_size if photo.exists() else 0  # a link to nowhere is one more broken photo
+        sha.update(_inner_path(photo, folder) + b"\0" + str(size).encode() + b"\n")
     return sha.hexdigest()
 
 

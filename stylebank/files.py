@@ -73,18 +73,33 @@ def refuse_foreign(path: Path, is_own: Callable[[Path], bool], *, force: bool) -
     """Refuse to replace a file that is not of the writer's own kind.
 
     Raises:
-        OutputError: the file exists, is of another kind, and `force` is False; or the path is a folder or no path.
+        OutputError: the file exists, is of another kind, and `force` is False; or, even with `force`, the path is
+            a folder, a device, or no path.
     """
     try:
-        folder = stat.S_ISDIR(path.stat().st_mode)
+        found = path.stat().st_mode
     except FileNotFoundError:
         return
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({_reason(error)}); choose another name") from error
-    if folder:
-        raise OutputError(f"{path}: is a folder; give a file name")
+    if not stat.S_ISREG(found):
+        raise OutputError(f"{path}: is a {'folder' if stat.S_ISDIR(found) else 'device'}; give a file name")
     if not force and not is_own(path):
         raise OutputError(f"{path}: exists and is another kind of file; choose another name, or add --force")
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Device and inode of what a path leads to, equal for two names of one file; None if nothing can be reached."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):  # also names that are too long, and links in circles
+        return None
+    return status.st_dev, status.st_ino
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a path leads to a folder; an impossible path does not."""
+    return identity(path) is not None and path.is_dir()
 
 
 def sha256_bytes(data: bytes) -> str:
@@ -128,7 +143,11 @@ def _sweep(target: Path) -> None:
 
 def _sync_folder(folder: Path) -> None:
     """Make a rename durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # closed to listing, see above: then the whole system's writes are flushed
+        os.sync()
+        return
     try:
         os.fsync(descriptor)
     finally:

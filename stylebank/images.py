@@ -22,7 +22,7 @@ from stylebank.errors import ImageError, OutputError
 from stylebank.files import write_atomically
 
 MAX_PIXELS = 200_000_000
-"""Larger images are refused before any memory is taken for them: 200 megapixels are 600 MB decoded."""
+"""Larger images are refused before any memory is taken for them: 200 megapixels are 800 MB decoded."""
 
 # Suffix of a file name and Pillow's format to write; reading goes by content, out of the same formats.
 _FORMATS = {
@@ -182,15 +182,20 @@ def fitted(image: Image.Image, *, long_side: int) -> Image.Image:
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Any Pillow image as RGB in sRGB: profile applied, 16 bits scaled, transparency over white."""
+    """Any Pillow image as RGB in sRGB: profile applied, 16 bits scaled, transparency over white.
+
+    An image that is all that already is returned itself: a copy of a large photo is a lot of memory.
+    """
     profile = image.info.get("icc_profile")
     if image.mode.startswith(("I", "F")):
         image = _to_eight_bits(image)
     if not image.has_transparency_data:
         return _to_srgb(image, profile)
     image = image.convert("LA" if image.mode in ("1", "L", "LA", "La") else "RGBA")
-    colour = _to_srgb(image.convert(image.mode.removesuffix("A")), profile)
-    return Image.composite(colour, Image.new("RGB", image.size, "white"), image.getchannel("A"))
+    colour = _to_srgb(image.convert(image.mode.removesuffix("A")), profile) if profile else image
+    sheet = Image.new("RGB", image.size, "white")
+    sheet.paste(colour, mask=image.getchannel("A"))
+    return sheet
 
 
 def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
@@ -206,7 +211,7 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
                 return converted
         except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
             pass  # a broken profile, or one for another kind of image: the pixels are still good
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:

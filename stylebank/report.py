@@ -68,20 +68,26 @@ def draw_curves(trainer: Trainer, path: Path) -> None:
 
 
 class TensorBoard:
-    """The losses as TensorBoard scalars.
-
-    Raises:
-        ConfigError: the extra `tensorboard` is not installed.
-    """
+    """The losses as TensorBoard scalars, written into a folder."""
 
     def __init__(self, folder: Path) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._writer = SummaryWriter(str(folder))
+
+    @staticmethod
+    def require() -> None:
+        """Make sure that TensorBoard is there.
+
+        Raises:
+            ConfigError: the extra `tensorboard` is not installed.
+        """
         try:
-            from torch.utils.tensorboard import SummaryWriter
+            import torch.utils.tensorboard  # noqa: F401
         except ImportError as error:
             raise ConfigError(
                 "--tensorboard: is not installed; pip install 'stylebank[tensorboard]', or leave it out"
             ) from error
-        self._writer = SummaryWriter(str(folder))
 
     def log(self, row: Mapping[str, float]) -> None:
         """Add one row of the history; `row["step"]` is the place on the axis."""

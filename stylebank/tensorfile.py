@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -35,8 +35,9 @@ def write(path: Path, *, kind: str, tensors: Mapping[str, Tensor], manifest: Map
     Args:
         path: the file; replaced if it exists.
         kind: "bank", "checkpoint" or "vgg".
-        tensors: any shapes, float or integer, on any device, no two in the same memory; names are printable.
-        manifest: plain JSON data, finite numbers only.
+        tensors: any shapes, float or integer, on any device, no two in the same memory; names are printable and of
+            at most 200 letters.
+        manifest: plain JSON data: text for keys, finite numbers only.
 
     Raises:
         OutputError: the file cannot be written, or names and manifest are longer than what `read` accepts.
@@ -61,7 +62,11 @@ def serialise(*, kind: str, tensors: Mapping[str, Tensor], manifest: Mapping[str
         "manifest": dict(manifest),
     }
     document["sha256"] = _self_digest(document)
-    return safetensors.torch.save(tensors, metadata={_KEY: _canonical(document)})
+    text = _canonical(document)
+    # Else the file would be written, and refused when somebody needs it.
+    assert _names_fit(kind, tensors), "a kind is a word, and names are printable"
+    assert _canonical(json.loads(text)) == text, "a manifest has text for keys"
+    return safetensors.torch.save(tensors, metadata={_KEY: text})
 
 
 def read(path: Path, *, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -94,6 +99,8 @@ def read(path: Path, *, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise
     except OSError as error:
         raise TensorFileError(f"{path}: cannot be read ({error.strerror}); check the path") from error
+    except MemoryError as error:
+        raise TensorFileError(f"{path}: does not fit into memory; close other programs") from error
     except (SafetensorError, ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise TensorFileError(f"{path}: cannot be decoded ({_one_line(error)}); {_DAMAGED}") from error
 
@@ -117,6 +124,8 @@ def _open(path: Path) -> BinaryIO:
 def _document(path: Path, file: BinaryIO) -> tuple[dict[str, Any], int]:
     """The metadata, checked for its form only, and the size that the file should have; reads only the header."""
     start = file.read(8)
+    if not start:
+        raise TensorFileError(f"{path}: is empty; {_DAMAGED}")
     length = int.from_bytes(start, "little")
     if not 0 < length <= _MAX_HEADER:
         # Only now: the length of a good header may begin with the same two bytes as a pickle.
@@ -138,8 +147,7 @@ def _document(path: Path, file: BinaryIO) -> tuple[dict[str, Any], int]:
         wanted = {"format": int, "kind": str, "digests": dict, "manifest": dict, "sha256": str}
         if {key: type(value) for key, value in document.items()} != wanted or document["format"] != FORMAT:
             raise ValueError("its fields are others")
-        # Both are printed.
-        if not re.fullmatch("[a-z]{1,20}", document["kind"]) or not all(map(_printable, document["digests"])):
+        if not _names_fit(document["kind"], document["digests"]):
             raise ValueError("its names are no names")
         end = max((entry["data_offsets"][1] for entry in entries.values()), default=0)
         if type(end) is not int:
@@ -182,8 +190,9 @@ def _digest(name: str, tensor: Tensor) -> str:
     return sha.hexdigest()
 
 
-def _printable(name: str) -> bool:
-    return name.isprintable() and len(name) <= 200
+def _names_fit(kind: str, names: Iterable[str]) -> bool:
+    """Whether the kind and the tensors' names can stand in a message of one line."""
+    return bool(re.fullmatch("[a-z]{1,20}", kind)) and all(n.isprintable() and len(n) <= 200 for n in names)
 
 
 def _one_line(text: object) -> str:

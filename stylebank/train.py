@@ -4,6 +4,7 @@ The run folder holds `checkpoint.safetensors` (all that a run needs to continue)
 `losses.csv`. The loop is in `algorithm`; what a person sees is drawn by `report`.
 """
 
+import copy
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -86,11 +87,21 @@ def train(
     files.refuse_foreign(out, lambda path: tensorfile.kind_of(path) == bundle.KIND, force=force)
     if out.resolve() == run.resolve():
         raise OutputError(f"{out}: is the run's folder; give the bank a file name of its own")
+    if out.resolve() == _checkpoint(run).resolve():
+        raise OutputError(f"{out}: is the run's checkpoint; give the bank a file name of its own")
+    if run.resolve().is_relative_to(content.resolve()):
+        raise RunError(
+            f"{run}: lies in the content folder, and its pictures are no photos; choose another --run"
+        )
+    if resume and not _checkpoint(run).exists():
+        raise RunError(f"{run}: holds no checkpoint to resume; leave out --resume to start")
+    if tensorboard:
+        report.TensorBoard.require()
     target = choose_device(device)
     callbacks = replace(callbacks, note=_once(callbacks.note))
     material = _gather(config, content, target, vgg_weights, callbacks.note)
     with files.locked(run / "run"):
-        saved = _find_checkpoint(run, material.experiment, resume)
+        saved = _find_checkpoint(run, material.experiment)
         board = report.TensorBoard(run / "tensorboard") if tensorboard else None
         session = _Session(config, material, run, callbacks, board, saved)
         try:
@@ -132,9 +143,10 @@ def _gather(
     photos, held_back = data.hold_back(data.find_photos(content), content, config.report.held_back)
     sample = photos[:: -(-len(photos) // _UNSTYLED)]
     unstyled = data.read_squares(sample, config.training.crop, note)
+    features = vgg.load(vgg_weights)
 
     def objective(precision: torch.dtype) -> Objective:
-        network = vgg.load(vgg_weights).to(device)
+        network = copy.deepcopy(features).to(device)  # the objective casts its own
         network = network.to(memory_format=torch.channels_last)
         return Objective(network, loss, styles, unstyled, precision=precision)
 
@@ -266,12 +278,10 @@ def _once(note: Callable[[str], None]) -> Callable[[str], None]:
     return say
 
 
-def _find_checkpoint(folder: Path, experiment: Mapping[str, Any], resume: bool) -> Checkpoint | None:
+def _find_checkpoint(folder: Path, experiment: Mapping[str, Any]) -> Checkpoint | None:
     """The folder's checkpoint, which must be of the same experiment."""
     path = _checkpoint(folder)
     if not path.exists():
-        if resume:
-            raise RunError(f"{folder}: holds no checkpoint to resume; leave out --resume to start")
         return None
     saved = checkpoint.read(path)
     for part, what in (("config", "config"), ("styles", "style images"), ("photos", "content folder")):

@@ -191,6 +191,40 @@ def invert(photo: Image.Image) -> Image.Image:
     return photo.point(lambda level: 255 - level)
 
 
+ORIENTATION, GPS = 0x0112, 0x8825
+PHOTOS = {
+    "one pixel": (Image.new("RGB", (1, 1), "red"), "a.png", (1, 1), (0, 255, 255)),
+    "odd": (Image.new("RGB", (7, 5), "red"), "a.bmp", (7, 5), (0, 255, 255)),
+    "tall": (Image.new("RGB", (33, 130), "red"), "a.webp", (33, 130), (0, 255, 255)),
+    "turned": (Image.new("RGB", (30, 20), "white"), "a.jpg", (20, 30), (0, 0, 0)),
+    "transparent": (Image.new("RGBA", (7, 5), (255, 0, 0, 0)), "a.png", (7, 5), (0, 0, 0)),
+    "16 bits": (Image.new("I;16", (7, 5), 0x8080), "a.png", (7, 5), (127, 127, 127)),
+    "CMYK": (Image.new("CMYK", (7, 5), (0, 0, 0, 0)), "a.tif", (7, 5), (0, 0, 0)),
+    "palette": (Image.new("RGB", (7, 5), "red").convert("P"), "a.gif", (7, 5), (0, 255, 255)),
+}
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif"])
+@pytest.mark.parametrize("kind", PHOTOS)
+def test_a_picture_has_the_size_of_its_photo_upright_and_nothing_of_its_exif(kind: str, suffix: str) -> None:
+    photo, name, size, colour = PHOTOS[kind]
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6 if kind == "turned" else 1
+    exif[GPS] = {1: "N", 2: (48.0, 51.0, 30.0)}
+    photo.save(name, exif=exif.tobytes())
+    with Image.open(name) as saved:
+        assert kind != "turned" or {ORIENTATION, GPS} <= set(saved.getexif()), "what there is to lose"
+    assert batch.run([Job(Path(name), Path(f"out{suffix}"))], invert, say=lambda _: None) == 0
+    with Image.open(f"out{suffix}") as picture:
+        assert (picture.size, picture.mode) == (size, "RGB")
+        assert not set(picture.getexif()) & {ORIENTATION, GPS}
+        assert not {"exif", "xmp", "icc_profile", "transparency"} & set(picture.info)
+        found = picture.getpixel((0, 0))
+        assert isinstance(found, tuple)
+        # Lossy files, the photo's and the picture's, keep a flat colour to within 3 of 255 levels.
+        assert max(abs(a - b) for a, b in zip(found, colour, strict=True)) <= 3
+
+
 def test_broken_photos_are_skipped_said_and_counted() -> None:
     jobs = [
         Job(draw("a.png", "red"), Path("out/a.png")),

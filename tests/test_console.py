@@ -1,12 +1,24 @@
-"""What a long job says of itself: a bar on a terminal, a line now and then elsewhere, names as they are."""
+"""What a long job says of itself; and a real one by the command line: finished, repeated, stopped, continued."""
 
+import hashlib
+import io
 import os
+import re
+import resource
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
 from types import SimpleNamespace
+from typing import NamedTuple
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from stylebank import bundle, checkpoint, cli, report
 from stylebank.console import Watch
 
 LOSSES = {"total": 0.5, "content": 0.25, "tv": 9.0}
@@ -15,8 +27,7 @@ LOSSES = {"total": 0.5, "content": 0.25, "tv": 9.0}
 class Clock:
     """Time that passes only when told to, in seconds."""
 
-    def __init__(self) -> None:
-        self.now = 1000.0
+    now = 1000.0
 
     def __call__(self) -> float:
         return self.now
@@ -109,7 +120,7 @@ def test_a_note_is_printed_as_it_is(
     with Watch(10, what="training") as watch:
         watch.note(line)
     shown = capsys.readouterr().err
-    assert line in shown if terminal else shown == f"{line}\n"
+    assert (line in shown) if terminal else (shown == f"{line}\n")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -121,6 +132,168 @@ def test_a_watched_job_hears_a_request_to_stop(number: int, code: int) -> None:
         assert watch.stop.exit_code == code
 
 
-def test_an_error_inside_is_not_swallowed() -> None:
-    with pytest.raises(ZeroDivisionError), Watch(10, what="training"):
-        raise ZeroDivisionError
+CONFIG = """
+[network]
+width = 4
+[training]
+steps = 6
+batch = 2
+crop = 32
+precision = "float32"
+[report]
+checkpoint_every = 100
+held_back = 1
+[[style]]
+name = "wave"
+image = "wave.png"
+size = 32
+"""
+# A training whose own process is asked to stop in the middle: before its third step, say, of six.
+ASKED = """
+import os, sys, time
+from stylebank import algorithm, cli, report
+advance = algorithm.Trainer.advance
+def asked(trainer):
+    if trainer.step == 2:
+        print(time.process_time(), flush=True)
+        os.kill(os.getpid(), int(sys.argv[1]))
+    advance(trainer)
+algorithm.Trainer.advance = asked
+report.PREVIEW_SIDE = 64
+cli.main(sys.argv[2:])
+"""
+
+
+class Training(NamedTuple):
+    words: list[str]
+    code: object
+    out: str
+    err: str
+
+
+def train(home: Path, vgg: Path, name: str, config: str = "tiny.toml") -> Training:
+    words = [
+        "train",
+        str(home / config),
+        "--content",
+        str(home / "photos"),
+        "--vgg",
+        str(vgg),
+        "--device",
+        "cpu",
+    ]
+    words += ["--style", f"night={home / 'wave.png'},blank,blank,{home / 'night.png'},{home / 'night.png'}"]
+    words += ["--run", str(home / name), "--out", str(home / f"{name}.bank")]
+    with (
+        pytest.raises(SystemExit) as leaving,
+        redirect_stdout(io.StringIO()) as out,
+        redirect_stderr(io.StringIO()) as err,
+    ):
+        cli.main(words)
+    return Training(words, leaving.value.code, out.getvalue(), err.getvalue())
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six photos, two style images, a config."""
+    home = tmp_path_factory.mktemp("home")
+    (home / "photos").mkdir()
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 40, 48, 3), np.uint8)
+    for place, name in enumerate(["wave", "night", *(f"photos/{number}" for number in range(6))]):
+        Image.fromarray(pixels[place]).save(home / f"{name}.png")
+    (home / "tiny.toml").write_text(CONFIG)
+    (home / "hotter.toml").write_text(CONFIG.replace("steps = 6", "steps = 6\nlearning_rate = 0.5"))
+    return home
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _small_previews() -> Iterator[None]:
+    """What a run shows and measures takes longer than the run here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report, "PREVIEW_SIDE", 64)
+        yield
+
+
+@pytest.fixture(scope="module")
+def whole(home: Path, vgg_file: Path) -> Training:
+    """A training that nobody disturbed."""
+    return train(home, vgg_file, "whole")
+
+
+def test_a_training_leaves_a_bank_pictures_and_figures(home: Path, whole: Training) -> None:
+    assert whole.code == 0
+    assert [style.name for style in bundle.read(home / "whole.bank").styles] == ["wave", "night"]
+    for name in ("preview.png", "curves.png"):
+        with Image.open(home / "whole" / name) as picture:
+            assert min(picture.size) > 100
+    header, *rows = (home / "whole" / "losses.csv").read_text().splitlines()
+    assert header.startswith("step,total,content,")
+    assert rows[-1].startswith("6.0,")
+    table = whole.out.splitlines()
+    assert [line.split()[0] for line in table[:4]] == ["style", "wave", "night", "median"]
+    assert all(len(re.findall(r"-?\d+\.\d{3}", line)) == 7 for line in table[1:3])
+    assert re.search(r"auto-encoder: -?[\d.]+ dB PSNR, -?[\d.]+ SSIM", whole.out)
+    assert f"{home / 'whole.bank'}: 2 styles, 6 steps" in whole.out
+    assert all(line.startswith("training ") for line in whole.err.splitlines()), "no library's warnings"
+
+
+def test_same_command_again_says_so_and_leaves_the_same_bank(
+    home: Path, whole: Training, vgg_file: Path
+) -> None:
+    before = digest(home / "whole.bank")
+    again = train(home, vgg_file, "whole")
+    assert (again.words, again.code, again.out.count("\n")) == (whole.words, 0, whole.out.count("\n"))
+    assert "continuing at step 6 of 6" in again.err
+    assert digest(home / "whole.bank") == before
+
+
+def test_another_config_in_the_same_run_folder_is_refused(
+    home: Path, whole: Training, vgg_file: Path
+) -> None:
+    assert whole.code == 0
+    kept = [home / "whole.bank", *sorted((home / "whole").iterdir())]
+    before = [digest(path) for path in kept]
+    refused = train(home, vgg_file, "whole", "hotter.toml")
+    assert (refused.code, refused.out) == (2, "")
+    assert re.fullmatch(r"stylebank: error: .*/whole: its config changed since; .*\n", refused.err)
+    assert [digest(path) for path in kept] == before
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_training_asked_to_stop_saves_and_continues_to_the_same_bytes(
+    number: signal.Signals, code: int, home: Path, whole: Training, vgg_file: Path
+) -> None:
+    name = f"stopped-{code}"
+    words = [word.replace(str(home / "whole"), str(home / name)) for word in whole.words]
+    program = [sys.executable, "-c", ASKED, str(int(number)), *words]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    stopped = subprocess.run(program, capture_output=True, text=True, check=False, timeout=100)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert stopped.returncode == code
+    # Of the processor's time, not the clock's: a busy machine is no failure.
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert spent - float(stopped.stdout) < 5
+    last = stopped.stderr.splitlines()[-1]
+    assert last == f"stopped at step 3; {home / name}.bank is the bank so far; run again to continue"
+    assert "Traceback" not in stopped.stderr
+    assert checkpoint.read(home / name / "checkpoint.safetensors").step == 3, "the step was finished"
+    assert bundle.read(home / f"{name}.bank").training["steps"] == 3
+    assert digest(home / f"{name}.bank") != digest(home / "whole.bank"), "there is something left to do"
+    continued = train(home, vgg_file, name)
+    assert (continued.words, continued.code) == (words, 0)
+    assert "continuing at step 3 of 6" in continued.err
+    assert digest(home / f"{name}.bank") == digest(home / "whole.bank")
+
+
+def test_ctrl_c_ends_a_short_command_without_a_trace(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("stylebank.bundle.read", lambda _: os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(SystemExit) as leaving:
+        cli.main(["list"])
+    assert leaving.value.code == 130
+    assert capsys.readouterr().err.strip() == ""

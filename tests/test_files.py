@@ -119,6 +119,23 @@ def test_a_device_is_refused_and_kept(tmp_path: Path) -> None:
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
 
 
+def test_a_folder_closed_to_listing_is_written_and_flushed_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushes: list[str] = []
+
+    def closed(*_: object) -> None:  # root may list everything
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        for function in ("open", "listdir", "scandir"):
+            patch.setattr(os, function, closed)
+        patch.setattr(os, "sync", lambda: flushes.append((tmp_path / "file").read_text()))
+        files.write_atomically(tmp_path / "file", b"new")
+    assert flushes == ["new"], "the rename is made durable after it is made"
+    assert list(tmp_path.iterdir()) == [tmp_path / "file"]
+
+
 def test_a_path_that_cannot_be_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"old")
     (tmp_path / "a").symlink_to("b")
@@ -246,9 +263,12 @@ def test_only_a_file_of_another_kind_needs_force(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("force", [True, False])
-def test_a_folder_is_refused_with_force_too(force: bool, tmp_path: Path) -> None:
+def test_a_folder_or_a_device_is_refused_with_force_too(force: bool, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="is a folder; give a file name"):
         files.refuse_foreign(tmp_path, lambda _: True, force=force)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OutputError, match="is a device; give a file name"):
+        files.refuse_foreign(tmp_path / "pipe", lambda _: True, force=force)
 
 
 def test_a_name_that_no_file_can_have_is_refused_before_the_work_starts(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ class Copy(nn.Module):
 
     filters = (None,)
 
-    def stylize(self, content: Tensor, styles: list[int]) -> Tensor:
+    def stylize(self, content: Tensor, _styles: list[int]) -> Tensor:
         return content
 
     def reconstruct(self, content: Tensor) -> Tensor:
@@ -79,7 +79,7 @@ def test_an_unstyled_photo_has_style_ratio_one(white: Objective) -> None:
 
 def test_perfect_statistics_have_style_ratio_zero(white: Objective) -> None:
     class White(Copy):
-        def stylize(self, content: Tensor, styles: list[int]) -> Tensor:
+        def stylize(self, content: Tensor, _styles: list[int]) -> Tensor:
             return torch.ones_like(content)
 
     figures = style_figures(White(), white, torch.rand(3, 3, 32, 32), 0)  # type: ignore[arg-type]

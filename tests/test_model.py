@@ -70,7 +70,7 @@ def test_shapes_and_range(network: StyleBankNetwork) -> None:
     for output in (network.stylize(photo, [0, 1]), network.decode(network.encode(photo))):
         assert output.shape == photo.shape
         assert output.dtype == torch.float32
-        assert 0 <= output.min()
+        assert output.min() >= 0
         assert output.max() <= 1
 
 

@@ -145,6 +145,25 @@ def test_a_header_over_the_limit_is_neither_written_nor_read(small: Path) -> Non
     assert tensorfile.kind_of(small) is None
 
 
+UNREADABLE: dict[str, dict[str, Any]] = {
+    "a name of two lines": {"tensors": {"x\ny": torch.ones(1)}},
+    "an endless name": {"tensors": {"x" * 201: torch.ones(1)}},
+    "a kind of two words": {"kind": "my bank"},
+    "numbers for keys": {"manifest": {"steps": {2: 0, 10: 0}}},  # they sort as numbers, and read back as text
+    "a key twice": {"manifest": {"1": 0, 1: 0}},
+}
+
+
+@pytest.mark.parametrize("wrong", UNREADABLE.values(), ids=UNREADABLE)
+def test_what_could_not_be_read_again_is_not_written(wrong: dict[str, Any], small: Path) -> None:
+    before = small.read_bytes()
+    right: dict[str, Any] = {"kind": "bank", "tensors": TENSORS, "manifest": {"steps": {"2": 0, "10": 0}}}
+    tensorfile.serialise(**right)  # the control
+    with pytest.raises((AssertionError, TypeError)):
+        tensorfile.write(small, **(right | wrong))
+    assert small.read_bytes() == before
+
+
 def test_every_flipped_bit_is_found(small: Path) -> None:
     data = small.read_bytes()
     with small.open("r+b", buffering=0) as file:
@@ -379,7 +398,7 @@ def test_a_path_that_is_no_readable_file_is_refused(
     reasons = {
         tmp_path: "is a folder; give a file",
         tmp_path / "missing": r"cannot be read (No such file or directory); check the path",
-        tmp_path / "empty": "is no StyleBank file",
+        tmp_path / "empty": "is empty",
         tmp_path / "pipe": "is a device; give a file",
         small / "below": "cannot be read (Not a directory)",
         tmp_path / ("long" * 100): "cannot be read (File name too long)",
@@ -394,6 +413,16 @@ def test_a_path_that_is_no_readable_file_is_refused(
     monkeypatch.setattr(Path, "open", refuse)
     assert "cannot be read (Permission denied)" in refusal(small)
     assert tensorfile.kind_of(small) is None
+
+
+def test_a_file_larger_than_the_memory_is_refused(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(
+        _data: bytes,
+    ) -> None:  # a sparse file of true size would fill memory where the kernel overcommits
+        raise MemoryError
+
+    monkeypatch.setattr(safetensors.torch, "load", load)
+    assert "does not fit into memory" in refusal(small)
 
 
 @pytest.mark.parametrize(

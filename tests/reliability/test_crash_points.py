@@ -1,12 +1,15 @@
 """A writer that is killed, or whose disk fails, at any of its system calls: the old file or the new one, whole."""
 
 import errno
+import itertools
 import os
+import random
 import re
 import resource
 import signal
 import stat
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -130,6 +133,47 @@ def test_killed_before_or_after_any_step_the_old_or_the_new_bytes_are_there(
     assert outcomes == [first] * outcomes.count(first) + [NEW] * outcomes.count(NEW)
     assert min(outcomes.count(first), outcomes.count(NEW)) > 2
     assert leftovers > 2, "kills did fall between the creation of the temporary file and the rename"
+
+
+def generation(number: int) -> bytes:
+    return b"%08d" % number * 20_000
+
+
+def torn_by_kills(write: Callable[[Path, bytes], object], path: Path) -> int:
+    """In how many of 40 kills of a writing loop the file is neither its last finished write nor the next."""
+    instants, torn, finished = random.Random(0), 0, 0
+    started = time.monotonic()
+    for _ in range(10):
+        write(path, generation(0))
+    seconds = time.monotonic() - started  # ten writes: on a slow disk, too, kills fall in and between writes
+    for _ in range(40):
+        write(path, generation(0))
+        receiver, sender = os.pipe()
+
+        def work(sender: int = sender) -> None:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)  # the kernel's own kill: no Python runs after it
+            signal.setitimer(signal.ITIMER_REAL, instants.uniform(0.01, 1) * seconds)
+            for number in itertools.count(1):
+                write(path, generation(number))
+                os.write(sender, b".")
+
+        instants.random()  # the child draws from a copy; the next child draws another
+        assert in_child(work) == -signal.SIGALRM
+        os.close(sender)
+        with os.fdopen(receiver, "rb") as pipe:
+            last = len(pipe.read())
+        finished += last
+        torn += path.read_bytes() not in (generation(last), generation(last + 1))
+    assert finished > 40, "the loops did write"
+    return torn
+
+
+def test_a_writing_loop_killed_at_random_instants_never_loses_a_finished_write(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    assert torn_by_kills(files.write_atomically, path) == 0
+    files.write_atomically(path, NEW)
+    assert temporaries(path) == []
+    assert torn_by_kills(Path.write_bytes, path) > 0, "the control: a plain write is caught in the middle"
 
 
 @pytest.mark.parametrize("written", [1, 4096, len(NEW) - 1])
