@@ -90,7 +90,7 @@ class Trainer:
 
     def _identity_gradient(self, content: Tensor) -> None:
         training = self.config.training
-        output = self.network.reconstruct(content, restore_moments=training.restore_moments)
+        output = self.network.reconstruct(content)
         identity = losses.identity_distance(output, content).mean()
         identity.backward()
         rescale_gradient(self._shared, training.balance * self.stylizing_norm)
@@ -130,18 +130,25 @@ class Trainer:
         )
 
     def restore(self, saved: Checkpoint) -> None:
-        """Continue from a checkpoint of the same experiment."""
+        """Continue from a checkpoint of the same experiment.
+
+        Raises:
+            RuntimeError, KeyError: its tensors are not those of this network.
+        """
         self.step, self.stylizing_norm = saved.step, saved.stylizing_norm
         self.network.load_state_dict(saved.model)
         checkpoint.restore_adam(self._adam, self.network, saved.adam)
-        self.history = saved.history.tolist()
+        self.history = saved.history.reshape(-1, len(self.columns)).tolist()
 
 
 def new_network(config: Config, kernels: Sequence[int]) -> StyleBankNetwork:
     """The network before its first step, a function of the experiment's seed and the filters' sizes alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.training.seed)
-        return StyleBankNetwork(width=config.network.width, kernels=kernels, output=config.network.output)
+        shape = config.network
+        return StyleBankNetwork(
+            width=shape.width, kernels=kernels, output=shape.output, restore_moments=shape.restore_moments
+        )
 
 
 def learning_rate(training: Training, step: int) -> float:

@@ -66,7 +66,8 @@ class StyleBank:
         """Paint an image in one style.
 
         Args:
-            image: a PIL image of any mode, or a float tensor (3, H, W) or (B, 3, H, W) in [0, 1], sRGB; any H, W.
+            image: a PIL image of any mode, turned upright as its EXIF says, or a float tensor (3, H, W) or
+                (B, 3, H, W) in [0, 1], sRGB; any H, W.
             style: a name out of `styles`.
 
         Returns:
@@ -80,7 +81,8 @@ class StyleBank:
         if not isinstance(image, Tensor):
             if 0 in image.size:
                 raise ImageError(f"image: has no pixels ({image.size[0]} x {image.size[1]}); give another")
-            return images.to_pil(self._run(images.to_tensor(images.to_rgb(image)), index))
+            upright = images.to_rgb(images.upright(image))
+            return images.to_pil(self._run(images.to_tensor(upright), index))
         if (
             not image.is_floating_point()
             or image.ndim not in (3, 4)
@@ -97,5 +99,14 @@ class StyleBank:
     def _run(self, content: Tensor, index: int) -> Tensor:
         height, width = content.shape[-2:]
         padded = pad_to_stride(content.to(self._device))
-        output = self._network.stylize(padded, [index] * len(padded))
+        try:
+            output = self._network.stylize(padded, [index] * len(padded))
+        except (MemoryError, RuntimeError) as error:
+            if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "allocate memory" not in str(
+                error
+            ):
+                raise
+            raise ImageError(
+                f"image: {width} x {height} px need more memory than there is; make it smaller"
+            ) from error
         return output[..., :height, :width].clamp(0, 1)

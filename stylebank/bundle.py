@@ -96,8 +96,8 @@ def _check_tensors(
     path: Path, tensors: Mapping[str, Tensor], network: Network, styles: tuple[StyleSet, ...]
 ) -> None:
     """Names and shapes must be those of the network that the manifest describes."""
-    if len({style.name for style in styles}) != len(styles) or any(style.kernel > 15 for style in styles):
-        raise TensorFileError(f"{path}: lists a style twice, or a filter over 15 cells; get the file again")
+    if len({style.name for style in styles}) != len(styles) or any(style.kernel > 7 for style in styles):
+        raise TensorFileError(f"{path}: lists a style twice, or a filter over 7 cells; get the file again")
     empty = _empty(network, styles)
     state = empty.state_dict()
     wanted = {name: state[key].shape for key, name in _names(empty, styles).items()}
@@ -116,7 +116,12 @@ def _empty(network: Network, styles: Sequence[StyleSet]) -> StyleBankNetwork:
     """The network without memory behind its weights."""
     with torch.device("meta"):
         kernels = [style.kernel for style in styles]
-        return StyleBankNetwork(width=network.width, kernels=kernels, output=network.output)
+        return StyleBankNetwork(
+            width=network.width,
+            kernels=kernels,
+            output=network.output,
+            restore_moments=network.restore_moments,
+        )
 
 
 def _names(network: StyleBankNetwork, styles: Sequence[StyleSet]) -> dict[str, str]:

@@ -6,6 +6,7 @@ as one line on standard error and exit code 2; 130 and 143 answer SIGINT and SIG
 
 import itertools
 import json
+import logging
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -49,6 +50,7 @@ VggSource = Annotated[
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run one command and leave with its exit code."""
+    logging.getLogger("PIL").addHandler(logging.NullHandler())  # what it warns of, images.py answers
     try:
         code = typer.main.get_command(app).main(arguments, "stylebank", standalone_mode=False)
     except StyleBankError as error:

@@ -31,6 +31,7 @@ class Network:
 
     width: int = _number(32, 1, 512)
     output: Literal["sigmoid", "linear"] = "sigmoid"
+    restore_moments: bool = True  # false: the paper's plain auto-encoder branch
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,6 @@ class Training:
     zoom: float = _number(1.5, 1.0, 16.0)  # crops show photos at a short side of 1 to `zoom` crops
     stylizing_steps: int = _number(2, 1, 1000)  # T: then one auto-encoder step
     balance: float = _number(1.0, 0.0, 1000.0)  # lambda: its gradient norm over the stylizing one
-    restore_moments: bool = True  # false: the paper's plain auto-encoder branch
     learning_rate: float = _number(1e-3, 1e-8, 1.0)
     warmup: int = _number(50, 0, 10**6)
     schedule: Literal["cosine", "staircase"] = "cosine"
@@ -90,7 +90,7 @@ class Style:
     rest_layer: str = "relu5_1"  # which layer of a zoom recipe the second image takes
     weights: tuple[float, ...] = ()
     size: int = _number(512, 16, 8192)
-    kernel: int = _number(3, 1, 15)
+    kernel: int = _number(3, 1, 7)  # a 16 px image has features of 4 cells: no room to mirror more
     folder: str = ""
 
 
@@ -109,6 +109,9 @@ class Config:
         manifest: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
         for style in manifest["styles"]:
             del style["folder"]
+            style["image"] = Path(style["image"]).name
+            for several in ("images", "zoom"):
+                style[several] = [Path(image).name for image in style[several]]
         return manifest
 
 
@@ -196,8 +199,8 @@ def style_from_table(table: object, *, where: str, folder: Path) -> Style:
     """
     if not isinstance(table, dict):
         raise ConfigError(f"{where}: is not a table; write [[style]] and its keys below")
-    if "folder" in table:
-        raise ConfigError(f"{where}: unknown key 'folder'; paths start at the config's own folder")
+    keys = [f.name for f in dataclasses.fields(Style) if f.name != "folder"]
+    toml.reject_unknown(table, ("set", *keys), where)
     style = dataclasses.replace(toml.instance(Style, table, where), folder=str(folder))
     check_name(style.name, where=where)
     if style.kernel % 2 == 0:

@@ -36,7 +36,6 @@ class Watch:
         self._spoke = 0.0
 
     def __enter__(self) -> "Watch":
-        self.stop.__enter__()
         self._bar.start()
         return self
 
@@ -57,6 +56,7 @@ class Watch:
         now = time.monotonic()
         if self._first is None:
             self._first = (step, now)
+            self.stop.__enter__()  # before the first step there is nothing to save: Ctrl-C leaves at once
         first_step, started = self._first
         if self._console.is_terminal or now - self._spoke < _PLAIN_EVERY or step == first_step:
             return

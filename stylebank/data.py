@@ -61,7 +61,7 @@ def hold_back(photos: Sequence[Path], folder: Path, count: int) -> tuple[list[Pa
 
 
 def digest(photos: Iterable[Path], folder: Path) -> str:
-    """SHA-256 over paths inside the folder and file sizes: whether a resumed run sees the same photos."""
+    """SHA-256 over paths inside the folder and file sizes: whether a resumed run has the same list."""
     sha = hashlib.sha256()
     for photo in photos:
         size = photo.stat().st_size if photo.exists() else 0  # a link to nowhere is one more broken photo

@@ -50,20 +50,25 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
     """Hold the lock that belongs to a path, waiting for whoever has it; the lock file lies beside it, hidden.
 
     A symbolic link and what it points to have one lock. It is not re-entrant.
 
     Raises:
-        OutputError: the folder cannot be written, or its file system has no locks.
+        OutputError: the folder cannot be written, its file system has no locks, or, without waiting, somebody
+            else holds it.
     """
     with ExitStack() as stack:
         try:
             target = path.resolve()
             target.parent.mkdir(parents=True, exist_ok=True)
             file = stack.enter_context(target.with_name(f".{target.name}.lock").open("ab"))
-            fcntl.flock(file, fcntl.LOCK_EX)
+            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise OutputError(
+                f"{path}: another process is using it; wait for that, or choose another"
+            ) from error
         except (OSError, RuntimeError) as error:
             raise OutputError(f"{path}: cannot be locked ({_reason(error)}); choose another place") from error
         yield

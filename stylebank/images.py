@@ -65,7 +65,7 @@ def read(path: Path, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
                     f"{path}: has {width} x {height} pixels (limit {max_pixels / 1e6:g} million); make it smaller"
                 )
             image.load()
-            return to_rgb(_upright(image))
+            return to_rgb(upright(image))
     except ImageError:
         raise
     except Exception as error:  # damaged bytes make decoders raise whatever they like
@@ -232,7 +232,7 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
     return levels
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def upright(image: Image.Image) -> Image.Image:
     """Turn a photo as its EXIF says; damaged EXIF says nothing, the pixels are still good."""
     try:
         turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))

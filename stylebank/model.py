@@ -119,16 +119,25 @@ class StyleBankNetwork(nn.Module):
         width: channels after the first convolution (32 in the paper); features have 4 width channels.
         kernels: the kernel size of each style's filter, odd; its length is the number of styles.
         output: "sigmoid" bounds O to [0, 1]; "linear" is the paper's.
+        restore_moments: whether `reconstruct` gives the output the photo's brightness and contrast.
 
     Attributes:
         precision: dtype that convolutions compute in; weights stay float32.
     """
 
-    def __init__(self, *, width: int, kernels: Sequence[int], output: Output = "sigmoid") -> None:
+    def __init__(
+        self,
+        *,
+        width: int,
+        kernels: Sequence[int],
+        output: Output = "sigmoid",
+        restore_moments: bool = True,
+    ) -> None:
         super().__init__()
         self.encoder = Encoder(width)
         self.decoder = Decoder(width, output)
         self.filters = nn.ParameterList([identity_filter(4 * width, kernel) for kernel in kernels])
+        self.restore_moments = restore_moments
         self.precision = torch.float32
 
     def encode(self, content: Tensor) -> Tensor:
@@ -146,14 +155,14 @@ class StyleBankNetwork(nn.Module):
         features = self.encode(content)
         return self.decode(apply_filters(features, [self.filters[index] for index in styles]))
 
-    def reconstruct(self, content: Tensor, *, restore_moments: bool = True) -> Tensor:
+    def reconstruct(self, content: Tensor) -> Tensor:
         """Auto-encoder branch, D(E(I)): (B, 3, H, W) in [0, 1] -> (B, 3, H, W), near [0, 1].
 
         Differs from the paper: instance norm throws away the brightness and contrast of each image, which no
         D can bring back, so the content's own channel means and deviations are given to the output.
         """
         output = self.decode(self.encode(content))
-        return match_moments(output, content) if restore_moments else output
+        return match_moments(output, content) if self.restore_moments else output
 
 
 def identity_filter(channels: int, kernel: int) -> nn.Parameter:

@@ -72,7 +72,7 @@ def single_sheet(
 
     Args:
         cells: label and picture, at least one; the first one's shape is everybody's.
-        columns: how many in a row; by default so that the sheet is about 3 : 2 and its last row full.
+        columns: how many in a row; by default so that the sheet is about 3 : 2 and its last row nearly full.
         cell: long side of a picture.
     """
     labels, pictures = zip(*((label, _to_pil(picture)) for label, picture in cells), strict=True)

@@ -5,8 +5,8 @@ the largest forms. One painting at all five layers is the usual style; a set of 
 from one and large forms from another ("LayerNeuralStylize", the source of the idea, asserts exactly five).
 
 Decides which image, which crop and which size each layer sees, and records it so that anybody can rebuild the
-supervising image. Does not run VGG. An experiment with other `style_layers` (the paper's own four) takes styles
-of one image only.
+supervising image: cut the crop, then resize it by Lanczos resampling. Does not run VGG. An experiment with other
+`style_layers` (the paper's own four) takes styles of one image only.
 """
 
 import math
@@ -41,7 +41,7 @@ class LayerImage:
         sha256: digest of the file, empty for "blank".
         crop: (left, top, width, height) in pixels of the upright image.
         size: (H, W) in pixels that the crop is resized to.
-        weight: of the layer's loss, relative to the style's other layers.
+        weight: of the layer's loss; a style's loss is the mean of its weighted layers.
         path: where the file lies on this machine; None once the style is read back from a bank.
     """
 

@@ -4,27 +4,22 @@ The run folder holds `checkpoint.safetensors` (all that a run needs to continue)
 `losses.csv`. The loop is in `algorithm`; what a person sees is drawn by `report`.
 """
 
-import copy
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from stylebank import bundle, checkpoint, data, files, metrics, report, styleset, tensorfile, vgg
+from stylebank import bundle, checkpoint, data, files, metrics, report, tensorfile
 from stylebank.algorithm import Trainer
 from stylebank.checkpoint import Checkpoint
 from stylebank.config import Config
-from stylebank.devices import choose_device, choose_precision
-from stylebank.errors import OutputError, RunError
+from stylebank.devices import choose_device
+from stylebank.errors import OutputError, RunError, TensorFileError
+from stylebank.material import Material, gather
 from stylebank.metrics import BankFigures
-from stylebank.objective import Objective, check_layers
-from stylebank.styleset import StyleSet
-
-_UNSTYLED = 32  # training photos that tell how far unstyled photos are from each style
 
 HISTORY_EVERY = 10
 """Steps averaged into one point of the loss curves."""
@@ -99,8 +94,8 @@ def train(
         report.TensorBoard.require()
     target = choose_device(device)
     callbacks = replace(callbacks, note=_once(callbacks.note))
-    material = _gather(config, content, target, vgg_weights, callbacks.note)
-    with files.locked(run / "run"):
+    material = gather(config, content, target, vgg_weights, callbacks.note)
+    with files.locked(run / "run", wait=False):
         saved = _find_checkpoint(run, material.experiment)
         board = report.TensorBoard(run / "tensorboard") if tensorboard else None
         session = _Session(config, material, run, callbacks, board, saved)
@@ -111,70 +106,13 @@ def train(
         return session.finish(out)
 
 
-@dataclass(frozen=True)
-class _Material:
-    """What a run is made of, found and checked before its first step.
-
-    Attributes:
-        styles: S style sets.
-        emblems: their pictures in previews, by name.
-        photos: to train on.
-        held_back: (B, 3, side, side) in [0, 1], photos never trained on.
-        experiment: what must be equal for a run to be the same.
-        objective: makes the loss that computes in a precision, on the device of the run.
-        device: of the run.
-    """
-
-    styles: Sequence[StyleSet]
-    emblems: Mapping[str, Tensor]
-    photos: Sequence[Path]
-    held_back: Tensor
-    experiment: Mapping[str, Any]
-    objective: Callable[[torch.dtype], Objective]
-    device: torch.device
-
-
-def _gather(
-    config: Config, content: Path, device: torch.device, vgg_weights: Path | str, note: Callable[[str], None]
-) -> _Material:
-    loss = config.loss
-    check_layers(loss)
-    styles = [styleset.resolve(style, loss.style_layers, loss.layer_weights) for style in config.styles]
-    photos, held_back = data.hold_back(data.find_photos(content), content, config.report.held_back)
-    sample = photos[:: -(-len(photos) // _UNSTYLED)]
-    unstyled = data.read_squares(sample, config.training.crop, note)
-    features = vgg.load(vgg_weights)
-
-    def objective(precision: torch.dtype) -> Objective:
-        network = copy.deepcopy(features).to(device)  # the objective casts its own
-        network = network.to(memory_format=torch.channels_last)
-        return Objective(network, loss, styles, unstyled, precision=precision)
-
-    return _Material(
-        styles=styles,
-        emblems={style.name: report.emblem(style) for style in styles},
-        photos=photos,
-        # Where none is held back, or none of those can be read, training photos must do.
-        held_back=data.read_squares(
-            [*held_back, *sample], report.PREVIEW_SIDE, note, count=max(1, len(held_back))
-        ),
-        experiment={
-            "config": config.to_manifest(),
-            "styles": [style.to_manifest() for style in styles],
-            "photos": data.digest(photos, content),
-        },
-        objective=objective,
-        device=device,
-    )
-
-
 class _Session:
     """A run from its last checkpoint until it ends or is asked to stop."""
 
     def __init__(
         self,
         config: Config,
-        material: _Material,
+        material: Material,
         folder: Path,
         callbacks: Callbacks,
         board: report.TensorBoard | None,
@@ -191,12 +129,21 @@ class _Session:
             seed=training.seed,
             report=callbacks.note,
         )
-        precision = choose_precision(training.precision, material.device)
-        objective = material.objective(precision)
-        self.trainer = Trainer(config, self.stream, objective, device=material.device, precision=precision)
+        self.trainer = Trainer(
+            config,
+            self.stream,
+            material.objective(material.precision),
+            device=material.device,
+            precision=material.precision,
+        )
         self._started, self._seconds_before = time.monotonic(), 0.0
         if saved:
-            self.trainer.restore(saved)
+            try:
+                self.trainer.restore(saved)
+            except (KeyError, RuntimeError) as error:
+                raise RunError(
+                    f"{folder}: its checkpoint is of another network ({error}); start anew in another --run folder"
+                ) from error
             self._seconds_before = saved.seconds
             callbacks.note(f"{folder}: continuing at step {saved.step} of {training.steps}")
 
@@ -239,11 +186,16 @@ class _Session:
     def finish(self, out: Path) -> Outcome:
         """Write the bank; after the last step also measure what was written."""
         step, config, material = self.trainer.step, self.config, self.material
-        training = {"config": config.to_manifest(), "steps": step, "photos": material.experiment["photos"]}
+        origin = {key: material.experiment[key] for key in ("config", "photos", "vgg", "precision")}
+        training = origin | {"steps": step}
         bank = bundle.from_network(self.trainer.network, config.network, material.styles, training)
-        bundle.write(out, bank)
         if step < config.training.steps:
+            if _is_another_bank(out, origin["config"]):
+                self.callbacks.note(f"{out}: kept, it is another bank; this one is not finished")
+            else:
+                bundle.write(out, bank)
             return Outcome(step, self.seconds, None)
+        bundle.write(out, bank)
         self.preview()
         photos = material.held_back.to(material.device)
         network = bank.build().to(material.device)
@@ -284,12 +236,32 @@ def _find_checkpoint(folder: Path, experiment: Mapping[str, Any]) -> Checkpoint 
     if not path.exists():
         return None
     saved = checkpoint.read(path)
-    for part, what in (("config", "config"), ("styles", "style images"), ("photos", "content folder")):
-        if saved.experiment.get(part) != experiment[part]:
+    for part, wanted in experiment.items():
+        if saved.experiment.get(part) != wanted:
             raise RunError(
-                f"{folder}: its {what} changed since; restore what was, or start anew in another --run folder"
+                f"{folder}: its {_EXPERIMENT_WORDS[part]} changed since; restore what was, or "
+                "start anew in another --run folder"
             )
     return saved
+
+
+def _is_another_bank(path: Path, config: Mapping[str, Any]) -> bool:
+    """Whether a file is a bank, sound or not, that another experiment made."""
+    if tensorfile.kind_of(path) != bundle.KIND:
+        return False
+    try:
+        return bool(bundle.read(path).training.get("config") != config)
+    except TensorFileError:
+        return True
+
+
+_EXPERIMENT_WORDS = {
+    "config": "config",
+    "styles": "style images",
+    "photos": "content folder",
+    "vgg": "VGG weights",
+    "precision": "precision",
+}
 
 
 def _checkpoint(folder: Path) -> Path:

@@ -37,6 +37,8 @@ PLAN = _plan()
 LAYERS: tuple[str, ...] = tuple(name for name, _ in PLAN if name != _POOL)
 """Layer names in forward order, relu1_1 to relu5_1."""
 
+_WIDTHS = dict(zip(LAYERS, (width for block in _BLOCKS for width in block), strict=True))
+
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 """The layers of a layered style set, from the finest marks to the largest forms."""
 
@@ -58,14 +60,16 @@ class VGG(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1))
         self.convolutions = nn.ModuleDict()
+        inputs = 3
         for name, key in PLAN:
             if name == _POOL:
                 continue
-            weight, bias = weights[f"{key}.weight"], weights[f"{key}.bias"]
-            convolution = nn.Conv2d(weight.shape[1], weight.shape[0], 3, padding=1)
-            convolution.weight.data = weight.float()
-            convolution.bias.data = bias.float()  # type: ignore[union-attr]
+            outputs = _WIDTHS[name]
+            convolution = nn.Conv2d(inputs, outputs, 3, padding=1)
+            state = {part: weights[f"{key}.{part}"] for part in ("weight", "bias")}
+            convolution.load_state_dict(state)
             self.convolutions[name] = convolution
+            inputs = outputs
         self.requires_grad_(False)
 
     @property
@@ -116,11 +120,16 @@ def load(source: Path | str) -> VGG:
     if source == "torchvision":
         from torchvision.models import VGG16_Weights
 
-        return VGG(VGG16_Weights.IMAGENET1K_FEATURES.get_state_dict(progress=True))
+        try:
+            return VGG(VGG16_Weights.IMAGENET1K_FEATURES.get_state_dict(progress=True))
+        except (OSError, RuntimeError) as error:
+            raise TensorFileError(
+                f"--vgg torchvision: cannot be downloaded ({error}); leave it out to use the bundled file"
+            ) from error
     tensors, _ = tensorfile.read(Path(source), kind="vgg")
     try:
         return VGG(tensors)
-    except (KeyError, IndexError, RuntimeError) as error:
+    except (KeyError, RuntimeError) as error:
         raise TensorFileError(
             f"{source}: is no VGG-16 ({error}); use the file that comes with StyleBank"
         ) from error

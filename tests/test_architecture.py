@@ -22,7 +22,7 @@ LAYERS = (
     "config toml images files tensorfile devices interrupts resources",
     "model vgg losses",
     "checkpoint bundle data styleset objective fusion tiling metrics pictures",
-    "train algorithm report add_style optimize bank batch console",
+    "train material algorithm report add_style optimize bank batch console",
     "__init__",
     "cli",
     "__main__",
@@ -36,7 +36,8 @@ ALLOWED = {
     "objective": {"styleset"},
     "metrics": {"objective"},
     "report": {"algorithm"},
-    "train": {"algorithm", "report"},
+    "material": {"report"},
+    "train": {"material", "algorithm", "report"},
     "add_style": {"train", "algorithm", "report"},
 }
 LAYER = {module: layer for layer, modules in enumerate(LAYERS) for module in modules.split()}

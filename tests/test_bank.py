@@ -208,3 +208,12 @@ def test_a_file_that_is_no_bank_is_refused(contents: Bundle, tmp_path: Path) -> 
 def test_an_unknown_device_is_refused(contents: Bundle) -> None:
     with pytest.raises(DeviceError, match="auto, cpu or cuda"):
         StyleBank(contents, device="gpu")
+
+
+def test_a_photo_lying_on_its_side_is_painted_upright(bank: StyleBank, photo: Image.Image) -> None:
+    lying = photo.transpose(Image.Transpose.ROTATE_90)
+    exif = lying.getexif()
+    exif[0x0112] = 6  # Orientation: turn by 90 degrees to the right
+    painted = bank.stylize(lying, "wave")
+    assert painted.size == photo.size
+    assert painted.tobytes() == bank.stylize(photo, "wave").tobytes()

@@ -25,10 +25,10 @@ BOUNDED = [(table, f.name, f.metadata["low"], f.metadata["high"]) for table, f i
 
 # No value is its key's default.
 EVERY_KEY = """
-network = { width = 48, output = "linear" }
+network = { width = 48, output = "linear", restore_moments = false }
 report = { checkpoint_every = 17, preview_every = 19, held_back = 23 }
 [training]
-steps = 7; batch = 3; crop = 48; zoom = 1.25; stylizing_steps = 5; balance = 0.5; restore_moments = false
+steps = 7; batch = 3; crop = 48; zoom = 1.25; stylizing_steps = 5; balance = 0.5
 learning_rate = 0.02; warmup = 9; schedule = "staircase"; decay = 0.7; decay_every = 11
 precision = "bfloat16"; seed = 13
 [loss]
@@ -168,7 +168,7 @@ def test_whole_number_will_do_for_a_float_but_a_float_for_no_whole_number(tmp_pa
         ("network", "output", "tanh"),
         ("training", "schedule", True),
         ("training", "precision", ["auto"]),
-        ("training", "restore_moments", 1),
+        ("network", "restore_moments", 1),
         ("loss", "content_layer", 3),
         ("loss", "style_layers", "relu1_1"),
         ("loss", "style_layers", ["relu1_1", 2]),
@@ -188,7 +188,7 @@ def test_wrong_value_is_refused_by_its_name(table: str, key: str, value: object,
     assert key in refusal(tmp_path, experiment(table, **{key: value}))
 
 
-@pytest.mark.parametrize("key", ["steps", "zoom", "precision", "restore_moments"])
+@pytest.mark.parametrize("key", ["steps", "zoom", "precision"])
 @pytest.mark.parametrize(
     "value", [10**18, 10**4200, 1 << 40_000], ids=["1e18", "1e4200", "too-long-to-print"]
 )

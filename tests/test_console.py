@@ -126,10 +126,18 @@ def test_a_note_is_printed_as_it_is(
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_watched_job_hears_a_request_to_stop(number: int, code: int) -> None:
     with Watch(10, what="training") as watch:
+        watch.progress(1, {})
         assert not watch.stop()
         os.kill(os.getpid(), number)
         assert watch.stop()
         assert watch.stop.exit_code == code
+
+
+def test_before_the_first_step_ctrl_c_leaves_at_once() -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    with pytest.raises(KeyboardInterrupt), Watch(10, what="training"):
+        os.kill(os.getpid(), signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
 
 
 CONFIG = """
@@ -293,7 +301,9 @@ def test_ctrl_c_ends_a_short_command_without_a_trace(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("stylebank.bundle.read", lambda _: os.kill(os.getpid(), signal.SIGINT))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
     with pytest.raises(SystemExit) as leaving:
         cli.main(["list"])
+    signal.signal(signal.SIGINT, before)
     assert leaving.value.code == 130
     assert capsys.readouterr().err.strip() == ""

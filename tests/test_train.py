@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stylebank import bundle, checkpoint, config
+from stylebank import bundle, checkpoint, config, tensorfile
 from stylebank.config import Config, Loss, Network, Report, Style, Training
 from stylebank.errors import ConfigError, ContentError, OutputError, RunError
+from stylebank.files import locked
 from stylebank.train import Callbacks, Outcome, train
 
 STEPS = 6
@@ -220,6 +221,39 @@ def test_a_foreign_file_in_the_bank_s_place_is_kept(bench: Bench, experiment: Co
 def test_the_run_folder_is_no_bank(bench: Bench, experiment: Config) -> None:
     with pytest.raises(OutputError, match="file name of its own"):
         bench.train(experiment, run="same", out="same")
+
+
+def test_a_stopped_run_keeps_another_finished_bank(bench: Bench, experiment: Config) -> None:
+    bench.train(experiment, run="first")
+    before = bench.digest("bank")
+    other = dataclasses.replace(experiment, training=dataclasses.replace(experiment.training, seed=1))
+    bench.train(other, run="second", stop_after=2)
+    assert bench.digest("bank") == before
+    assert "kept, it is another bank" in bench.notes[-1]
+
+
+def test_a_run_folder_in_use_is_refused(bench: Bench, experiment: Config) -> None:
+    with locked(bench.folder / "run" / "run"), pytest.raises(OutputError, match="another process"):
+        bench.train(experiment)
+
+
+def test_other_vgg_weights_are_noticed(bench: Bench, experiment: Config, tmp_path: Path) -> None:
+    bench.train(experiment, stop_after=1)
+    tensors, _ = tensorfile.read(bench.vgg, kind="vgg")
+    bench.vgg = tmp_path / "other.vgg"
+    tensorfile.write(bench.vgg, kind="vgg", tensors=tensors, manifest={"other": 1})
+    with pytest.raises(RunError, match="its VGG weights changed"):
+        bench.train(experiment)
+
+
+def test_a_checkpoint_of_another_network_is_refused(bench: Bench, experiment: Config) -> None:
+    bench.train(experiment, stop_after=1)
+    path = bench.folder / "run" / "checkpoint.safetensors"
+    tensors, manifest = tensorfile.read(path, kind="checkpoint")
+    del tensors["model.decoder.2.bias"]
+    tensorfile.write(path, kind="checkpoint", tensors=tensors, manifest=manifest)
+    with pytest.raises(RunError, match="of another network"):
+        bench.train(experiment)
 
 
 def test_an_empty_content_folder_is_refused(bench: Bench, experiment: Config, tmp_path: Path) -> None:

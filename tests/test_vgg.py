@@ -95,3 +95,10 @@ def test_a_file_without_a_layer_is_refused(vgg_weights: dict[str, Tensor], tmp_p
     tensorfile.write(tmp_path / "vgg", kind="vgg", tensors=rest, manifest={})
     with pytest.raises(TensorFileError, match="is no VGG-16"):
         vgg.load(tmp_path / "vgg")
+
+
+def test_a_layer_of_another_shape_is_refused(vgg_weights: dict[str, Tensor], tmp_path: Path) -> None:
+    wrong = vgg_weights | {"features.5.weight": torch.zeros(128, 32, 3, 3)}
+    tensorfile.write(tmp_path / "vgg", kind="vgg", tensors=wrong, manifest={})
+    with pytest.raises(TensorFileError, match="is no VGG-16"):
+        vgg.load(tmp_path / "vgg")
