@@ -1,10 +1,14 @@
 """A plain transcription of the published StyleBank training loop, as the yardstick of `bench train`.
 
-Algorithm 1 of Chen et al. (CVPR 2017, arXiv 1703.09210) the way public re-implementations write it: float32, eager,
-contiguous; style targets recomputed each step by full VGG passes; one full VGG pass for the content target, one for
-the output's content and one for its style; entries applied one image at a time; upsampling, padding and convolution
-as three calls; photos decoded when they are needed. Weights, losses and balance are those of the project, so that
-both do equal work on equal batches.
+Algorithm 1 of Chen et al. (CVPR 2017, arXiv 1703.09210) the way public re-implementations write it (read for this:
+github.com/jxcodetw/Stylebank, guijiyang/Stylebank_1, yujiachen-y/StyleBank, ncassereau-idris/distributed-stylebank):
+float32, eager, contiguous; content and style targets recomputed each step by full VGG passes over the photos and the
+style images, which have the size of the crops; entries applied one image at a time; upsampling, padding and
+convolution as three calls; Adam over everything.
+
+Differs from them where equal work asks for it: weights, losses, layers, balance and moments are this project's, and
+photos are decoded in the main thread (theirs in worker processes, on the same cores). Those four send the output
+through VGG once for both losses; `output_passes=2` sends it once for each.
 """
 
 from collections.abc import Sequence
@@ -66,11 +70,12 @@ class PlainLoop:
         network: whose weights to start from.
         vgg: float32.
         loss: weights and layers.
-        style_images: S tensors (1, 3, H, W).
+        style_images: S tensors (1, 3, crop, crop).
         unit: (S, L), the distances that the project's losses are relative to.
         photos: files to crop from.
         crop: pixels.
         batch: m.
+        output_passes: VGG passes over the output, 1 or 2.
     """
 
     def __init__(
@@ -85,10 +90,12 @@ class PlainLoop:
         width: int,
         crop: int,
         batch: int,
+        output_passes: int,
     ) -> None:
         self.network = PlainNetwork(network, width)
         self._vgg, self._loss, self._images, self._unit = vgg, loss, style_images, unit
         self._photos, self._crop, self._batch = photos, crop, batch
+        self._output_passes = output_passes
         self._adam = torch.optim.Adam(self.network.parameters(), lr=1e-3)
         self._step, self._norm = 0, 0.0
         self._random = torch.Generator().manual_seed(0)
@@ -103,8 +110,7 @@ class PlainLoop:
             self.stylizing_loss(content, styles).backward()
             self._norm = float(_norm(shared))
         else:
-            output = match_moments(self.network.decoder(self.network.encoder(content)), content)
-            F.mse_loss(output, content).backward()
+            self.identity_loss(content).backward()
             factor = self._norm / float(_norm(shared))
             for parameter in shared:
                 assert parameter.grad is not None
@@ -116,24 +122,24 @@ class PlainLoop:
         """L_K of a batch, mean over its images."""
         output = self.network.stylize(content, styles)
         layers, content_layer = self._loss.style_layers, self._loss.content_layer
+        deepest = (*layers, content_layer)
         with torch.no_grad():
-            wanted = self._vgg(content, (*layers, content_layer))[content_layer]
-        found = self._vgg(output, (*layers, content_layer))[content_layer]
-        features = self._vgg(output, (*layers, content_layer))
-        total = output.new_zeros(())
-        for b, index in enumerate(styles):
-            with torch.no_grad():
-                target = self._vgg(self._images[index], (*layers, content_layer))
-            for place, layer in enumerate(layers):
-                distance = losses.style_distance(
-                    losses.gram(features[layer][b : b + 1]), losses.gram(target[layer])
-                )
-                relative = distance[0] / self._unit[index, place]
-                total = total + self._loss.style * relative / len(layers)
-        total = total + self._loss.content * losses.content_distance(found, wanted).sum()
-        total = total + self._loss.tv * losses.total_variation(output).sum()
-        mean: Tensor = total / len(styles)
-        return mean
+            wanted = self._vgg(content, deepest)[content_layer]
+            target = self._vgg(torch.cat([self._images[index] for index in styles]), deepest)
+        features = self._vgg(output, deepest)
+        again = self._vgg(output, deepest) if self._output_passes == 2 else features
+        unit = self._unit[torch.tensor(styles)]
+        total = self._loss.content * losses.content_distance(again[content_layer], wanted)
+        total = total + self._loss.tv * losses.total_variation(output)
+        for place, layer in enumerate(layers):
+            distance = losses.style_distance(losses.gram(features[layer]), losses.gram(target[layer]))
+            total = total + self._loss.style * distance / unit[:, place] / len(layers)
+        return total.mean()
+
+    def identity_loss(self, content: Tensor) -> Tensor:
+        """L_I of a batch."""
+        output = match_moments(self.network.decoder(self.network.encoder(content)), content)
+        return F.mse_loss(output, content)
 
     def _load_batch(self) -> Tensor:
         crops = []
