@@ -226,8 +226,3 @@ def pad_to_stride(image: Tensor) -> Tensor:
             index = [period[i % len(period)] for i in range(wanted)]
             image = image.index_select(axis, torch.tensor(index, device=image.device))
     return image
-
-
-def parameter_count(module: nn.Module) -> int:
-    """Number of weights of a module."""
-    return sum(parameter.numel() for parameter in module.parameters())
