@@ -1,21 +1,16 @@
 """Draw the pictures of weights/README.md with the bank that ships."""
 
-from pathlib import Path
-
 import torch
-from demo_photos import write_photos
-
 from stylebank import StyleBank, data, images, pictures, resources
 
 SIDE = 384  # pixels
-FOR_ONE = "chelsea.png"
-FOR_SHEET = ("astronaut.png", "coffee.png", "rocket.png")
+FOR_ONE = "chelsea.jpg"
+FOR_SHEET = ("astronaut.jpg", "coffee.jpg", "rocket.jpg")
 
 
 def main() -> None:
     """Write sheet.jpg, one photo in every style, and photos.jpg, several, with their reconstructions."""
-    weights, folder = resources.weights_folder(), Path("demo/photos")
-    write_photos(folder)
+    weights, folder = resources.weights_folder(), resources.photos_folder()
     bank = StyleBank.load(device="cpu")
     photo = images.fitted(images.read(folder / FOR_ONE), long_side=SIDE)
     cells = [("photo", photo), *((name, bank.stylize(photo, name)) for name in bank.styles)]

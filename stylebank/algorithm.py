@@ -112,10 +112,23 @@ class Trainer:
         """Whether no weight has become NaN or infinite."""
         return all(bool(parameter.isfinite().all()) for parameter in self.network.parameters())
 
+    def is_done(self) -> bool:
+        """Whether the last step has been done."""
+        return self.step >= self.config.training.steps
+
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of a history row's figures."""
         return (*COLUMNS, *self.config.loss.style_layers)
+
+    @property
+    def panels(self) -> Sequence[tuple[str, Sequence[str]]]:
+        """Titles of plots and the columns that each shows."""
+        return (
+            ("stylizing branch", ("total", "content", "tv")),
+            ("relative style loss per layer", self.config.loss.style_layers),
+            ("auto-encoder branch, mean squared error", ("identity",)),
+        )
 
     def state(self, experiment: Mapping[str, Any], seconds: float) -> Checkpoint:
         """What `restore` needs to continue bit-exactly."""

@@ -47,7 +47,7 @@ class StyleBank:
     @property
     def styles(self) -> tuple[str, ...]:
         """Names of the styles, in the order of the file."""
-        return tuple(style.name for style in self.contents.styles)
+        return self.contents.names
 
     def index(self, style: str) -> int:
         """Place of a style in `styles`.

@@ -1,8 +1,8 @@
 """The bank on disk: one safetensors file with a self-checking manifest.
 
 Tensors are `encoder.*`, `decoder.*` (float32) and `style.<name>.filter` (float16); the manifest holds the network's
-shape, each style's layered set with the digests of its images, and the experiment that trained it. A `Bundle` keeps
-tensors as they are in the file, so that a bank can grow without touching the bytes of what it already held.
+shape, all that is known of each style, and the experiment that trained them. A `Bundle` keeps tensors as they are in
+the file, so that a bank can grow without touching the bytes of what it already held.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,15 +13,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stylebank import styleset, tensorfile, toml
+from stylebank import entries, tensorfile, toml
 from stylebank.config import Network
-from stylebank.errors import ConfigError, StyleSetError, TensorFileError
+from stylebank.entries import Card, Entry
+from stylebank.errors import TensorFileError
+from stylebank.files import sha256_bytes
 from stylebank.model import StyleBankNetwork
 from stylebank.styleset import StyleSet
 
 KIND = "bank"
 
-_FILTER = "filters."
+_FILTERS = "filters."
 
 
 @dataclass(frozen=True)
@@ -30,34 +32,63 @@ class Bundle:
 
     Attributes:
         network: shape of encoder, filters and decoder.
-        styles: the style sets, in the order of the filters.
-        tensors: by their names in the file, in the file's dtypes.
+        coder: weights of encoder and decoder by their names in the network, as they are in the file.
+        entries: the styles, in the order of the filters.
         training: the experiment as plain JSON data; empty if unknown.
     """
 
     network: Network
-    styles: tuple[StyleSet, ...]
-    tensors: Mapping[str, Tensor]
+    coder: Mapping[str, Tensor]
+    entries: tuple[Entry, ...]
     training: Mapping[str, Any]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The styles' names, in the order of the filters."""
+        return tuple(entry.name for entry in self.entries)
+
+    def coder_digest(self) -> str:
+        """SHA-256 of encoder and decoder: equal for two banks whose filters can be exchanged."""
+        facts = f"{sorted(asdict(self.network).items())}{tensorfile.digest(self.coder)}"
+        return sha256_bytes(facts.encode())
 
     def build(self) -> StyleBankNetwork:
         """The network in float32, on the CPU, ready to stylize."""
-        network = _empty(self.network, self.styles)
-        names = _names(network, self.styles)
-        state = {key: self.tensors[name].float() for key, name in names.items()}
+        network = _empty(self.network, [entry.style.kernel for entry in self.entries])
+        filters = {f"{_FILTERS}{place}": entry.filter for place, entry in enumerate(self.entries)}
+        state = {key: tensor.float() for key, tensor in {**self.coder, **filters}.items()}
         network.load_state_dict(state, assign=True)
         return network.requires_grad_(False).eval()
 
 
 def from_network(
-    network: StyleBankNetwork, shape: Network, styles: Sequence[StyleSet], training: Mapping[str, Any]
+    network: StyleBankNetwork,
+    shape: Network,
+    styles: Sequence[StyleSet],
+    training: Mapping[str, Any],
+    *,
+    gains: Sequence[float],
+    cards: Sequence[Card] | None = None,
 ) -> Bundle:
-    """Take a snapshot of a network; filters are rounded to float16, half their size for no visible change."""
-    state, tensors = network.state_dict(), {}
-    for key, name in _names(network, styles).items():
-        dtype = torch.float16 if key.startswith(_FILTER) else torch.float32
-        tensors[name] = state[key].detach().to("cpu", dtype, copy=True)
-    return Bundle(network=shape, styles=tuple(styles), tensors=tensors, training=training)
+    """Take a snapshot of a network with S styles, their gains and, if finished, their report cards."""
+    state = network.state_dict()
+    coder = {
+        key: tensor.detach().to("cpu", torch.float32, copy=True)
+        for key, tensor in state.items()
+        if not key.startswith(_FILTERS)
+    }
+    found = [
+        Entry(style=style, filter=stored(weight), gain=gain, card=card)
+        for style, weight, gain, card in zip(
+            styles, network.filters, gains, cards or (None,) * len(styles), strict=True
+        )
+    ]
+    return Bundle(network=shape, coder=coder, entries=tuple(found), training=training)
+
+
+def stored(weight: Tensor) -> Tensor:
+    """A filter as banks keep it: rounded to float16, half the size for no visible change."""
+    return weight.detach().to("cpu", torch.float16, copy=True)
 
 
 def write(path: Path, bundle: Bundle) -> None:
@@ -68,10 +99,11 @@ def write(path: Path, bundle: Bundle) -> None:
     """
     manifest = {
         "network": asdict(bundle.network),
-        "styles": [style.to_manifest() for style in bundle.styles],
+        "styles": [entry.to_manifest() for entry in bundle.entries],
         "training": dict(bundle.training),
     }
-    tensorfile.write(path, kind=KIND, tensors=bundle.tensors, manifest=manifest)
+    filters = {_filter_name(entry.name): entry.filter for entry in bundle.entries}
+    tensorfile.write(path, kind=KIND, tensors={**bundle.coder, **filters}, manifest=manifest)
 
 
 def read(path: Path) -> Bundle:
@@ -83,39 +115,49 @@ def read(path: Path) -> Bundle:
     tensors, manifest = tensorfile.read(path, kind=KIND)
     try:
         network = toml.section(Network, manifest, "network", where=str(path))
-        styles = tuple(styleset.from_manifest(entry) for entry in manifest["styles"])
+        listed = [
+            entries.from_manifest(data, tensors.get(_filter_name(data["style"]["name"]), torch.empty(0)))
+            for data in manifest["styles"]
+        ]
         training = dict(manifest["training"])
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        reason = error if isinstance(error, (ConfigError, StyleSetError)) else f"manifest {error!r}"
-        raise TensorFileError(f"{path}: is no bank of this version ({reason}); get the file again") from error
-    _check_tensors(path, tensors, network, styles)
-    return Bundle(network=network, styles=styles, tensors=tensors, training=training)
+    except entries.MALFORMED as error:
+        raise TensorFileError(
+            f"{path}: is no bank of this version ({entries.describe(error)}); get the file again"
+        ) from error
+    _check_tensors(path, tensors, network, listed)
+    coder = {name: tensor for name, tensor in tensors.items() if not name.startswith("style.")}
+    return Bundle(network=network, coder=coder, entries=tuple(listed), training=training)
 
 
 def _check_tensors(
-    path: Path, tensors: Mapping[str, Tensor], network: Network, styles: tuple[StyleSet, ...]
+    path: Path, tensors: Mapping[str, Tensor], network: Network, listed: Sequence[Entry]
 ) -> None:
     """Names and shapes must be those of the network that the manifest describes."""
-    if len({style.name for style in styles}) != len(styles) or any(style.kernel > 7 for style in styles):
-        raise TensorFileError(f"{path}: lists a style twice, or a filter over 7 cells; get the file again")
-    empty = _empty(network, styles)
-    state = empty.state_dict()
-    wanted = {name: state[key].shape for key, name in _names(empty, styles).items()}
+    if len({entry.name for entry in listed}) != len(listed):
+        raise TensorFileError(f"{path}: lists a style twice; get the file again")
+    kernels = [entry.style.kernel for entry in listed]
+    if any(kernel > 7 for kernel in kernels):
+        raise TensorFileError(f"{path}: has a filter over 7 cells; get the file again")
+    wanted = {
+        _filter_name(listed[int(key.removeprefix(_FILTERS))].name)
+        if key.startswith(_FILTERS)
+        else key: weight
+        for key, weight in _empty(network, kernels).state_dict().items()
+    }
     for name in wanted.keys() ^ tensors.keys():
         problem = "is missing" if name in wanted else "does not belong"
         raise TensorFileError(f"{path}: tensor '{name}' {problem}; get the file again")
-    for name, shape in wanted.items():
-        if tensors[name].shape != shape:
+    for name, weight in wanted.items():
+        if tensors[name].shape != weight.shape:
             raise TensorFileError(
-                f"{path}: tensor '{name}' has shape {tuple(tensors[name].shape)}, not {tuple(shape)}; "
+                f"{path}: tensor '{name}' has shape {tuple(tensors[name].shape)}, not {tuple(weight.shape)}; "
                 "get the file again"
             )
 
 
-def _empty(network: Network, styles: Sequence[StyleSet]) -> StyleBankNetwork:
+def _empty(network: Network, kernels: Sequence[int]) -> StyleBankNetwork:
     """The network without memory behind its weights."""
     with torch.device("meta"):
-        kernels = [style.kernel for style in styles]
         return StyleBankNetwork(
             width=network.width,
             kernels=kernels,
@@ -124,9 +166,5 @@ def _empty(network: Network, styles: Sequence[StyleSet]) -> StyleBankNetwork:
         )
 
 
-def _names(network: StyleBankNetwork, styles: Sequence[StyleSet]) -> dict[str, str]:
-    """Each weight's key in the network, by index of the style, and its name in the file, by name of the style."""
-    return {
-        key: f"style.{styles[int(key.removeprefix(_FILTER))].name}.filter" if key.startswith(_FILTER) else key
-        for key in network.state_dict()
-    }
+def _filter_name(style: str) -> str:
+    return f"style.{style}.filter"

@@ -79,8 +79,8 @@ class Style:
     """One style as written down: exactly one of `image`, `images` and `zoom` says what it is.
 
     `image` stands for all layers; `images` are five in layer order ("blank" is a white one); `zoom` is
-    [large image, second image]. `size` is the long side, in pixels, of the supervising images. Relative paths
-    start at `folder`.
+    [large image, second image]. `size` is the long side, in pixels, of the supervising images; 0, for a style
+    added to a bank, is that of the bank's others. Relative paths start at `folder`.
     """
 
     name: str
@@ -202,10 +202,19 @@ def style_from_table(table: object, *, where: str, folder: Path) -> Style:
     keys = [f.name for f in dataclasses.fields(Style) if f.name != "folder"]
     toml.reject_unknown(table, ("set", *keys), where)
     style = dataclasses.replace(toml.instance(Style, table, where), folder=str(folder))
+    check_style(style, where=where)
+    return style
+
+
+def check_style(style: Style, *, where: str) -> None:
+    """Reject a malformed name or an even kernel.
+
+    Raises:
+        ConfigError: saying which.
+    """
     check_name(style.name, where=where)
     if style.kernel % 2 == 0:
         raise ConfigError(f"{where}: kernel {style.kernel} of '{style.name}' is even; use 1, 3, 5 or 7")
-    return style
 
 
 def check_name(name: str, *, where: str) -> None:

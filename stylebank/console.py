@@ -9,14 +9,21 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from stylebank.interrupts import StopRequest
 
-_SHOWN = ("total", "content", "identity")
+_SHOWN = ("total", "held_back", "content", "identity")
 _PLAIN_EVERY = 30.0  # seconds between lines where the output is no terminal
 
 
 class Watch:
-    """Context manager around a job of `steps` steps: draws its progress on standard error, hears Ctrl-C."""
+    """Context manager around a job: draws its progress on standard error, hears Ctrl-C.
 
-    def __init__(self, steps: int, *, what: str) -> None:
+    Args:
+        steps: how many.
+        what: the job, in a word.
+        at_most: whether it may end before.
+    """
+
+    def __init__(self, steps: int, *, what: str, at_most: bool = False) -> None:
+        self._left = "left at most" if at_most else "left"
         self.stop = StopRequest()
         self._console = Console(stderr=True, highlight=False)
         self._bar = Progress(
@@ -25,7 +32,7 @@ class Watch:
             MofNCompleteColumn(),
             TextColumn("{task.fields[losses]}"),
             TimeRemainingColumn(),
-            TextColumn("left"),
+            TextColumn(self._left),
             console=self._console,
             disable=not self._console.is_terminal,
         )
@@ -63,4 +70,6 @@ class Watch:
         self._spoke = now
         pace = (now - started) / (step - first_step)
         left = pace * (self._steps - step)
-        self.note(f"{self._what} {step}/{self._steps}  {shown}  {pace:.3f} s/step, {left / 60:.0f} min left")
+        self.note(
+            f"{self._what} {step}/{self._steps}  {shown}  {pace:.3f} s/step, {left / 60:.0f} min {self._left}"
+        )

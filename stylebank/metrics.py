@@ -1,12 +1,13 @@
 """Figures of a result: style ratio, relative content distance, PSNR, SSIM."""
 
+import math
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stylebank.model import StyleBankNetwork
+from stylebank.model import StyleBankNetwork, apply_filters
 from stylebank.objective import Objective
 
 _BATCH = 4  # photos at a time: VGG's features of four 384 px photos take half a gigabyte
@@ -86,6 +87,22 @@ def reconstruction_figures(network: StyleBankNetwork, photos: Tensor) -> tuple[f
     with torch.no_grad():
         outputs = torch.cat([network.reconstruct(batch) for batch in photos.split(_BATCH)]).clamp(0, 1)
     return float(psnr(outputs, photos).mean()), float(ssim(outputs, photos).mean())
+
+
+def filter_gain(network: StyleBankNetwork, photos: Tensor, style: int) -> float:
+    """||F|| / ||K_i (*) F|| over photos (B, 3, H, W): the factor that makes stylized features as strong as the photo's.
+
+    D's first norm erases the scale of its input, so training leaves that of K_i open; mixing needs it settled.
+    """
+    before, after = 0.0, 0.0
+    with torch.no_grad():
+        for batch in photos.split(_BATCH):
+            features = network.encode(batch)
+            before += float(features.double().square().sum())
+            filtered = apply_filters(features, [network.filters[style]] * len(batch))
+            after += float(filtered.double().square().sum())
+    # A filter of zeros, or photos of one grey, have no strength to match.
+    return math.sqrt(before / after) if before > 0 and after > 0 else 1.0
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,15 @@ import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from stylebank import files, images, pictures
-from stylebank.algorithm import COLUMNS, Trainer
+from stylebank.entries import Card, Origin
 from stylebank.errors import ConfigError
+from stylebank.metrics import StyleFigures
 from stylebank.model import StyleBankNetwork
 from stylebank.styleset import StyleSet
 
@@ -48,22 +50,48 @@ def draw_preview(
     images.save(path, pictures.contact_sheet(rows, column_labels=names))
 
 
-def draw_curves(trainer: Trainer, path: Path) -> None:
+def card(figures: StyleFigures, photos: Tensor, *, origin: Origin, steps: int, seconds: float = 0.0) -> Card:
+    """The report card of a style that was measured on photos (B, 3, side, side)."""
+    return Card(
+        origin=origin,
+        steps=steps,
+        seconds=round(seconds, 1),
+        photos=photos.shape[0],
+        side=photos.shape[-1],
+        style_ratio=tuple(round(ratio, 4) for ratio in figures.style_ratio),
+        content=round(figures.content, 4),
+        ssim=round(figures.ssim, 4),
+    )
+
+
+class Losses(Protocol):
+    """The losses of a run so far.
+
+    Attributes:
+        columns: names of a row's figures; the first is the step.
+        history: rows, one for several steps; NaN where there is no figure.
+        panels: titles of plots and the columns that each shows.
+    """
+
+    history: list[list[float]]
+
+    @property
+    def columns(self) -> tuple[str, ...]: ...  # noqa: D102
+
+    @property
+    def panels(self) -> Sequence[tuple[str, Sequence[str]]]: ...  # noqa: D102
+
+
+def draw_curves(losses: Losses, path: Path) -> None:
     """Write the loss curves as PNG, and the same figures as a CSV table beside it."""
-    column = {name: index for index, name in enumerate(trainer.columns)}
-
-    def series(names: Sequence[str]) -> dict[str, list[tuple[float, float]]]:
-        return {name: [(row[0], row[column[name]]) for row in trainer.history] for name in names}
-
-    layers = trainer.columns[len(COLUMNS) :]
+    column = {name: index for index, name in enumerate(losses.columns)}
     panels = [
-        ("stylizing branch", series(("total", "content", "tv"))),
-        ("relative style loss per layer", series(layers)),
-        ("auto-encoder branch, mean squared error", series(("identity",))),
+        (title, {name: [(row[0], row[column[name]]) for row in losses.history] for name in names})
+        for title, names in losses.panels
     ]
     images.save(path, pictures.curve_panels(panels, x_label="step"))
     table = io.StringIO()
-    csv.writer(table).writerows([trainer.columns, *trainer.history])
+    csv.writer(table).writerows([losses.columns, *losses.history])
     files.write_atomically(path.with_name("losses.csv"), table.getvalue().encode())
 
 

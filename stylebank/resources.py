@@ -15,6 +15,11 @@ def default_bank() -> Path:
     return weights_folder() / "bank.safetensors"
 
 
+def photos_folder() -> Path:
+    """Five photos in the public domain: enough to try things, few to learn a style well."""
+    return weights_folder() / "photos"
+
+
 def vgg_weights() -> Path:
     """VGG-16 up to conv5_1, float16."""
     return weights_folder() / "vgg16.safetensors"

@@ -181,6 +181,29 @@ def from_words(words: str) -> Style:
     return Style(name=name, image=what) if len(parts) == 1 else Style(name=name, images=parts)
 
 
+def from_arguments(name: str, words: Sequence[str], *, size: int | None, kernel: int | None) -> Style:
+    """The style of `stylebank add-style NAME WORDS...`: five images as five words, or one word as in `from_words`.
+
+    Without a size it is the bank's (0), or what a TOML file says.
+
+    Raises:
+        StyleSetError: neither one word nor five.
+        ConfigError: the name is malformed, or the kernel even.
+    """
+    if len(words) not in (1, 5):
+        raise StyleSetError(
+            f"style '{name}': has {len(words)} images; give one for all layers, or five: for relu1_1 (finest marks, "
+            "colour), relu2_1, relu3_1, relu4_1, relu5_1 (largest forms)"
+        )
+    found = from_words(f"{name}={','.join(words)}")
+    if size or not words[0].endswith(".toml"):
+        found = replace(found, size=size or 0)
+    if kernel:
+        found = replace(found, kernel=kernel)
+    config.check_style(found, where=f"style '{name}'")
+    return found
+
+
 def _images(style: Style, count: int) -> list[LayerImage]:
     if style.image:
         return [_whole(style, style.image)] * count

@@ -34,7 +34,7 @@ def write(path: Path, *, kind: str, tensors: Mapping[str, Tensor], manifest: Map
 
     Args:
         path: the file; replaced if it exists.
-        kind: "bank", "checkpoint" or "vgg".
+        kind: "bank", "style", "checkpoint" or "vgg".
         tensors: any shapes, float or integer, on any device, no two in the same memory; names are printable and of
             at most 200 letters.
         manifest: plain JSON data: text for keys, finite numbers only.
@@ -112,6 +112,12 @@ def kind_of(path: Path) -> str | None:
             return str(_document(path, file)[0]["kind"])
     except (OSError, TensorFileError):
         return None
+
+
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, dtypes, shapes and bytes of tensors on the CPU, in whatever order they come."""
+    parts = sorted(_digest(name, tensor.detach().contiguous()) for name, tensor in tensors.items())
+    return hashlib.sha256("".join(parts).encode()).hexdigest()
 
 
 def _open(path: Path) -> BinaryIO:

@@ -1,0 +1,214 @@
+"""A new bank entry with encoder and decoder frozen: from a style to a longer bank file, in minutes.
+
+The run folder is as a training's. The bank is locked only while the finished entry is appended: many can be trained for
+one bank at once. How a step goes is `incremental`'s, where it starts `warm_start`'s business.
+"""
+
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import mode
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from stylebank import bundle, data, editing, files, metrics, report, toml, warm_start
+from stylebank.bundle import Bundle
+from stylebank.config import Config, Loss, Report, Style, Training
+from stylebank.devices import choose_device
+from stylebank.entries import Entry
+from stylebank.feature_pool import FeaturePool, Features
+from stylebank.incremental import FilterTrainer
+from stylebank.material import Material, gather
+from stylebank.model import identity_filter
+from stylebank.session import Callbacks, Session, check_places
+
+MOST_STEPS = 2000
+"""Where a training ends that nothing else has ended."""
+
+POOL = 256  # crops: a few hundred steps see each several times, and a larger pool showed no smaller loss
+_TRAINING = Training(
+    batch=2,  # half the price of a step of 4, and more than half as far
+    crop=256,  # at 192 the large forms of relu5_1 come slower, by the clock too
+    zoom=1.5,
+    learning_rate=4e-3,
+    warmup=10,
+    schedule="staircase",
+    decay=1.0,  # constant: the average does what a falling rate is for
+)
+_REPORT = Report(checkpoint_every=50, preview_every=50)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an addition ended: `entry` is None if it was stopped before its end."""
+
+    step: int
+    seconds: float
+    entry: Entry | None
+
+
+def add_style(
+    style: Style,
+    *,
+    bank: Path,
+    content: Path,
+    run: Path,
+    callbacks: Callbacks,
+    vgg_weights: Path | str,
+    steps: int | None = None,
+    seed: int = 0,
+    device: str = "auto",
+) -> Outcome:
+    """Train a new entry for a bank, or continue training it, and append it to the file.
+
+    Args:
+        style: what it is made of; its size is the bank's own if 0.
+        bank: the file that grows.
+        content: folder of photos, nested, any sizes and formats.
+        run: folder of this run; made if missing, continued if it holds a checkpoint.
+        callbacks: see `Callbacks`.
+        vgg_weights: a VGG file, or "torchvision".
+        steps: how many; None trains until the loss on photos held back no longer falls.
+        seed: of everything random.
+        device: "auto", "cpu" or "cuda".
+
+    Raises:
+        StyleBankError: something the user can correct, found before any training where it can be.
+    """
+    contents = bundle.read(bank)
+    editing.check_free(contents, style.name)
+    check_places(run, content=content, out=bank, resume=False, force=False)
+    with files.locked(bank):
+        pass  # a folder that cannot be written is found now, not after the training
+    experiment = experiment_for(contents, style, steps=steps, seed=seed)
+    callbacks = callbacks.without_repeats()
+    material = gather(experiment, content, choose_device(device), vgg_weights, callbacks.note)
+    identity = {
+        **material.experiment,
+        "bank": contents.coder_digest(),
+        "stop": "fixed" if steps else "when flat",
+    }
+    with files.locked(run / "run", wait=False), closing(_stream(material, experiment, callbacks)) as stream:
+        trainer = _trainer(contents, experiment, material, stream, until_flat=steps is None, folder=run)
+
+        def preview(path: Path) -> None:
+            shown = contents_with(contents, material, trainer.average).build().to(material.device)
+            report.draw_preview(shown, material.emblems, material.held_back[: report.PREVIEW_PHOTOS], path)
+
+        session = Session(trainer, run, identity, every=_REPORT, callbacks=callbacks, preview=preview)
+        session.loop()
+        trainer.check_frozen()
+        if not trainer.is_done():
+            return Outcome(trainer.step, session.seconds, None)
+        session.preview()
+        entry = _entry(contents, material, trainer, seconds=session.seconds)
+        editing.edit(
+            bank, editing.adding(entry, coder_digest=contents.coder_digest(), source=f"style '{style.name}'")
+        )
+        return Outcome(trainer.step, session.seconds, entry)
+
+
+def experiment_for(contents: Bundle, style: Style, *, steps: int | None, seed: int) -> Config:
+    """The experiment of an addition: the loss, and the size of style images, are those that the bank was trained with.
+
+    Raises:
+        ConfigError: the bank's own experiment is not of this version.
+    """
+    trained = contents.training.get("config", {})
+    sizes = [max(image.size) for entry in contents.entries for image in entry.style.layers]
+    if style.size == 0:
+        style = replace(style, size=mode(sizes) if sizes else Style("").size)
+    return Config(
+        network=contents.network,
+        training=replace(_TRAINING, steps=steps or MOST_STEPS, seed=seed),
+        loss=toml.section(Loss, trained, "loss", where="the bank's experiment"),
+        report=_REPORT,
+        styles=(style,),
+    )
+
+
+def _stream(material: Material, experiment: Config, callbacks: Callbacks) -> data.ContentStream:
+    """One crop at a time, for the pool."""
+    training = experiment.training
+    return data.ContentStream(
+        material.photos,
+        crop=training.crop,
+        batch=1,
+        zoom=training.zoom,
+        seed=training.seed,
+        report=callbacks.note,
+    )
+
+
+def _trainer(
+    contents: Bundle,
+    experiment: Config,
+    material: Material,
+    stream: data.ContentStream,
+    *,
+    until_flat: bool,
+    folder: Path,
+) -> FilterTrainer:
+    objective = material.objective(material.precision)
+    kernel = material.styles[0].kernel
+    identity = identity_filter(4 * contents.network.width, kernel)
+    network = contents_with(contents, material, identity).build().to(material.device)
+    network = network.to(memory_format=torch.channels_last)
+    network.precision = material.precision
+
+    def features(photos: Tensor) -> Features:
+        photos = photos.to(material.device, memory_format=torch.channels_last)
+        with torch.no_grad():
+            return network.encode(photos), objective.content_features(photos)
+
+    training = experiment.training
+    pool = FeaturePool(
+        lambda number: features(stream.batch(number)),
+        size=POOL,
+        batch=training.batch,
+        seed=training.seed,
+        folder=folder,
+    )
+    mixed = warm_start.candidates(contents.entries, channels=identity.shape[0], kernel=kernel)
+    return FilterTrainer(
+        experiment,
+        network,
+        contents.coder,
+        objective=objective,
+        pool=pool,
+        held_back=features(material.held_back),
+        start=lambda: warm_start.best_mixture(network, objective, pool, mixed),
+        until_flat=until_flat,
+    )
+
+
+def contents_with(contents: Bundle, material: Material, weight: Tensor) -> Bundle:
+    """The bank's encoder and decoder with the new filter alone, rounded as its file will have it."""
+    entry = Entry(style=material.styles[0], filter=bundle.stored(weight), gain=1.0)
+    return replace(contents, entries=(entry,))
+
+
+def _entry(contents: Bundle, material: Material, trainer: FilterTrainer, *, seconds: float) -> Entry:
+    """The finished entry, measured as the file will have it."""
+    finished = contents_with(contents, material, trainer.best)
+    network = finished.build().to(material.device)
+    photos = material.held_back.to(material.device)
+    figures = metrics.style_figures(network, material.objective(torch.float32), photos, 0)
+    return replace(
+        finished.entries[0],
+        gain=metrics.filter_gain(network, photos, 0),
+        card=report.card(figures, photos, origin="added", steps=trainer.step, seconds=seconds),
+        recipe=_recipe(trainer.config, material.experiment),
+    )
+
+
+def _recipe(experiment: Config, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What somebody needs to make the same entry again; style and network stand beside it."""
+    return {
+        "loss": experiment.to_manifest()["loss"],
+        "training": asdict(experiment.training),
+        **{key: facts[key] for key in ("photos", "vgg", "precision")},
+    }

@@ -1,0 +1,190 @@
+"""Change a bank file under its lock, so that many processes at once lose nothing: add, remove, rename, import, merge.
+
+Every change reads the file again under the lock and replaces it as a whole. The bytes of encoder, decoder and untouched
+entries come from the file, never from a network in memory.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from stylebank import bundle, config, entries, files, tensorfile
+from stylebank.bundle import Bundle
+from stylebank.entries import Entry
+from stylebank.errors import OutputError, TensorFileError, UnknownStyleError, nearest
+
+Change = Callable[[Bundle], Bundle]
+
+
+def edit(path: Path, change: Change) -> Bundle:
+    """Apply a change to a bank file and return what it holds now.
+
+    Raises:
+        StyleBankError: the file is no bank or cannot be written, or the change is refused; then it is as it was.
+    """
+    change(bundle.read(path))  # what is refused already now leaves not even a lock file behind
+    with files.locked(path):
+        changed = change(bundle.read(path))
+        bundle.write(path, changed)
+    return changed
+
+
+def adding(new: Entry, *, coder_digest: str, source: str) -> Change:
+    """Append an entry that was trained against the encoder and decoder of this digest; `source` begins complaints."""
+
+    def change(bank: Bundle) -> Bundle:
+        if bank.coder_digest() != coder_digest:
+            raise OutputError(
+                f"{source}: was trained against another encoder and decoder than the bank's "
+                f"({coder_digest[:12]}, not {bank.coder_digest()[:12]}); use the bank that it was made with"
+            )
+        check_free(bank, new.name)
+        return replace(bank, entries=(*bank.entries, new))
+
+    return change
+
+
+def removing(names: Sequence[str]) -> Change:
+    """Take entries out."""
+
+    def change(bank: Bundle) -> Bundle:
+        for name in names:
+            find(bank, name)
+        return replace(bank, entries=tuple(entry for entry in bank.entries if entry.name not in names))
+
+    return change
+
+
+def renaming(old: str, new: str) -> Change:
+    """Give an entry another name, in its place."""
+    config.check_name(new, where="new name")
+
+    def change(bank: Bundle) -> Bundle:
+        entry = find(bank, old)
+        check_free(bank, new)
+        found = tuple(renamed(entry, new) if other is entry else other for other in bank.entries)
+        return replace(bank, entries=found)
+
+    return change
+
+
+def import_style(file: Path, *, bank: Path, name: str | None = None) -> Entry:
+    """Append the entry of a style file, under its own name or another.
+
+    Raises:
+        StyleBankError: it is no style file, of another encoder and decoder, or the name is taken.
+    """
+    entry, coder_digest = entries.read(file)
+    if name:
+        config.check_name(name, where="--name")
+        entry = renamed(entry, name)
+    edit(bank, adding(entry, coder_digest=coder_digest, source=str(file)))
+    return entry
+
+
+def export_style(name: str, *, bank: Path, out: Path, force: bool) -> None:
+    """Write one entry of a bank as a style file.
+
+    Raises:
+        StyleBankError: the bank has no such style, or `out` is a file of another kind or cannot be written.
+    """
+    files.refuse_foreign(out, lambda path: tensorfile.kind_of(path) == entries.KIND, force=force)
+    contents = bundle.read(bank)
+    entries.write(out, find(contents, name), coder_digest=contents.coder_digest())
+
+
+def merge(
+    paths: Sequence[Path], *, out: Path, renames: Sequence[tuple[Path, str, str]], force: bool
+) -> Bundle:
+    """Write one bank with the entries of several that share encoder and decoder, and return it.
+
+    Args:
+        paths: the banks; what is not an entry comes from the first.
+        out: the bank to write; it may be one of them.
+        renames: (bank, old name, new name).
+        force: replace `out` even if it is another file.
+
+    An entry that two banks have, equal to the last bit, is taken once.
+
+    Raises:
+        StyleBankError: encoders or decoders differ, a name stands for two styles, a bank to rename in is not among
+            the banks, or `out` exists and is none of them.
+    """
+    for path, _, new in renames:
+        config.check_name(new, where="--rename")
+        if path not in paths:
+            raise OutputError(f"--rename {path}: is none of the banks; name one of them as it stands there")
+    if files.identity(out) and files.identity(out) not in map(files.identity, paths) and not force:
+        raise OutputError(
+            f"{out}: exists and is none of the banks to merge; choose another name, or add --force"
+        )
+    files.refuse_foreign(out, lambda path: tensorfile.kind_of(path) == bundle.KIND, force=force)
+
+    def merged() -> Bundle:
+        banks = []
+        for path in paths:
+            bank = bundle.read(path)
+            for place, old, new in renames:
+                if place == path:
+                    bank = renaming(old, new)(bank)
+            banks.append(bank)
+        found = banks[0]
+        for path, bank in zip(paths[1:], banks[1:], strict=True):
+            if bank.coder_digest() != found.coder_digest():
+                raise TensorFileError(
+                    f"{path}: has another encoder and decoder than {paths[0]} ({bank.coder_digest()[:12]}, not "
+                    f"{found.coder_digest()[:12]}); only banks grown from one merge"
+                )
+            for entry in bank.entries:
+                found = _with(found, entry, path)
+        return found
+
+    merged()
+    with files.locked(out):
+        found = merged()
+        bundle.write(out, found)
+    return found
+
+
+def _with(bank: Bundle, entry: Entry, source: Path) -> Bundle:
+    """The bank with one more entry, unless it has the very same."""
+    if entry.name not in bank.names:
+        return replace(bank, entries=(*bank.entries, entry))
+    if not find(bank, entry.name).is_same(entry):
+        raise OutputError(
+            f"{source}: its style '{entry.name}' is another than an earlier bank's; add --rename "
+            f"{source}:{entry.name}=NEWNAME"
+        )
+    return bank
+
+
+def find(bank: Bundle, name: str) -> Entry:
+    """The entry of this name.
+
+    Raises:
+        UnknownStyleError: the bank has none; the message names the nearest.
+    """
+    for entry in bank.entries:
+        if entry.name == name:
+            return entry
+    raise UnknownStyleError(
+        f"style '{name}': is not in the bank{nearest(name, bank.names)}; "
+        f"it has {', '.join(bank.names) or 'no styles'}"
+    )
+
+
+def check_free(bank: Bundle, name: str) -> None:
+    """Make sure that a name is not taken.
+
+    Raises:
+        OutputError: it is.
+    """
+    if name in bank.names:
+        raise OutputError(
+            f"style '{name}': is in the bank already; choose another name, or remove that first"
+        )
+
+
+def renamed(entry: Entry, name: str) -> Entry:
+    """The same entry under another name."""
+    return replace(entry, style=replace(entry.style, name=name))

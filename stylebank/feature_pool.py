@@ -1,0 +1,90 @@
+"""What a frozen encoder makes of photos, computed once: E(I) and the content targets of a fixed set of crops.
+
+With E and D frozen, neither changes while a filter trains. A crop is computed when it is first asked for, and kept: in
+memory up to a budget, beyond it in a file that has no name, so that nothing is left behind however the program ends.
+"""
+
+import mmap
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+MEMORY_BYTES = 1 << 30
+"""Kept in memory; a larger pool goes to the disk, where the system's page cache keeps what it can."""
+
+Features = tuple[Tensor, Tensor]
+"""E(I) (B, 4 width, h, w) and content features (B, C, h', w') of B crops."""
+
+
+class FeaturePool:
+    """`size` crops, and batches of their features: batch n is a function of (seed, n) alone.
+
+    Args:
+        compute: the features of crop `number`, B = 1; equal for equal numbers, and of one shape and dtype.
+        size: how many crops.
+        batch: B.
+        seed: of the order.
+        folder: where a large pool's file lies; the system's folder for such if None.
+    """
+
+    def __init__(
+        self,
+        compute: Callable[[int], Features],
+        *,
+        size: int,
+        batch: int,
+        seed: int,
+        folder: Path | None = None,
+    ) -> None:
+        self._compute = compute
+        self._size, self._batch, self._seed = size, batch, seed
+        self._folder = folder
+        self._stores: list[Tensor] = []
+        self._known: set[int] = set()
+
+    def batch(self, number: int) -> Features:
+        """Batch `number` >= 0: every crop comes once before any comes again."""
+        draws = range(number * self._batch, (number + 1) * self._batch)
+        return self.take([self._place(draw) for draw in draws])
+
+    def take(self, places: Sequence[int]) -> Features:
+        """The features of the crops at these places, 0 to size - 1."""
+        for place in places:
+            if place not in self._known:
+                self._keep(place, self._compute(place))
+        features, content = (store[list(places)] for store in self._stores)
+        return features, content
+
+    def _place(self, draw: int) -> int:
+        epoch, place = divmod(draw, self._size)
+        if epoch == 0:
+            return place  # as the crops come: whoever reads them ahead is right
+        order = np.random.default_rng((self._seed, 3, epoch)).permutation(self._size)
+        return int(order[place])
+
+    def _keep(self, place: int, found: Features) -> None:
+        if not self._stores:
+            self._stores = self._room(found)
+        for store, tensor in zip(self._stores, found, strict=True):
+            store[place] = tensor[0]
+        self._known.add(place)
+
+    def _room(self, example: Features) -> list[Tensor]:
+        """Stores for the whole pool, one a kind of feature."""
+        wanted = self._size * sum(tensor.nbytes for tensor in example)
+        if wanted <= MEMORY_BYTES or example[0].device.type != "cpu":
+            return [tensor.new_empty((self._size, *tensor.shape[1:])) for tensor in example]
+        with tempfile.TemporaryFile(dir=self._folder) as file:
+            file.truncate(wanted)
+            memory = mmap.mmap(file.fileno(), wanted)  # keeps the file alive, and nothing else does
+        stores, offset = [], 0
+        for tensor in example:
+            count = self._size * tensor.numel()
+            flat = torch.frombuffer(memory, dtype=tensor.dtype, count=count, offset=offset)
+            stores.append(flat.view(self._size, *tensor.shape[1:]))
+            offset += count * tensor.element_size()
+        return stores
