@@ -1,6 +1,7 @@
 """Draw the pictures of weights/README.md with the bank that ships."""
 
 import torch
+
 from stylebank import StyleBank, data, images, pictures, resources
 
 SIDE = 384  # pixels

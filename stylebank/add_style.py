@@ -5,7 +5,7 @@ one bank at once. How a step goes is `incremental`'s, where it starts `warm_star
 """
 
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import mode
@@ -33,10 +33,10 @@ _TRAINING = Training(
     batch=2,  # half the price of a step of 4, and more than half as far
     crop=256,  # at 192 the large forms of relu5_1 come slower, by the clock too
     zoom=1.5,
-    learning_rate=4e-3,
+    learning_rate=6e-3,
     warmup=10,
-    schedule="staircase",
-    decay=1.0,  # constant: the average does what a falling rate is for
+    schedule="inverse",  # needs no last step known before
+    decay_every=150,
 )
 _REPORT = Report(checkpoint_every=50, preview_every=50)
 
@@ -81,17 +81,19 @@ def add_style(
     contents = bundle.read(bank)
     editing.check_free(contents, style.name)
     check_places(run, content=content, out=bank, resume=False, force=False)
-    with files.locked(bank):
-        pass  # a folder that cannot be written is found now, not after the training
     experiment = experiment_for(contents, style, steps=steps, seed=seed)
     callbacks = callbacks.without_repeats()
     material = gather(experiment, content, choose_device(device), vgg_weights, callbacks.note)
+    with files.locked(bank):
+        pass  # a folder that cannot be written is found now, not after the training
     identity = {
         **material.experiment,
         "bank": contents.coder_digest(),
         "stop": "fixed" if steps else "when flat",
     }
-    with files.locked(run / "run", wait=False), closing(_stream(material, experiment, callbacks)) as stream:
+    with files.locked(run / "run", wait=False), ExitStack() as stack:
+        stream = data.ContentStream.of(experiment.training, material.photos, batch=1, report=callbacks.note)
+        stack.callback(stream.close)
         trainer = _trainer(contents, experiment, material, stream, until_flat=steps is None, folder=run)
 
         def preview(path: Path) -> None:
@@ -105,10 +107,9 @@ def add_style(
             return Outcome(trainer.step, session.seconds, None)
         session.preview()
         entry = _entry(contents, material, trainer, seconds=session.seconds)
-        editing.edit(
-            bank, editing.adding(entry, coder_digest=contents.coder_digest(), source=f"style '{style.name}'")
-        )
-        return Outcome(trainer.step, session.seconds, entry)
+    own = editing.adding(entry, coder_digest=contents.coder_digest(), source=f"style '{style.name}'")
+    editing.edit(bank, own)
+    return Outcome(trainer.step, session.seconds, entry)
 
 
 def experiment_for(contents: Bundle, style: Style, *, steps: int | None, seed: int) -> Config:
@@ -127,19 +128,6 @@ def experiment_for(contents: Bundle, style: Style, *, steps: int | None, seed: i
         loss=toml.section(Loss, trained, "loss", where="the bank's experiment"),
         report=_REPORT,
         styles=(style,),
-    )
-
-
-def _stream(material: Material, experiment: Config, callbacks: Callbacks) -> data.ContentStream:
-    """One crop at a time, for the pool."""
-    training = experiment.training
-    return data.ContentStream(
-        material.photos,
-        crop=training.crop,
-        batch=1,
-        zoom=training.zoom,
-        seed=training.seed,
-        report=callbacks.note,
     )
 
 

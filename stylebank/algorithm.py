@@ -165,10 +165,12 @@ def new_network(config: Config, kernels: Sequence[int]) -> StyleBankNetwork:
 
 
 def learning_rate(training: Training, step: int) -> float:
-    """Adam's step size: a linear warm-up, then a cosine down to zero or the paper's staircase."""
+    """Adam's step size: a linear warm-up, then a cosine to zero, the paper's staircase, or an inverse of time."""
     warm = min(1.0, (step + 1) / (training.warmup + 1))
     if training.schedule == "staircase":
         return float(training.learning_rate * warm * training.decay ** (step // training.decay_every))
+    if training.schedule == "inverse":
+        return training.learning_rate * warm / (1 + step / training.decay_every)
     return training.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * step / training.steps))
 
 

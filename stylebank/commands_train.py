@@ -27,6 +27,46 @@ MoreStyles = Annotated[
     ),
 ]
 
+NewName = Annotated[str, typer.Argument(metavar="NAME", help="The new style's name.")]
+StyleWords = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="STYLE...",
+        help="An image; five images in layer order, relu1_1 (finest marks, colour) to relu5_1 (largest forms), "
+        "'blank' for a white one; zoom:LARGE,SECOND or zoom:LARGE,SECOND@relu1_1; or SET.toml.",
+    ),
+]
+SomeContent = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Folder of photos to learn on; hundreds of your own kind are best. "
+        "\\[default: the five that come with StyleBank]",
+    ),
+]
+RunFolderOrNot = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="This run's folder: checkpoint, preview, curves. \\[default: runs/NAME]"
+    ),
+]
+Steps = Annotated[
+    int | None, typer.Option(min=1, max=10**6, help="How many. \\[default: until it gets no better]")
+]
+Size = Annotated[
+    int | None,
+    typer.Option(
+        min=16,
+        max=8192,
+        help="Long side of the style images, in pixels; smaller, finer marks. "
+        "\\[default: as the bank's others]",
+    ),
+]
+Kernel = Annotated[
+    int | None, typer.Option(min=1, max=7, help="Side of the filter, 1, 3, 5 or 7. \\[default: 3]")
+]
+Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of everything random.")]
+
 
 def train(
     config: ConfigFile,
@@ -79,47 +119,15 @@ def train(
 
 
 def add_style(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The new style's name.")],
-    style: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="STYLE...",
-            help="An image; five images in layer order, relu1_1 (finest marks, colour) to relu5_1 (largest forms), "
-            "'blank' for a white one; zoom:LARGE,SECOND or zoom:LARGE,SECOND@relu1_1; or SET.toml.",
-        ),
-    ],
+    name: NewName,
+    style: StyleWords,
     bank: Bank = None,
-    content: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Folder of photos to learn on; hundreds of your own kind are best. "
-            "\\[default: the five that come with StyleBank]",
-        ),
-    ] = None,
-    run: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", help="This run's folder: checkpoint, preview, curves. \\[default: runs/NAME]"
-        ),
-    ] = None,
-    steps: Annotated[
-        int | None,
-        typer.Option(min=1, max=10**6, help="How many. \\[default: until it gets no better]"),
-    ] = None,
-    size: Annotated[
-        int | None,
-        typer.Option(
-            min=16,
-            max=8192,
-            help="Long side of the style images, in pixels; smaller, finer marks. "
-            "\\[default: as the bank's others]",
-        ),
-    ] = None,
-    kernel: Annotated[
-        int | None, typer.Option(min=1, max=7, help="Side of the filter, 1, 3, 5 or 7. \\[default: 3]")
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of everything random.")] = 0,
+    content: SomeContent = None,
+    run: RunFolderOrNot = None,
+    steps: Steps = None,
+    size: Size = None,
+    kernel: Kernel = None,
+    seed: Seed = 0,
     device: Device = "auto",
     vgg: VggSource = "bundled",
 ) -> None:

@@ -46,9 +46,9 @@ class Training:
     balance: float = _number(1.0, 0.0, 1000.0)  # lambda: its gradient norm over the stylizing one
     learning_rate: float = _number(1e-3, 1e-8, 1.0)
     warmup: int = _number(50, 0, 10**6)
-    schedule: Literal["cosine", "staircase"] = "cosine"
+    schedule: Literal["cosine", "staircase", "inverse"] = "cosine"
     decay: float = _number(0.8, 0.01, 1.0)  # of the staircase
-    decay_every: int = _number(30_000, 1, 10**8)
+    decay_every: int = _number(30_000, 1, 10**8)  # of the staircase; when the inverse one is at a half
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     seed: int = _number(0, 0, 2**31 - 1)
 

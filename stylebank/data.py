@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from stylebank import files, images
+from stylebank.config import Training
 from stylebank.errors import ContentError, ImageError
 
 if TYPE_CHECKING:
@@ -138,6 +139,20 @@ class ContentStream:
         self._broken: set[int] = set()
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="content")
         self._pending: dict[int, Future[Tensor]] = {}
+
+    @classmethod
+    def of(
+        cls, training: Training, photos: Sequence[Path], *, report: Reporter, batch: int | None = None
+    ) -> "ContentStream":
+        """The stream that an experiment asks for, in its batches or in batches of another size."""
+        return cls(
+            photos,
+            crop=training.crop,
+            batch=batch or training.batch,
+            zoom=training.zoom,
+            seed=training.seed,
+            report=report,
+        )
 
     def batch(self, number: int) -> Tensor:
         """Batch `number` >= 0; the next few are made ready in the background.

@@ -1,8 +1,8 @@
 """Incremental training of one filter, encoder and decoder frozen (section 3.3 of the paper).
 
 Differs from the paper: E(I), content targets and Grams are computed once; the filter starts from a mixture of others;
-what is kept is a running average of it, which needs no falling learning rate and so no number of steps known before:
-by default the training ends when the average's loss on photos held back no longer falls.
+what is kept is a running average of it; and no number of steps is set before: by default the training ends when the
+average's loss on photos held back no longer falls.
 """
 
 import math
@@ -27,7 +27,7 @@ LEAST_GAIN = 0.01
 """The loss no longer falls if `PATIENCE` evaluations did not bring the best of them down by this share."""
 
 _MEMORY = 0.98  # of the running average: it looks back some fifty steps
-_BETAS = (0.8, 0.99)  # a few hundred steps in all: Adam's usual thousand would never forget the start
+_BETAS = (0.9, 0.99)  # a few hundred steps in all: Adam's usual thousand would never forget the start
 
 COLUMNS = ("step", "total", "content", "tv", "held_back", "learning_rate")
 """Figures of a history row; one more per style layer follows."""

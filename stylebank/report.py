@@ -76,10 +76,12 @@ class Losses(Protocol):
     history: list[list[float]]
 
     @property
-    def columns(self) -> tuple[str, ...]: ...  # noqa: D102
+    def columns(self) -> tuple[str, ...]:
+        """See above."""
 
     @property
-    def panels(self) -> Sequence[tuple[str, Sequence[str]]]: ...  # noqa: D102
+    def panels(self) -> Sequence[tuple[str, Sequence[str]]]:
+        """See above."""
 
 
 def draw_curves(losses: Losses, path: Path) -> None:

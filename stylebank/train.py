@@ -72,39 +72,39 @@ def train(
         board = report.TensorBoard(run / "tensorboard") if tensorboard else None
         if board:
             stack.callback(board.close)
-        training = config.training
-        stream = data.ContentStream(
-            material.photos,
-            crop=training.crop,
-            batch=training.batch,
-            zoom=training.zoom,
-            seed=training.seed,
-            report=callbacks.note,
-        )
+        stream = data.ContentStream.of(config.training, material.photos, report=callbacks.note)
         stack.callback(stream.close)
-        trainer = Trainer(
-            config,
-            stream,
-            material.objective(material.precision),
-            device=material.device,
-            precision=material.precision,
-        )
+        return _run(config, material, stream, run, out, callbacks, board)
 
-        def preview(path: Path) -> None:
-            photos = material.held_back[: report.PREVIEW_PHOTOS]
-            report.draw_preview(trainer.network, material.emblems, photos, path)
 
-        session = Session(
-            trainer,
-            run,
-            material.experiment,
-            every=config.report,
-            callbacks=callbacks,
-            preview=preview,
-            board=board,
-        )
-        session.loop()
-        return _finish(session, trainer, material, out, callbacks)
+def _run(
+    config: Config,
+    material: Material,
+    stream: data.ContentStream,
+    folder: Path,
+    out: Path,
+    callbacks: Callbacks,
+    board: report.TensorBoard | None,
+) -> Outcome:
+    """Step until the end, or until asked to stop; then write the bank."""
+    objective = material.objective(material.precision)
+    trainer = Trainer(config, stream, objective, device=material.device, precision=material.precision)
+
+    def preview(path: Path) -> None:
+        photos = material.held_back[: report.PREVIEW_PHOTOS]
+        report.draw_preview(trainer.network, material.emblems, photos, path)
+
+    session = Session(
+        trainer,
+        folder,
+        material.experiment,
+        every=config.report,
+        callbacks=callbacks,
+        preview=preview,
+        board=board,
+    )
+    session.loop()
+    return _finish(session, trainer, material, out, callbacks)
 
 
 def _finish(

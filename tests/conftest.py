@@ -3,6 +3,8 @@
 import os
 import socket
 import sys
+import zlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,9 @@ from hypothesis import settings
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from stylebank.bundle import Bundle
+    from stylebank.styleset import StyleSet
 
 # The photos and paintings that the project trains on: kept beside the checkout, not in it.
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -76,3 +81,52 @@ def vgg_file(vgg_weights: dict[str, "Tensor"], tmp_path_factory: pytest.TempPath
     path = tmp_path_factory.mktemp("vgg") / "vgg.safetensors"
     tensorfile.write(path, kind="vgg", tensors=vgg_weights, manifest={})
     return path
+
+
+@pytest.fixture(scope="session")
+def make_bank() -> Callable[..., "Bundle"]:
+    """A function that makes a small bank with gains and report cards, from its styles' kernels by name.
+
+    Filters that have not moved since their start would all paint alike: these weights are random. They depend on the
+    seed and on the style's name alone, so two banks of one seed share encoder, decoder, and every style of one name.
+    """
+
+    def make(
+        kernels: Mapping[str, int], *, seed: int = 0, training: Mapping[str, object] | None = None
+    ) -> "Bundle":
+        import torch
+
+        from stylebank import bundle
+        from stylebank.config import Network
+        from stylebank.entries import Card
+        from stylebank.model import StyleBankNetwork
+
+        network = StyleBankNetwork(width=4, kernels=list(kernels.values()))
+        weights = {key: weight for key, weight in network.named_parameters() if "filters." not in key}
+        weights |= dict(zip((f"style {name}" for name in kernels), network.filters, strict=True))
+        with torch.no_grad():
+            for key, weight in weights.items():
+                own = torch.Generator().manual_seed(zlib.crc32(f"{seed} {key}".encode()))
+                weight.normal_(std=0.3, generator=own)
+        chances = [zlib.crc32(name.encode()) / 2**32 for name in kernels]
+        return bundle.from_network(
+            network,
+            Network(width=4),
+            [_style_set(name, kernel) for name, kernel in kernels.items()],
+            training or {},
+            gains=[0.5 + chance for chance in chances],
+            cards=[Card("joint", 7, 0.0, 8, 384, (chance,) * 5, chance, chance) for chance in chances],
+        )
+
+    return make
+
+
+def _style_set(name: str, kernel: int) -> "StyleSet":
+    from stylebank.styleset import LayerImage, StyleSet
+    from stylebank.vgg import STYLE_LAYERS
+
+    layers = [
+        LayerImage(layer, f"{name}.jpg", f"{place}b" * 32, (place, 2, 30, 40), (64, 48), place / 2)
+        for place, layer in enumerate(STYLE_LAYERS)
+    ]
+    return StyleSet(name=name, kernel=kernel, layers=tuple(layers))

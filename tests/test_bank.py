@@ -1,5 +1,7 @@
 """A loaded bank: what goes in comes out painted, in its own kind and size, by its own style alone."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,30 +14,14 @@ import stylebank
 from stylebank import bundle, tensorfile
 from stylebank.bank import StyleBank
 from stylebank.bundle import Bundle
-from stylebank.config import Network
 from stylebank.errors import DeviceError, ImageError, TensorFileError, UnknownStyleError
-from stylebank.model import StyleBankNetwork
-from stylebank.styleset import LayerImage, StyleSet
-from stylebank.vgg import STYLE_LAYERS
 
 NAMES = ("wave", "night", "scream")
 
 
 @pytest.fixture(scope="module")
-def contents() -> Bundle:
-    """Random weights: filters that have not moved since their start would all paint alike."""
-    styles = []
-    for name, kernel in zip(NAMES, (3, 5, 3), strict=True):
-        layers = [
-            LayerImage(x, f"{name}.jpg", "ab" * 32, (0, 0, 64, 48), (48, 64), 1.0) for x in STYLE_LAYERS
-        ]
-        styles.append(StyleSet(name=name, kernel=kernel, layers=tuple(layers)))
-    network = StyleBankNetwork(width=4, kernels=[style.kernel for style in styles])
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for weight in network.parameters():
-            weight.normal_(std=0.3, generator=generator)
-    return bundle.from_network(network, Network(width=4), styles, {})
+def contents(make_bank: Callable[..., Bundle]) -> Bundle:
+    return make_bank(dict(zip(NAMES, (3, 5, 3), strict=True)))
 
 
 @pytest.fixture(scope="module")
@@ -130,11 +116,9 @@ def test_same_photo_gives_the_same_bits(contents: Bundle, bank: StyleBank, photo
 def test_a_style_does_not_depend_on_the_others_of_its_bank(contents: Bundle, photo: Image.Image) -> None:
     image = tensor_of(photo)
     whole = StyleBank(contents, device="cpu")
-    for style in contents.styles:
-        others = [f"style.{name}.filter" for name in NAMES if name != style.name]
-        tensors = {name: tensor for name, tensor in contents.tensors.items() if name not in others}
-        alone = StyleBank(Bundle(contents.network, (style,), tensors, {}), device="cpu")
-        assert torch.equal(alone.stylize(image, style.name), whole.stylize(image, style.name))
+    for entry in contents.entries:
+        alone = StyleBank(replace(contents, entries=(entry,)), device="cpu")
+        assert torch.equal(alone.stylize(image, entry.name), whole.stylize(image, entry.name))
     assert not torch.equal(whole.stylize(image, "wave"), whole.stylize(image, "scream")), "the control"
 
 
@@ -199,7 +183,7 @@ def test_a_file_that_is_no_bank_is_refused(contents: Bundle, tmp_path: Path) -> 
     bundle.write(tmp_path / "bank", contents)
     whole = (tmp_path / "bank").read_bytes()
     (tmp_path / "cut").write_bytes(whole[:-1])
-    tensorfile.write(tmp_path / "other", kind="checkpoint", tensors=contents.tensors, manifest={})
+    tensorfile.write(tmp_path / "other", kind="checkpoint", tensors=contents.coder, manifest={})
     for name in ("cut", "other"):
         with pytest.raises(TensorFileError, match=name):
             StyleBank.load(tmp_path / name)

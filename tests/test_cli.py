@@ -21,9 +21,7 @@ import typer
 from PIL import Image, ImageChops
 
 from stylebank import StyleBank, __version__, bundle, cli, tensorfile
-from stylebank.config import Network
-from stylebank.model import StyleBankNetwork
-from stylebank.styleset import LayerImage, StyleSet
+from stylebank.bundle import Bundle
 from stylebank.vgg import STYLE_LAYERS
 
 Run = Callable[[str], tuple[object, str, str]]
@@ -111,21 +109,10 @@ def spelt_out(line: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def template(make_bank: Callable[..., Bundle], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a bank of two styles, photos, configs, and one of everything that is wrong."""
     home = tmp_path_factory.mktemp("studio")
-    styles = []
-    for name, kernel in (("wave", 3), ("night", 5)):
-        layers = tuple(
-            LayerImage(layer, f"{name}.jpg", f"{place}b" * 32, (place, 2, 30, 40), (64, 48), place / 2)
-            for place, layer in enumerate(STYLE_LAYERS)
-        )
-        styles.append(StyleSet(name, kernel, layers))
-    network = StyleBankNetwork(width=4, kernels=[style.kernel for style in styles])
-    generator = torch.Generator().manual_seed(0)
-    for weight in network.parameters():
-        torch.nn.init.normal_(weight, std=0.3, generator=generator)
-    bundle.write(home / "bank", bundle.from_network(network, Network(width=4), styles, {}))
+    bundle.write(home / "bank", make_bank({"wave": 3, "night": 5}))
     tensorfile.write(home / "checkpoint", kind="checkpoint", tensors={}, manifest={})
     whole = (home / "bank").read_bytes()
     pixels = np.random.default_rng(0).integers(0, 256, (33, 40, 3), np.uint8)

@@ -234,7 +234,7 @@ def whole(home: Path, vgg_file: Path) -> Training:
 
 def test_a_training_leaves_a_bank_pictures_and_figures(home: Path, whole: Training) -> None:
     assert whole.code == 0
-    assert [style.name for style in bundle.read(home / "whole.bank").styles] == ["wave", "night"]
+    assert list(bundle.read(home / "whole.bank").names) == ["wave", "night"]
     for name in ("preview.png", "curves.png"):
         with Image.open(home / "whole" / name) as picture:
             assert min(picture.size) > 100
