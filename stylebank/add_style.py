@@ -36,7 +36,7 @@ _TRAINING = Training(
     learning_rate=6e-3,
     warmup=10,
     schedule="inverse",  # needs no last step known before
-    decay_every=150,
+    decay_every=300,
 )
 _REPORT = Report(checkpoint_every=50, preview_every=50)
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
 from stylebank import bundle, config, entries, files, tensorfile
 from stylebank.bundle import Bundle
 from stylebank.entries import Entry
@@ -39,6 +41,13 @@ def adding(new: Entry, *, coder_digest: str, source: str) -> Change:
                 f"({coder_digest[:12]}, not {bank.coder_digest()[:12]}); use the bank that it was made with"
             )
         check_free(bank, new.name)
+        channels, kernel = 4 * bank.network.width, new.style.kernel
+        wanted = (channels, channels, kernel, kernel)
+        if kernel > 7 or tuple(new.filter.shape) != wanted or new.filter.dtype != torch.float16:
+            raise TensorFileError(
+                f"{source}: its filter is {tuple(new.filter.shape)} {new.filter.dtype}, not {wanted} torch.float16 "
+                "of at most 7 cells; get the file again"
+            )
         return replace(bank, entries=(*bank.entries, new))
 
     return change

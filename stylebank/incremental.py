@@ -23,7 +23,7 @@ from stylebank.objective import Objective
 
 EVALUATE_EVERY = 25  # steps
 PATIENCE = 4  # evaluations
-LEAST_GAIN = 0.01
+LEAST_GAIN = 0.005
 """The loss no longer falls if `PATIENCE` evaluations did not bring the best of them down by this share."""
 
 _MEMORY = 0.98  # of the running average: it looks back some fifty steps

@@ -1,80 +1,108 @@
 """The bank on disk: what comes back, what stays byte for byte, and what is refused."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from stylebank import bundle, tensorfile
 from stylebank.bundle import Bundle
-from stylebank.config import Network
+from stylebank.entries import Entry
 from stylebank.errors import TensorFileError
 from stylebank.model import StyleBankNetwork
-from stylebank.styleset import LayerImage, StyleSet
-from stylebank.vgg import STYLE_LAYERS
 
-
-def style_set(name: str, kernel: int = 3) -> StyleSet:
-    layers = tuple(
-        LayerImage(layer, f"{name}.jpg", "ab" * 32, (1, 2, 30, 40), (64, 48), 0.5) for layer in STYLE_LAYERS
-    )
-    return StyleSet(name=name, kernel=kernel, layers=layers)
-
-
-STYLES = (style_set("one"), style_set("two", kernel=5), style_set("keys"))
+MakeBank = Callable[..., Bundle]
+KERNELS = {"one": 3, "two": 5, "keys": 3}
 
 
 @pytest.fixture
-def network() -> StyleBankNetwork:
-    torch.manual_seed(0)
-    network = StyleBankNetwork(width=4, kernels=[style.kernel for style in STYLES])
-    for parameter in network.parameters():
-        torch.nn.init.normal_(parameter, std=0.3)
+def network(make_bank: MakeBank) -> StyleBankNetwork:
+    """As from a training: its filters are no float16 numbers yet."""
+    network = make_bank(KERNELS).build()
+    for weight in network.filters:
+        weight.mul_(1.0001)
     return network
 
 
 @pytest.fixture
-def bank(network: StyleBankNetwork) -> Bundle:
-    return bundle.from_network(network, Network(width=4), STYLES, {"steps": 7})
+def bank(network: StyleBankNetwork, make_bank: MakeBank) -> Bundle:
+    made = make_bank(KERNELS)
+    return bundle.from_network(
+        network,
+        made.network,
+        [entry.style for entry in made.entries],
+        {"steps": 7},
+        gains=[entry.gain for entry in made.entries],
+        cards=[entry.card for entry in made.entries if entry.card],
+    )
+
+
+def are_same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+    """Whether tensors are of equal names, types and bits."""
+    return one.keys() == other.keys() and all(
+        tensor.dtype == other[name].dtype and torch.equal(tensor, other[name]) for name, tensor in one.items()
+    )
 
 
 def test_a_bank_comes_back_as_it_was_written(bank: Bundle, tmp_path: Path) -> None:
     bundle.write(tmp_path / "bank.safetensors", bank)
     found = bundle.read(tmp_path / "bank.safetensors")
-    assert (found.network, found.styles, found.training) == (bank.network, STYLES, {"steps": 7})
-    assert found.tensors.keys() == bank.tensors.keys()
-    assert all(torch.equal(found.tensors[name], bank.tensors[name]) for name in bank.tensors)
+    assert (found.network, found.names, found.training) == (bank.network, tuple(KERNELS), {"steps": 7})
+    assert are_same(found.coder, bank.coder)
+    for entry, wanted in zip(found.entries, bank.entries, strict=True):
+        assert (entry.style, entry.gain, entry.card) == (wanted.style, wanted.gain, wanted.card)
+        assert are_same({"": entry.filter}, {"": wanted.filter})
+    assert not torch.equal(found.entries[0].filter, bank.entries[2].filter), "the control: no two are equal"
 
 
-def test_tensors_are_named_after_what_they_are(bank: Bundle) -> None:
-    others = [name for name in bank.tensors if not name.startswith("style.")]
-    assert {name for name in bank.tensors if name.startswith("style.")} == {
-        "style.one.filter",
-        "style.two.filter",
-        "style.keys.filter",
-    }
+def test_a_bank_without_report_cards_comes_back(
+    network: StyleBankNetwork, bank: Bundle, tmp_path: Path
+) -> None:
+    """What a training that was stopped leaves."""
+    styles = [entry.style for entry in bank.entries]
+    bundle.write(
+        tmp_path / "bank", bundle.from_network(network, bank.network, styles, {}, gains=[1.0, 2.0, 3.0])
+    )
+    found = bundle.read(tmp_path / "bank").entries
+    assert [(entry.card, entry.gain) for entry in found] == [(None, 1.0), (None, 2.0), (None, 3.0)]
+
+
+def test_tensors_are_named_after_what_they_are(bank: Bundle, tmp_path: Path) -> None:
+    bundle.write(tmp_path / "bank", bank)
+    tensors, _ = tensorfile.read(tmp_path / "bank", kind="bank")
+    filters = {name for name in tensors if name.startswith("style.")}
+    assert filters == {"style.one.filter", "style.two.filter", "style.keys.filter"}
+    assert tensors["style.two.filter"].shape == (16, 16, 5, 5)
+    assert {tensors[name].dtype for name in filters} == {torch.float16}
+    others = tensors.keys() - filters
+    assert others == bank.coder.keys()
     assert others
     assert all(name.startswith(("encoder.", "decoder.")) for name in others)
-    assert bank.tensors["style.two.filter"].shape == (16, 16, 5, 5)
 
 
 def test_the_built_network_is_the_one_that_was_saved(network: StyleBankNetwork, bank: Bundle) -> None:
-    photo = torch.rand(3, 3, 32, 32)
+    photo = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         wanted = network.stylize(photo, [0, 1, 2])
         found = bank.build().stylize(photo, [0, 1, 2])
         swapped = bank.build().stylize(photo, [2, 1, 0])
+    assert not torch.equal(wanted, found), "filters are rounded, the others are as they were"
     # Filters are rounded to float16: 2^-11 of each weight, and instance norm keeps that relative size.
     assert (wanted - found).abs().max() < 5e-3
     assert (wanted - swapped).abs().max() > 5e-2, "the control: other filters give other pictures"
 
 
 def test_a_snapshot_does_not_move_with_the_training(network: StyleBankNetwork, bank: Bundle) -> None:
-    before = bank.tensors["encoder.0.conv.weight"].clone()
+    before = bank.coder["encoder.0.conv.weight"].clone()
+    filter_before = bank.entries[0].filter.clone()
     with torch.no_grad():
         network.encoder[0].conv.weight.add_(1.0)  # type: ignore[operator, union-attr]
-    assert torch.equal(bank.tensors["encoder.0.conv.weight"], before)
+        network.filters[0].add_(1.0)
+    assert torch.equal(bank.coder["encoder.0.conv.weight"], before)
+    assert torch.equal(bank.entries[0].filter, filter_before)
 
 
 def test_equal_banks_are_equal_files(bank: Bundle, tmp_path: Path) -> None:
@@ -83,50 +111,77 @@ def test_equal_banks_are_equal_files(bank: Bundle, tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
-def test_growing_a_bank_keeps_the_bytes_of_what_it_held(bank: Bundle, tmp_path: Path) -> None:
+def test_growing_a_bank_keeps_the_bytes_of_what_it_held(
+    bank: Bundle, make_bank: MakeBank, tmp_path: Path
+) -> None:
     bundle.write(tmp_path / "small", bank)
     small = bundle.read(tmp_path / "small")
-    grown = replace(
-        small,
-        styles=(*small.styles, style_set("four")),
-        tensors={**small.tensors, "style.four.filter": torch.zeros(16, 16, 3, 3, dtype=torch.float16)},
+    bundle.write(
+        tmp_path / "grown", replace(small, entries=(*small.entries, *make_bank({"four": 3}).entries))
     )
-    bundle.write(tmp_path / "grown", grown)
-    found = bundle.read(tmp_path / "grown")
-    assert all(torch.equal(found.tensors[name], tensor) for name, tensor in bank.tensors.items())
-    assert all(found.tensors[name].dtype == tensor.dtype for name, tensor in bank.tensors.items())
+    before, after = (tensorfile.read(tmp_path / name, kind="bank")[0] for name in ("small", "grown"))
+    assert after.pop("style.four.filter").shape == (16, 16, 3, 3)
+    assert are_same(before, after)
+    assert bundle.read(tmp_path / "grown").coder_digest() == small.coder_digest()
+
+
+def test_the_coder_digest_tells_encoders_decoders_and_shapes_apart_and_nothing_else(
+    bank: Bundle, make_bank: MakeBank
+) -> None:
+    own = bank.coder_digest()
+    backwards = dict(reversed(list(bank.coder.items())))
+    for same in (replace(bank, entries=(), training={}), replace(bank, coder=backwards)):
+        assert same.coder_digest() == own
+    others = [make_bank(KERNELS, seed=1)]
+    others += [replace(bank, network=replace(bank.network, output="linear"))]
+    others += [replace(bank, network=replace(bank.network, restore_moments=False))]
+    for name, weight in bank.coder.items():
+        nudged = weight.clone()
+        nudged.view(-1)[0] = torch.nextafter(nudged.view(-1)[0], torch.tensor(9.0))
+        others.append(replace(bank, coder={**bank.coder, name: nudged}))
+    digests = {other.coder_digest() for other in others}
+    assert len(digests) == len(others), "one bit of one weight makes another"
+    assert own not in digests
+
+
+def _entry_changed(bank: Bundle, change: Callable[[Entry], Entry]) -> Bundle:
+    return replace(bank, entries=(change(bank.entries[0]), *bank.entries[1:]))
 
 
 def _without_a_tensor(bank: Bundle) -> Bundle:
-    return replace(bank, tensors={k: v for k, v in bank.tensors.items() if k != "style.one.filter"})
+    return replace(bank, coder={k: v for k, v in bank.coder.items() if k != "decoder.2.bias"})
 
 
 def _with_a_stranger(bank: Bundle) -> Bundle:
-    return replace(bank, tensors={**bank.tensors, "style.nobody.filter": torch.zeros(1)})
+    return replace(bank, coder={**bank.coder, "style.nobody.filter": torch.zeros(1)})
 
 
 def _with_a_wrong_shape(bank: Bundle) -> Bundle:
-    return replace(bank, tensors={**bank.tensors, "style.one.filter": torch.zeros(2, 2)})
+    return _entry_changed(bank, lambda entry: replace(entry, filter=torch.zeros(2, 2)))
 
 
 def _with_a_style_twice(bank: Bundle) -> Bundle:
-    return replace(bank, styles=(STYLES[0], STYLES[0], STYLES[2]))
+    return replace(bank, entries=(*bank.entries, bank.entries[0]))
 
 
 def _with_a_path_for_a_name(bank: Bundle) -> Bundle:
-    return replace(bank, styles=(replace(STYLES[0], name="../one"), *STYLES[1:]))
+    return _entry_changed(bank, lambda entry: replace(entry, style=replace(entry.style, name="../one")))
 
 
 def _with_a_giant_filter(bank: Bundle) -> Bundle:
-    return replace(bank, styles=(replace(STYLES[0], kernel=10**6 + 1), *STYLES[1:]))
+    return _entry_changed(bank, lambda entry: replace(entry, style=replace(entry.style, kernel=10**6 + 1)))
 
 
 def _with_an_even_filter(bank: Bundle) -> Bundle:
-    return replace(bank, styles=(replace(STYLES[0], kernel=4), *STYLES[1:]))
+    return _entry_changed(bank, lambda entry: replace(entry, style=replace(entry.style, kernel=4)))
 
 
 def _with_a_giant_width(bank: Bundle) -> Bundle:
     return replace(bank, network=replace(bank.network, width=10**6))
+
+
+def _without_a_gain(bank: Bundle) -> Bundle:
+    return _entry_changed(bank, lambda entry: replace(entry, gain=0.0))
 
 
 @pytest.mark.parametrize(
@@ -140,13 +195,13 @@ def _with_a_giant_width(bank: Bundle) -> Bundle:
         _with_a_giant_filter,
         _with_an_even_filter,
         _with_a_giant_width,
+        _without_a_gain,
     ],
 )
 def test_a_bank_whose_parts_do_not_fit_is_refused_in_one_line(
-    spoil: "object", bank: Bundle, tmp_path: Path
+    spoil: Callable[[Bundle], Bundle], bank: Bundle, tmp_path: Path
 ) -> None:
     """Digests are right here: somebody made the file so."""
-    assert callable(spoil)
     bundle.write(tmp_path / "bank", spoil(bank))
     with pytest.raises(TensorFileError) as caught:
         bundle.read(tmp_path / "bank")
@@ -161,6 +216,18 @@ def test_a_manifest_without_a_part_is_refused(lost: str, bank: Bundle, tmp_path:
     del manifest[lost]
     tensorfile.write(tmp_path / "bank", kind="bank", tensors=tensors, manifest=manifest)
     with pytest.raises(TensorFileError):
+        bundle.read(tmp_path / "bank")
+
+
+@pytest.mark.parametrize("name", ["style.one.filter", "style.keys.filter", "encoder.0.conv.weight"])
+def test_a_file_without_one_of_its_tensors_is_refused_by_that_tensor(
+    name: str, bank: Bundle, tmp_path: Path
+) -> None:
+    bundle.write(tmp_path / "bank", bank)
+    tensors, manifest = tensorfile.read(tmp_path / "bank", kind="bank")
+    del tensors[name]
+    tensorfile.write(tmp_path / "bank", kind="bank", tensors=tensors, manifest=manifest)
+    with pytest.raises(TensorFileError, match=f"tensor '{name}' is missing"):
         bundle.read(tmp_path / "bank")
 
 

@@ -13,7 +13,8 @@ from stylebank import bundle, checkpoint, config, tensorfile
 from stylebank.config import Config, Loss, Network, Report, Style, Training
 from stylebank.errors import ConfigError, ContentError, OutputError, RunError
 from stylebank.files import locked
-from stylebank.train import Callbacks, Outcome, train
+from stylebank.session import Callbacks
+from stylebank.train import Outcome, train
 
 STEPS = 6
 
@@ -127,7 +128,7 @@ def test_a_run_leaves_a_bank_a_checkpoint_and_pictures(bench: Bench, experiment:
     assert outcome.figures
     assert len(outcome.figures.styles) == 2
     bank = bundle.read(bench.folder / "bank")
-    assert [style.name for style in bank.styles] == ["red", "navy"]
+    assert bank.names == ("red", "navy")
     assert bank.training["steps"] == STEPS
     assert checkpoint.read(bench.folder / "run" / "checkpoint.safetensors").step == STEPS
     for name in ("preview.png", "curves.png"):
@@ -215,7 +216,7 @@ def test_a_foreign_file_in_the_bank_s_place_is_kept(bench: Bench, experiment: Co
         bench.train(experiment)
     assert (bench.folder / "bank").read_text() == "my thesis"
     bench.train(experiment, stop_after=1, force=True)
-    assert bundle.read(bench.folder / "bank").styles
+    assert bundle.read(bench.folder / "bank").names
 
 
 def test_the_run_folder_is_no_bank(bench: Bench, experiment: Config) -> None:
