@@ -132,27 +132,23 @@ def read(path: Path) -> Bundle:
 def _check_tensors(
     path: Path, tensors: Mapping[str, Tensor], network: Network, listed: Sequence[Entry]
 ) -> None:
-    """Names and shapes must be those of the network that the manifest describes."""
+    """Names, shapes and dtypes must be those of the network that the manifest describes."""
     if len({entry.name for entry in listed}) != len(listed):
         raise TensorFileError(f"{path}: lists a style twice; get the file again")
-    kernels = [entry.style.kernel for entry in listed]
-    if any(kernel > 7 for kernel in kernels):
-        raise TensorFileError(f"{path}: has a filter over 7 cells; get the file again")
-    wanted = {
-        _filter_name(listed[int(key.removeprefix(_FILTERS))].name)
-        if key.startswith(_FILTERS)
-        else key: weight
-        for key, weight in _empty(network, kernels).state_dict().items()
-    }
-    for name in wanted.keys() ^ tensors.keys():
-        problem = "is missing" if name in wanted else "does not belong"
+    coder = _empty(network, []).state_dict()
+    for name in (coder.keys() | {_filter_name(entry.name) for entry in listed}) ^ tensors.keys():
+        problem = "does not belong" if name in tensors else "is missing"
         raise TensorFileError(f"{path}: tensor '{name}' {problem}; get the file again")
-    for name, weight in wanted.items():
-        if tensors[name].shape != weight.shape:
+    for name, weight in coder.items():
+        found = tensors[name]
+        if (found.shape, found.dtype) != (weight.shape, weight.dtype):
             raise TensorFileError(
-                f"{path}: tensor '{name}' has shape {tuple(tensors[name].shape)}, not {tuple(weight.shape)}; "
-                "get the file again"
+                f"{path}: tensor '{name}' has shape {tuple(found.shape)} {found.dtype}, not {tuple(weight.shape)} "
+                f"{weight.dtype}; get the file again"
             )
+    for entry in listed:
+        if misfit := entry.misfit(network.width):
+            raise TensorFileError(f"{path}: tensor '{_filter_name(entry.name)}' {misfit}; get the file again")
 
 
 def _empty(network: Network, kernels: Sequence[int]) -> StyleBankNetwork:

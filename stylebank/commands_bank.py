@@ -25,8 +25,9 @@ def list_styles(bank: Bank = None, as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps([entry.to_manifest() for entry in contents.entries], indent=2))
         return
+    print_cards(contents.entries)
     for entry in contents.entries:
-        typer.echo(entry.name)
+        typer.echo(f"\n{entry.name}")
         for _, group in itertools.groupby(
             entry.style.layers, lambda image: (image.same_image(), image.weight)
         ):
@@ -38,8 +39,6 @@ def list_styles(bank: Bank = None, as_json: AsJson = False) -> None:
                 f"  {layers:18}  {first.source}  sha256 {first.sha256[:12] or '-'}  "
                 f"crop {width}x{height}+{left}+{top}  resized {columns}x{rows}  weight {first.weight:g}"
             )
-    typer.echo()
-    print_cards(contents.entries)
 
 
 def verify(

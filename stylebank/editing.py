@@ -8,8 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from stylebank import bundle, config, entries, files, tensorfile
 from stylebank.bundle import Bundle
 from stylebank.entries import Entry
@@ -41,13 +39,8 @@ def adding(new: Entry, *, coder_digest: str, source: str) -> Change:
                 f"({coder_digest[:12]}, not {bank.coder_digest()[:12]}); use the bank that it was made with"
             )
         check_free(bank, new.name)
-        channels, kernel = 4 * bank.network.width, new.style.kernel
-        wanted = (channels, channels, kernel, kernel)
-        if kernel > 7 or tuple(new.filter.shape) != wanted or new.filter.dtype != torch.float16:
-            raise TensorFileError(
-                f"{source}: its filter is {tuple(new.filter.shape)} {new.filter.dtype}, not {wanted} torch.float16 "
-                "of at most 7 cells; get the file again"
-            )
+        if misfit := new.misfit(bank.network.width):
+            raise TensorFileError(f"{source}: its filter {misfit}; get the file again")
         return replace(bank, entries=(*bank.entries, new))
 
     return change
@@ -84,7 +77,7 @@ def import_style(file: Path, *, bank: Path, name: str | None = None) -> Entry:
         StyleBankError: it is no style file, of another encoder and decoder, or the name is taken.
     """
     entry, coder_digest = entries.read(file)
-    if name:
+    if name is not None:
         config.check_name(name, where="--name")
         entry = renamed(entry, name)
     edit(bank, adding(entry, coder_digest=coder_digest, source=str(file)))
@@ -95,11 +88,21 @@ def export_style(name: str, *, bank: Path, out: Path, force: bool) -> None:
     """Write one entry of a bank as a style file.
 
     Raises:
-        StyleBankError: the bank has no such style, or `out` is a file of another kind or cannot be written.
+        StyleBankError: the bank has no such style, or `out` is the bank, another file, or cannot be written.
     """
-    files.refuse_foreign(out, lambda path: tensorfile.kind_of(path) == entries.KIND, force=force)
     contents = bundle.read(bank)
-    entries.write(out, find(contents, name), coder_digest=contents.coder_digest())
+    entry, coder_digest = find(contents, name), contents.coder_digest()
+
+    def is_this_style(path: Path) -> bool:
+        if tensorfile.kind_of(path) != entries.KIND:
+            return False
+        there, digest = entries.read(path)
+        return there.name == name and digest == coder_digest
+
+    if files.identity(out) and files.identity(out) == files.identity(bank):
+        raise OutputError(f"{out}: is the bank itself; choose another output")
+    files.refuse_foreign(out, is_this_style, force=force)
+    entries.write(out, entry, coder_digest=coder_digest)
 
 
 def merge(

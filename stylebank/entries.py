@@ -5,6 +5,7 @@ trained against; with any other pair the filter means nothing, so a bank takes t
 """
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from stylebank.errors import ConfigError, StyleSetError, TensorFileError
 from stylebank.styleset import StyleSet
 
 KIND = "style"
+LARGEST_KERNEL = 7
 
 Origin = Literal["joint", "added"]
 
@@ -79,7 +81,18 @@ class Entry:
 
     def is_same(self, other: "Entry") -> bool:
         """Whether two entries are equal to the last bit."""
-        return self.to_manifest() == other.to_manifest() and torch.equal(self.filter, other.filter)
+        ours, theirs = (tensorfile.digest({"filter": entry.filter}) for entry in (self, other))
+        return ours == theirs and self.to_manifest() == other.to_manifest()
+
+    def misfit(self, width: int) -> str:
+        """Why no network of this width can use the filter; empty if it can."""
+        channels, kernel = 4 * width, self.style.kernel
+        shape, wanted = tuple(self.filter.shape), (channels, channels, kernel, kernel)
+        if kernel > LARGEST_KERNEL:
+            return f"is over {LARGEST_KERNEL} cells ({kernel})"
+        if shape != wanted or self.filter.dtype != torch.float16:
+            return f"has shape {shape} {self.filter.dtype}, not {wanted} torch.float16"
+        return "" if bool(self.filter.isfinite().all()) else "holds numbers that are not finite"
 
 
 def from_manifest(data: Any, tensor: Tensor) -> Entry:
@@ -99,7 +112,7 @@ def from_manifest(data: Any, tensor: Tensor) -> Entry:
         card=None
         if data["card"] is None
         else toml.instance(Card, dict(data["card"]), "style manifest: card"),
-        recipe=dict(data["recipe"]),
+        recipe=_object(data["recipe"]),
     )
 
 
@@ -122,13 +135,19 @@ def read(path: Path) -> tuple[Entry, str]:
     tensors, manifest = tensorfile.read(path, kind=KIND)
     try:
         entry, coder_digest = from_manifest(manifest["entry"], tensors["filter"]), manifest["coder"]
-        if tensors.keys() != {"filter"} or type(coder_digest) is not str:
+        if tensors.keys() != {"filter"} or not re.fullmatch("[0-9a-f]{64}", coder_digest):
             raise ValueError("it holds something else")
     except MALFORMED as error:
         raise TensorFileError(
             f"{path}: is no style of this version ({describe(error)}); get the file again"
         ) from error
     return entry, coder_digest
+
+
+def _object(data: Any) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        raise TypeError(f"{data!r} is no JSON object")
+    return data
 
 
 MALFORMED = (KeyError, TypeError, ValueError, OverflowError)

@@ -133,7 +133,8 @@ def _in_the_optimizer(trainer: FilterTrainer, part: str, **options: float) -> No
 
 
 def _perturbed(trainer: FilterTrainer, name: str) -> None:
-    trainer.network.state_dict()[name].view(-1)[0] += 1e-3
+    tensor = trainer.network.state_dict()[name]
+    tensor[(0,) * tensor.ndim] += 1e-3
 
 
 SABOTAGE: dict[str, Callable[[FilterTrainer], None]] = {

@@ -193,6 +193,12 @@ def test_a_surprise_is_no_mistake(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
 OPTIONS = {
     "train": "config --content --run --out "
     "[--styles] [--style] [--device] [--vgg] [--resume] [--tensorboard] [--force]",
+    "add-style": "name style [--bank] [--content] [--run] [--steps] [--size] [--kernel] [--seed] [--device] [--vgg]",
+    "remove-style": "names [--bank]",
+    "rename-style": "old new [--bank]",
+    "export-style": "name [-o/--output] [--bank] [--force]",
+    "import-style": "file [--bank] [--name]",
+    "merge": "banks -o/--output [--rename] [--force]",
     "stylize": "photos --style [--bank] [-o/--output] [--device] [--force]",
     "list": "[--bank] [--json]",
     "verify": "file",
@@ -236,9 +242,10 @@ def test_list_tells_how_to_rebuild_every_supervising_image(run: Run) -> None:
     code, out, err = run("list --bank bank")
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert (lines[0], lines[6], len(lines)) == ("wave", "night", 12)
+    lines = lines[lines.index("wave") :]
+    assert (lines[0], lines[7], len(lines)) == ("wave", "night", 13)
     assert lines[2].endswith("wave.jpg  sha256 1b1b1b1b1b1b  crop 30x40+1+2  resized 48x64  weight 0.5")
-    wave, night = json.loads(run("list --bank bank --json")[1])
+    wave, night = (entry["style"] for entry in json.loads(run("list --bank bank --json")[1]))
     assert (wave["name"], wave["kernel"], night["name"], night["kernel"]) == ("wave", 3, "night", 5)
     assert [layer["layer"] for layer in night["layers"]] == list(STYLE_LAYERS)
     last = night["layers"][4]

@@ -4,10 +4,12 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from stylebank import StyleBank, bundle, cli
 from stylebank.bundle import Bundle
@@ -24,7 +26,9 @@ MISTAKES = {
     "rename-style nope x --bank a": "'nope': is not in the bank",
     "export-style nope --bank a": "'nope': is not in the bank",
     "export-style wave --bank a -o thesis": "thesis: exists and is another kind of file",
-    "export-style wave --bank a -o a": "a: exists and is another kind of file",
+    "export-style wave --bank a -o a": "a: is the bank itself",
+    "export-style wave --bank a -o a --force": "a: is the bank itself",
+    "export-style night --bank a -o wave.style": "wave.style: exists and is another",
     "import-style a --bank b": "a: is a bank file, not a style",
     "import-style none --bank b": "none: cannot be read",
     "import-style thesis --bank b": "thesis: is no StyleBank file",
@@ -63,16 +67,14 @@ MISTAKES = {
 def template(tmp_path_factory: pytest.TempPathFactory, make_bank: Callable[..., Bundle]) -> Path:
     """A folder with banks a, b (other styles, the same E and D), c (clashes with a) and other (other E and D)."""
     home = tmp_path_factory.mktemp("shelf")
-    a = make_bank(("wave", "night"))
-    spare = make_bank(("scream", "wave"), seed=1)
+    a = make_bank({"wave": 3, "night": 5})
     bundle.write(home / "a", a)
-    bundle.write(home / "b", Bundle(a.network, a.coder, spare.entries[:1], {}))
-    bundle.write(home / "c", Bundle(a.network, a.coder, spare.entries[1:], {}))
-    bundle.write(home / "other", make_bank(("sea",), seed=2))
+    bundle.write(home / "b", make_bank({"scream": 3}))
+    other = make_bank({"wave": 3}, seed=1)
+    bundle.write(home / "c", replace(a, entries=other.entries))
+    bundle.write(home / "other", other)
     (home / "thesis").write_bytes(b"my thesis")
     (home / "nothing").mkdir()
-    from PIL import Image
-
     Image.effect_noise((40, 40), 60).convert("RGB").save(home / "p.png")
     return home
 
@@ -113,7 +115,9 @@ def test_a_mistake_is_one_line_and_changes_nothing(line: str, run: Run) -> None:
 
 def test_a_style_travels_from_bank_to_bank_as_a_file(run: Run) -> None:
     assert run("export-style night --bank a")[0] == 0
-    assert run("verify night.style.safetensors")[1].startswith("night.style.safetensors: intact style, sha256 ")
+    assert run("verify night.style.safetensors")[1].startswith(
+        "night.style.safetensors: intact style, sha256 "
+    )
     assert run("import-style night.style.safetensors --bank b") == (0, "b: has 'night' now\n", "")
     assert run("import-style night.style.safetensors --bank b --name dusk") == (0, "b: has 'dusk' now\n", "")
     photo = torch.rand(3, 24, 32, generator=torch.Generator().manual_seed(0))
@@ -141,7 +145,7 @@ def test_styles_are_renamed_and_removed_down_to_none(run: Run) -> None:
 def test_list_shows_the_report_cards(run: Run) -> None:
     code, out, err = run("list --bank a")
     assert (code, err) == (0, "")
-    header, wave, night = out.splitlines()[-3:]
+    header, wave, night = out.splitlines()[:3]
     assert header.split()[2:8] == ["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1", "content"]
     assert [wave.split()[0], night.split()[0]] == ["wave", "night"]
     card = json.loads(run("list --bank a --json")[1])[0]["card"]
