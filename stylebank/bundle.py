@@ -53,10 +53,12 @@ class Bundle:
         return sha256_bytes(facts.encode())
 
     def build(self) -> StyleBankNetwork:
-        """The network in float32, on the CPU, ready to stylize."""
+        """The network in float32, on the CPU, ready to stylize; it shares no memory with this data."""
         network = _empty(self.network, [entry.style.kernel for entry in self.entries])
         filters = {f"{_FILTERS}{place}": entry.filter for place, entry in enumerate(self.entries)}
-        state = {key: tensor.float() for key, tensor in {**self.coder, **filters}.items()}
+        state = {
+            key: tensor.to(torch.float32, copy=True) for key, tensor in {**self.coder, **filters}.items()
+        }
         network.load_state_dict(state, assign=True)
         return network.requires_grad_(False).eval()
 

@@ -207,14 +207,16 @@ def style_from_table(table: object, *, where: str, folder: Path) -> Style:
 
 
 def check_style(style: Style, *, where: str) -> None:
-    """Reject a malformed name or an even kernel.
+    """Reject a malformed name or a kernel that is even or too large.
 
     Raises:
         ConfigError: saying which.
     """
     check_name(style.name, where=where)
-    if style.kernel % 2 == 0:
-        raise ConfigError(f"{where}: kernel {style.kernel} of '{style.name}' is even; use 1, 3, 5 or 7")
+    if style.kernel not in (1, 3, 5, 7):
+        raise ConfigError(
+            f"{where}: kernel {style.kernel} of '{style.name}' is no filter's; use 1, 3, 5 or 7"
+        )
 
 
 def check_name(name: str, *, where: str) -> None:

@@ -73,6 +73,11 @@ class Entry:
         """The style's name, unique in a bank."""
         return self.style.name
 
+    @property
+    def is_joint(self) -> bool:
+        """Whether encoder and decoder were trained with it."""
+        return self.card is None or self.card.origin == "joint"
+
     def to_manifest(self) -> dict[str, Any]:
         """All but the filter as plain JSON data, the inverse of `from_manifest`."""
         card = asdict(self.card) | {"style_ratio": list(self.card.style_ratio)} if self.card else None

@@ -5,6 +5,7 @@ memory up to a budget, beyond it in a file that has no name, so that nothing is 
 """
 
 import mmap
+import os
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+
+from stylebank.errors import OutputError
 
 MEMORY_BYTES = 1 << 30
 """Kept in memory; a larger pool goes to the disk, where the system's page cache keeps what it can."""
@@ -78,9 +81,15 @@ class FeaturePool:
         wanted = self._size * sum(tensor.nbytes for tensor in example)
         if wanted <= MEMORY_BYTES or example[0].device.type != "cpu":
             return [tensor.new_empty((self._size, *tensor.shape[1:])) for tensor in example]
-        with tempfile.TemporaryFile(dir=self._folder) as file:
-            file.truncate(wanted)
-            memory = mmap.mmap(file.fileno(), wanted)  # keeps the file alive, and nothing else does
+        try:
+            with tempfile.TemporaryFile(dir=self._folder) as file:
+                os.posix_fallocate(file.fileno(), 0, wanted)  # a disk that fills up later would be a crash
+                memory = mmap.mmap(file.fileno(), wanted)  # keeps the file alive, and nothing else does
+        except OSError as error:
+            raise OutputError(
+                f"{self._folder or 'temporary folder'}: has no room for {wanted / 2**30:.1f} GiB of features "
+                f"({error.strerror}); free space, or choose another --run folder"
+            ) from error
         stores, offset = [], 0
         for tensor in example:
             count = self._size * tensor.numel()

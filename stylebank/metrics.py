@@ -74,7 +74,8 @@ def style_figures(
             after.append(terms.style)
             content.append(terms.content)
             similarity.append(ssim(output, batch))
-    ratio = torch.cat(after).mean(dim=0) / torch.cat(before).mean(dim=0)
+    # Photos that have the style already, exactly, leave nothing to compare with: then any distance is a large ratio.
+    ratio = torch.cat(after).mean(dim=0) / torch.cat(before).mean(dim=0).clamp_min(1e-6)
     return StyleFigures(
         style_ratio=tuple(ratio.tolist()),
         content=float(torch.cat(content).mean()),

@@ -195,7 +195,7 @@ def _find_checkpoint(folder: Path, experiment: Mapping[str, Any]) -> Checkpoint 
 
 
 _EXPERIMENT_WORDS = {
-    "config": "config",
+    "config": "config (or options: steps, size, kernel, seed)",
     "styles": "style images",
     "photos": "content folder",
     "vgg": "VGG weights",

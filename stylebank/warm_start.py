@@ -31,7 +31,7 @@ def candidates(entries: Sequence[Entry], *, channels: int, kernel: int) -> Tenso
     found = [identity_filter(channels, kernel).detach()]
     for entry in entries:
         margin = (kernel - entry.style.kernel) // 2
-        if margin >= 0 and (entry.card is None or entry.card.origin == "joint"):
+        if margin >= 0 and entry.is_joint:
             found.append(F.pad(entry.gain * entry.filter.float(), (margin,) * 4))
     return torch.stack(found)
 

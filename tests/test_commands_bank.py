@@ -52,7 +52,7 @@ MISTAKES = {
     "add-style x none.png --bank a": "none.png: is no file",
     "add-style x none.toml --bank a": "none.toml: cannot be read",
     "add-style x p.png --bank none": "none: cannot be read",
-    "add-style x p.png --bank a --kernel 4": "kernel 4 of 'x' is even",
+    "add-style x p.png --bank a --kernel 4": "kernel 4 of 'x' is no filter's",
     "add-style x p.png --bank a --kernel 9": "'--kernel'",
     "add-style x p.png --bank a --steps 0": "'--steps'",
     "add-style x p.png --bank a --content none": "none: is not a folder",

@@ -255,7 +255,7 @@ def test_same_command_again_says_so_and_leaves_the_same_bank(
     before = digest(home / "whole.bank")
     again = train(home, vgg_file, "whole")
     assert (again.words, again.code, again.out.count("\n")) == (whole.words, 0, whole.out.count("\n"))
-    assert "continuing at step 6 of 6" in again.err
+    assert "continuing at step 6" in again.err
     assert digest(home / "whole.bank") == before
 
 
@@ -293,7 +293,7 @@ def test_a_training_asked_to_stop_saves_and_continues_to_the_same_bytes(
     assert digest(home / f"{name}.bank") != digest(home / "whole.bank"), "there is something left to do"
     continued = train(home, vgg_file, name)
     assert (continued.words, continued.code) == (words, 0)
-    assert "continuing at step 3 of 6" in continued.err
+    assert "continuing at step 3" in continued.err
     assert digest(home / f"{name}.bank") == digest(home / "whole.bank")
 
 

@@ -57,6 +57,9 @@ def main(
     styles: Annotated[Path, typer.Option(help="Folder that holds the images which the bank names.")],
     content: Annotated[Path, typer.Option(help="Folder of photos; both banks held back the same of them.")],
     bank: Annotated[Path | None, typer.Option(help="The bank to grow. [default: the shipped one]")] = None,
+    plain_steps: Annotated[
+        int, typer.Option(min=EVALUATE_EVERY, help="Steps of the plain start; the warm one's are automatic.")
+    ] = 300,
     sheet: Annotated[Path | None, typer.Option(help="Picture to write: each style joint and added.")] = None,
     keep: Annotated[Path | None, typer.Option(help="Where to keep the grown bank.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -79,8 +82,10 @@ def main(
         for entry in chosen:
             style = _style(yardstick, entry.name, styles)
             runs = {
-                start: _add(style, path, content, Path(scratch) / f"{entry.name}-{start}", device)
-                for start, path in (("warm", grown), ("plain", empty))
+                start: _add(
+                    style, path, content, Path(scratch) / f"{entry.name}-{start}", steps=steps, device=device
+                )
+                for start, path, steps in (("warm", grown, None), ("plain", empty, plain_steps))
             }
             reference = _figures(yardstick, style, content, device)
             rows.append((entry.name, reference, runs["warm"], runs["plain"]))
@@ -108,7 +113,7 @@ def _style(bank: Bundle, name: str, folder: Path) -> Style:
     )
 
 
-def _add(style: Style, bank: Path, content: Path, run: Path, device: str) -> Added:
+def _add(style: Style, bank: Path, content: Path, run: Path, *, steps: int | None, device: str) -> Added:
     """Add the style; what the run says goes unheard, but for one line at its end."""
     quiet = Callbacks(note=lambda _: None, progress=lambda *_: None, stop=lambda: False)
     outcome = add_style.add_style(
@@ -118,6 +123,7 @@ def _add(style: Style, bank: Path, content: Path, run: Path, device: str) -> Add
         run=run,
         callbacks=quiet,
         vgg_weights=resources.vgg_weights(),
+        steps=steps,
         device=device,
     )
     typer.echo(f"{run.name}: {outcome.step} steps, {outcome.seconds:.0f} s")
@@ -138,11 +144,12 @@ def _figures(bank: Bundle, style: Style, content: Path, device: str) -> metrics.
 
 def _print(rows: list[tuple[str, metrics.StyleFigures, Added, Added]]) -> None:
     typer.echo(
-        f"\n{'':24} {'style ratio, mean of layers':>29} {'content':>15}        {'steps to the loss of plain':>30}"
+        "\nstyle ratio: mean of the layers; reached: steps to the lowest loss that the plain start came to"
     )
     typer.echo(
-        f"{'style':24} {'joint':>7} {'added':>7} {'added/joint':>13} {'joint':>7} {'added':>7} "
-        f"{'seconds':>8} {'steps':>6} {'plain':>6} {'warm':>6} {'warm/plain':>11}"
+        f"{'':24} {'style ratio':>29} {'content':>15} {'added':>15} {'reached after':>26}\n"
+        f"{'':24} {'joint':>7} {'added':>7} {'added/joint':>13} {'joint':>7} {'added':>7} "
+        f"{'seconds':>8} {'steps':>6} {'plain':>6} {'warm':>6} {'warm/plain':>12}"
     )
     ratios, shares = [], []
     for name, reference, warm, plain in rows:
@@ -157,9 +164,9 @@ def _print(rows: list[tuple[str, metrics.StyleFigures, Added, Added]]) -> None:
         shares.append(reached / needed)
         typer.echo(
             f"{name:24} {before:7.3f} {after:7.3f} {after / before:13.2f} {reference.content:7.2f} {card.content:7.2f} "
-            f"{warm.outcome.seconds:8.0f} {warm.outcome.step:6} {needed:6.0f} {reached:6.0f} {reached / needed:11.2f}"
+            f"{warm.outcome.seconds:8.0f} {warm.outcome.step:6} {needed:6.0f} {reached:6.0f} {reached / needed:12.2f}"
         )
-    typer.echo(f"{'median':24} {'':7} {'':7} {median(ratios):13.2f} {'':47} {median(shares):11.2f}")
+    typer.echo(f"{'median':24} {'':7} {'':7} {median(ratios):13.2f} {'':45} {median(shares):12.2f}")
 
 
 def _picture(joint: Bundle, grown: Bundle, names: list[str], content: Path) -> Image.Image:
