@@ -88,11 +88,8 @@ def add_style(
     material = gather(experiment, content, choose_device(device), vgg_weights, callbacks.note)
     with files.locked(bank):
         pass  # a folder that cannot be written is found now, not after the training
-    identity = {
-        **material.experiment,
-        "bank": contents.coder_digest(),
-        "stop": "when flat" if steps is None else "fixed",
-    }
+    stop = "when flat" if steps is None else "fixed"
+    identity = material.experiment | {"bank": contents.coder_digest(), "stop": stop}
     with files.locked(run / "run", wait=False), ExitStack() as stack:
         stream = data.ContentStream.of(experiment.training, material.photos, batch=1, report=callbacks.note)
         stack.callback(stream.close)
@@ -109,8 +106,7 @@ def add_style(
             return Outcome(trainer.step, session.seconds, None)
         session.preview()
         entry = _entry(contents, material, trainer, seconds=session.seconds)
-    own = editing.adding(entry, coder_digest=contents.coder_digest(), source=f"style '{style.name}'")
-    editing.edit(bank, own)
+    editing.edit(bank, editing.adding(entry, coder_digest=contents.coder_digest(), source=style.name))
     return Outcome(trainer.step, session.seconds, entry)
 
 

@@ -38,7 +38,7 @@ class Material:
     emblems: Mapping[str, Tensor]
     photos: Sequence[Path]
     held_back: Tensor
-    experiment: Mapping[str, Any]
+    experiment: dict[str, Any]
     objective: Callable[[torch.dtype], Objective]
     device: torch.device
     precision: torch.dtype
