@@ -267,7 +267,9 @@ def test_another_config_in_the_same_run_folder_is_refused(
     before = [digest(path) for path in kept]
     refused = train(home, vgg_file, "whole", "hotter.toml")
     assert (refused.code, refused.out) == (2, "")
-    assert re.fullmatch(r"stylebank: error: .*/whole: its config \(or options: .*\) changed since; .*\n", refused.err)
+    assert re.fullmatch(
+        r"stylebank: error: .*/whole: its config \(or options: .*\) changed since; .*\n", refused.err
+    )
     assert [digest(path) for path in kept] == before
 
 
