@@ -1,16 +1,23 @@
 """Draw the pictures of weights/README.md with the bank that ships."""
 
+from pathlib import Path
+
 import torch
 
-from stylebank import StyleBank, data, images, pictures, resources
+from stylebank import StyleBank, data, images, mixture, pictures, regions, resources
 
 SIDE = 384  # pixels
 FOR_ONE = "chelsea.jpg"
 FOR_SHEET = ("astronaut.jpg", "coffee.jpg", "rocket.jpg")
 
 
+FOR_FUSION = "astronaut.jpg"
+PATH = ("hokusai_great_wave", "munch_the_scream")
+REGIONS = ("munch_the_scream", "van_gogh_starry_night", "kandinsky_composition_vii")
+
+
 def main() -> None:
-    """Write sheet.jpg, one photo in every style, and photos.jpg, several, with their reconstructions."""
+    """Write sheet.jpg, one photo in every style, photos.jpg, several, with their reconstructions, and fusion.jpg."""
     weights, folder = resources.weights_folder(), resources.photos_folder()
     bank = StyleBank.load(device="cpu")
     photo = images.fitted(images.read(folder / FOR_ONE), long_side=SIDE)
@@ -25,6 +32,24 @@ def main() -> None:
         rows.append([square, again, *(bank.stylize(square, style) for style in bank.styles)])
     labels = ["photo", "auto-encoder", *bank.styles]
     images.save(weights / "photos.jpg", pictures.contact_sheet(rows, column_labels=labels, cell=240))
+    draw_fusion(bank, folder / FOR_FUSION, weights / "fusion.jpg")
+
+
+def draw_fusion(bank: StyleBank, photo: Path, target: Path) -> None:
+    """A path from style to style; three regions, fused exactly and as in the paper; each region's style alone."""
+    picture = images.fitted(images.read(photo), long_side=SIDE)
+    labels = regions.clustered(bank, picture, len(REGIONS))
+    found = [(labels == place, style) for place, style in enumerate(REGIONS, start=1)]
+    cells = [("photo", picture)]
+    path = mixture.path([mixture.parse(style) for style in PATH], 5)
+    cells += [(label, bank.stylize(picture, mixed)) for label, mixed in path]
+    cells.append(("three regions", pictures.label_overlay(labels, picture)))
+    cells.append(("fusion: exact", bank.fuse(picture, found)))
+    cells.append(("fusion: paper", bank.fuse(picture, found, mode="paper")))
+    cells += [
+        (f"{place}: {style}", bank.stylize(picture, style)) for place, (_, style) in enumerate(found, start=1)
+    ]
+    images.save(target, pictures.single_sheet(cells, cell=320, columns=6), quality=88)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,21 @@
-"""A loaded bank: image in, image out."""
+"""A loaded bank: image in, image out, in one style, in a mixture, or in several by regions."""
 
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, get_args
 
 import torch
 from torch import Tensor
 
-from stylebank import bundle, images, resources
+from stylebank import bundle, fusion, images, masks, mixture, resources
 from stylebank.bundle import Bundle
 from stylebank.devices import choose_device
-from stylebank.errors import ImageError, UnknownStyleError, nearest
-from stylebank.model import pad_to_stride
+from stylebank.errors import ConfigError, ImageError
+from stylebank.fusion import Mode, Paint
+from stylebank.masks import Mask
+from stylebank.mixture import PHOTO, Mix
+from stylebank.model import StyleBankNetwork, pad_to_stride
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -23,16 +28,26 @@ class StyleBank:
 
     >>> bank = StyleBank.load()
     >>> picture = bank.stylize(photo, bank.styles[0])
+    >>> milder = bank.stylize(photo, {"munch_the_scream": 0.7, "hokusai_great_wave": 0.3}, strength=0.8)
+    >>> both = bank.fuse(photo, [(sky, "van_gogh_starry_night"), (ground, "hokusai_great_wave")])
+
+    Images are PIL images of any mode, turned upright as their EXIF says, or float tensors (3, H, W) or (B, 3, H, W) in
+    [0, 1], sRGB; any H, W. What comes out is what came in: a PIL image in RGB, or a tensor of the same shape and dtype,
+    on the same device, in [0, 1].
 
     Args:
         contents: a bank as read from its file.
         device: "auto", "cpu" or "cuda".
+
+    Attributes:
+        contents: see above.
+        network: encoder, filters and decoder, on the device.
     """
 
     def __init__(self, contents: Bundle, *, device: str = "auto") -> None:
         self.contents = contents
         self._device = choose_device(device)
-        self._network = contents.build().to(self._device)
+        self.network: StyleBankNetwork = contents.build().to(self._device)
 
     @classmethod
     def load(cls, path: Path | str | None = None, *, device: str = "auto") -> "StyleBank":
@@ -49,40 +64,100 @@ class StyleBank:
         """Names of the styles, in the order of the file."""
         return self.contents.names
 
-    def index(self, style: str) -> int:
-        """Place of a style in `styles`.
+    def paint(self, mix: Mix, *, strength: float = 1.0) -> Paint:
+        """The one filter that a style or a mixture of styles comes to.
+
+        Args:
+            mix: a style's name, "wave:0.5+scream:0.5@0.8", a dict of weights, or a `Mixture`.
+            strength: 0, the photo's reconstruction, to 1, the full style; one in the words of `mix` goes before it.
 
         Raises:
             UnknownStyleError: the bank has no such style; the message names the nearest.
+            ConfigError: a weight or a strength is out of range.
         """
-        if style not in self.styles:
-            raise UnknownStyleError(
-                f"style '{style}': is not in the bank{nearest(style, self.styles)}; "
-                f"it has {', '.join(self.styles) or 'no styles'}"
-            )
-        return self.styles.index(style)
+        found = mixture.of(mix, strength=strength)
+        weight, gain = self.contents.mixed_filter(found.weights)
+        return Paint((weight.float() * gain).to(self._device), found.strength)
 
-    def stylize(self, image: Picture, style: str) -> Picture:
-        """Paint an image in one style.
+    def stylize(
+        self, image: Picture, style: Mix, *, strength: float = 1.0, keep_color: bool = False
+    ) -> Picture:
+        """Paint an image in one style or a mixture.
 
         Args:
-            image: a PIL image of any mode, turned upright as its EXIF says, or a float tensor (3, H, W) or
-                (B, 3, H, W) in [0, 1], sRGB; any H, W.
-            style: a name out of `styles`.
-
-        Returns:
-            What came in: a PIL image in RGB, or a tensor of the same shape and dtype, on the same device, in [0, 1].
+            image: see the class.
+            style: see `paint`.
+            strength: see `paint`.
+            keep_color: whether the photo's chroma stays, and only its luma is painted.
 
         Raises:
-            UnknownStyleError: the bank has no such style.
-            ImageError: the tensor is no such image.
+            UnknownStyleError, ConfigError: see `paint`.
+            ImageError: the tensor is no such image, or needs more memory than there is.
         """
-        index = self.index(style)
+        chosen = self.paint(style, strength=strength)
+
+        def painted(content: Tensor) -> Tensor:
+            output = fusion.paint(self.network, pad_to_stride(content), chosen)
+            return output[..., : content.shape[2], : content.shape[3]]
+
+        return self._convert(image, painted, keep_color=keep_color)
+
+    def fuse(
+        self,
+        image: Picture,
+        regions: Sequence[tuple[Mask, Mix]],
+        *,
+        rest: Mix = PHOTO,
+        strength: float = 1.0,
+        mode: Mode = "exact",
+        feather: float = 0.0,
+        keep_color: bool = False,
+    ) -> Picture:
+        """Paint the regions of an image, each in its style or mixture.
+
+        Args:
+            image: see the class; the images of a batch share the masks.
+            regions: mask and mixture of each. A mask is a PIL image (white is covered) or an array (H, W) in [0, 1];
+                it is resized to the image. Where masks overlap they share the pixel.
+            rest: what pixels get that no mask covers: "photo", themselves, or a mixture.
+            strength: of every region that says none of its own.
+            mode: "exact", "region" or "paper", whose statistics count where styles meet; see `stylebank.fusion.Mode`.
+            feather: width in pixels of the seams that edges of masks are softened to.
+            keep_color: see `stylize`.
+
+        Raises:
+            UnknownStyleError, ConfigError, ImageError: see `stylize`; or a mask is no mask.
+        """
+        if mode not in get_args(Mode):
+            raise ConfigError(f"fusion '{mode}': is unknown; choose one of {', '.join(get_args(Mode))}")
+        if not regions:
+            raise ConfigError("regions: there are none; give at least one mask")
+        if not 0 <= feather < math.inf:
+            raise ConfigError(f"feather {feather:g}: is out of range; give 0 or more pixels")
+        given = [masks.of(mask) for mask, _ in regions]
+        mixes = [mix for _, mix in regions] + ([rest] if rest != PHOTO else [])
+        paints = [self.paint(mix, strength=strength) for mix in mixes]
+
+        def painted(content: Tensor) -> Tensor:
+            size = (content.shape[2], content.shape[3])
+            shares, cover = masks.layout(given, size, fill=rest != PHOTO, feather=feather)
+            padded = pad_to_stride(shares.unsqueeze(0).to(self._device))[0]
+            fused = [
+                fusion.fuse(self.network, photo, paints, padded, mode=mode)
+                for photo in pad_to_stride(content).split(1)
+            ]
+            output = torch.cat(fused)[..., : size[0], : size[1]]
+            return torch.lerp(content, output, cover.to(self._device))
+
+        return self._convert(image, painted, keep_color=keep_color)
+
+    def _convert(self, image: Picture, paint: Callable[[Tensor], Tensor], *, keep_color: bool) -> Picture:
+        """Take an image as callers give it, paint it as (B, 3, H, W), give it back in its own form."""
         if not isinstance(image, Tensor):
             if 0 in image.size:
                 raise ImageError(f"image: has no pixels ({image.size[0]} x {image.size[1]}); give another")
             upright = images.to_rgb(images.upright(image))
-            return images.to_pil(self._run(images.to_tensor(upright), index))
+            return images.to_pil(self._run(images.to_tensor(upright), paint, keep_color=keep_color))
         if (
             not image.is_floating_point()
             or image.ndim not in (3, 4)
@@ -93,14 +168,18 @@ class StyleBank:
                 f"image tensor: is {tuple(image.shape)} {image.dtype}; give (3, H, W) or (B, 3, H, W), float in [0, 1]"
             )
         batch = image if image.ndim == 4 else image.unsqueeze(0)
-        return self._run(batch.float(), index).to(image.device, image.dtype).reshape(image.shape)
+        output = self._run(batch.float(), paint, keep_color=keep_color)
+        return output.to(image.device, image.dtype).reshape(image.shape)
 
     @torch.no_grad()
-    def _run(self, content: Tensor, index: int) -> Tensor:
+    def _run(self, content: Tensor, paint: Callable[[Tensor], Tensor], *, keep_color: bool) -> Tensor:
         height, width = content.shape[-2:]
-        padded = pad_to_stride(content.to(self._device))
+        content = content.to(self._device)
         try:
-            output = self._network.stylize(padded, [index] * len(padded))
+            output = paint(content)
+            if keep_color:
+                output = fusion.keep_color(output.clamp(0, 1), content)
+            return output.clamp(0, 1)
         except (MemoryError, RuntimeError) as error:
             if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "allocate memory" not in str(
                 error
@@ -109,4 +188,3 @@ class StyleBank:
             raise ImageError(
                 f"image: {width} x {height} px need more memory than there is; make it smaller"
             ) from error
-        return output[..., :height, :width].clamp(0, 1)

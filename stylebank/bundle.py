@@ -13,10 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stylebank import entries, tensorfile, toml
+from stylebank import entries, fusion, tensorfile, toml
 from stylebank.config import Network
 from stylebank.entries import Card, Entry
-from stylebank.errors import TensorFileError
+from stylebank.errors import TensorFileError, UnknownStyleError, nearest
 from stylebank.files import sha256_bytes
 from stylebank.model import StyleBankNetwork
 from stylebank.styleset import StyleSet
@@ -51,6 +51,29 @@ class Bundle:
         """SHA-256 of encoder and decoder: equal for two banks whose filters can be exchanged."""
         facts = f"{sorted(asdict(self.network).items())}{tensorfile.digest(self.coder)}"
         return sha256_bytes(facts.encode())
+
+    def mixed_filter(self, weights: Sequence[tuple[str, float]]) -> tuple[Tensor, float]:
+        """The filter (C, C, k, k) and the gain that a mixture of styles comes to; see `fusion.mixed_filter`.
+
+        Raises:
+            UnknownStyleError: there is no such style; the message names the nearest.
+        """
+        parts = [(self.find(name), weight) for name, weight in weights]
+        return fusion.mixed_filter([(entry.filter, entry.gain, weight) for entry, weight in parts])
+
+    def find(self, name: str) -> Entry:
+        """The entry of this name.
+
+        Raises:
+            UnknownStyleError: there is none; the message names the nearest.
+        """
+        for entry in self.entries:
+            if entry.name == name:
+                return entry
+        raise UnknownStyleError(
+            f"style '{name}': is not in the bank{nearest(name, self.names)}; "
+            f"it has {', '.join(self.names) or 'no styles'}"
+        )
 
     def build(self) -> StyleBankNetwork:
         """The network in float32, on the CPU, ready to stylize; it shares no memory with this data."""

@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from stylebank import commands_bank, commands_paint, commands_train
+from stylebank import commands_bank, commands_fuse, commands_paint, commands_train
 from stylebank.errors import StyleBankError
 from stylebank.options import printable
 
@@ -22,10 +22,14 @@ app = typer.Typer(
 for _command in (
     commands_paint.stylize,
     commands_paint.sheet,
+    commands_fuse.fuse,
+    commands_fuse.sweep,
+    commands_fuse.segment,
     commands_train.train,
     commands_train.add_style,
     commands_bank.list_styles,
     commands_bank.verify,
+    commands_bank.bake,
     commands_bank.remove_style,
     commands_bank.rename_style,
     commands_bank.export_style,

@@ -1,4 +1,4 @@
-"""Commands that keep and share: list, verify, remove, rename, export, import, merge."""
+"""Commands that keep and share: list, verify, bake, remove, rename, export, import, merge."""
 
 import itertools
 import json
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stylebank.errors import ConfigError
-from stylebank.options import AsJson, Bank, Force, say
+from stylebank.options import AsJson, Bank, Force, say, say_weights
 
 if TYPE_CHECKING:
     from stylebank.entries import Entry
@@ -27,6 +27,8 @@ def list_styles(bank: Bank = None, as_json: AsJson = False) -> None:
         return
     print_cards(contents.entries)
     for entry in contents.entries:
+        if not entry.style.layers:
+            continue
         typer.echo(f"\n{entry.name}")
         for _, group in itertools.groupby(
             entry.style.layers, lambda image: (image.same_image(), image.weight)
@@ -82,6 +84,23 @@ def rename_style(
     target = bank or resources.default_bank()
     found = editing.edit(target, editing.renaming(old, new))
     typer.echo(f"{target}: {', '.join(found.names)}")
+
+
+def bake(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the new style.")],
+    mix: Annotated[
+        list[str], typer.Option(metavar="NAME=WEIGHT", help="A style of the mixture. May be repeated.")
+    ],
+    bank: Bank = None,
+) -> None:
+    """Save a mixture of a bank's styles as a style of its own, with no training."""
+    from stylebank import editing, mixture, resources
+
+    target = bank or resources.default_bank()
+    mixed = mixture.from_options(mix)
+    editing.edit(target, editing.baking(name, mixed))
+    say_weights(mixed)
+    typer.echo(f"{target}: has '{name}' now, {mixed}")
 
 
 def export_style(
@@ -149,12 +168,16 @@ def print_cards(entries: Sequence["Entry"]) -> None:
     if not entries:
         typer.echo("no styles")
         return
-    layers = next(iter(entries)).style.layers
+    layers = max((entry.style.layers for entry in entries), key=len)
     width = max(len("style ratio"), *(len(entry.name) for entry in entries))
     typer.echo(
         f"{'style ratio':{width}}  {'  '.join(image.layer for image in layers)}  content   ssim   gain  trained"
     )
     for entry in entries:
+        if entry.mixture:
+            parts = " + ".join(f"{weight:.3g} {name}" for name, weight in entry.mixture.items())
+            typer.echo(f"{entry.name:{width}}  mixture of {parts}")
+            continue
         if entry.card is None:
             typer.echo(f"{entry.name:{width}}  unfinished")
             continue

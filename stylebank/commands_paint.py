@@ -6,12 +6,14 @@ from typing import Annotated
 import typer
 
 from stylebank.errors import StyleBankError
-from stylebank.options import Bank, Device, Force, say
+from stylebank.options import Bank, Device, Force, KeepColor, Strength, say, say_weights
 
 
 def stylize(
     photos: Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="Photos, or folders of them.")],
-    style: Annotated[str, typer.Option(help="Name of a style; see 'stylebank list'.")],
+    style: Annotated[
+        str, typer.Option(help="A style, see 'stylebank list'; or a mixture, NAME:WEIGHT+NAME:WEIGHT.")
+    ],
     bank: Bank = None,
     output: Annotated[
         Path | None,
@@ -22,17 +24,21 @@ def stylize(
             help="A picture for one photo, else a folder. \\[default: PHOTO-STYLE.png in this folder]",
         ),
     ] = None,
+    strength: Strength = 1.0,
+    keep_color: KeepColor = False,
     device: Device = "auto",
     force: Force = False,
 ) -> None:
     """Paint photos in one style, at their own size."""
-    from stylebank import batch
+    from stylebank import batch, mixture
     from stylebank.bank import StyleBank
 
+    mixed = mixture.parse(style, strength=strength, where=f"--style {style}")
     loaded = StyleBank.load(bank, device=device)
-    loaded.index(style)  # before the style's name becomes part of a file's
-    jobs = batch.plan(photos, output, style=style, force=force)
-    skipped = batch.run(jobs, lambda image: loaded.stylize(image, style), say=say)
+    loaded.paint(mixed)  # names are checked before they become part of a file's
+    jobs = batch.plan(photos, output, style="+".join(mixed.names), force=force)
+    say_weights(mixed)
+    skipped = batch.run(jobs, lambda image: loaded.stylize(image, mixed, keep_color=keep_color), say=say)
     if skipped:
         raise StyleBankError(f"{skipped} of {len(jobs)} photos: were skipped, see above; check those files")
 

@@ -1,4 +1,4 @@
-"""Change a bank file under its lock, so that many processes at once lose nothing: add, remove, rename, import, merge.
+"""Change a bank file under its lock, so that many processes at once lose nothing: add, bake, remove, rename, merge.
 
 Every change reads the file again under the lock and replaces it as a whole. The bytes of encoder, decoder and untouched
 entries come from the file, never from a network in memory.
@@ -11,7 +11,9 @@ from pathlib import Path
 from stylebank import bundle, config, entries, files, tensorfile
 from stylebank.bundle import Bundle
 from stylebank.entries import Entry
-from stylebank.errors import OutputError, TensorFileError, UnknownStyleError, nearest
+from stylebank.errors import OutputError, TensorFileError
+from stylebank.mixture import Mixture
+from stylebank.styleset import StyleSet
 
 Change = Callable[[Bundle], Bundle]
 
@@ -51,7 +53,7 @@ def removing(names: Sequence[str]) -> Change:
 
     def change(bank: Bundle) -> Bundle:
         for name in names:
-            find(bank, name)
+            bank.find(name)
         return replace(bank, entries=tuple(entry for entry in bank.entries if entry.name not in names))
 
     return change
@@ -62,10 +64,24 @@ def renaming(old: str, new: str) -> Change:
     config.check_name(new, where="new name")
 
     def change(bank: Bundle) -> Bundle:
-        entry = find(bank, old)
+        entry = bank.find(old)
         check_free(bank, new)
         found = tuple(renamed(entry, new) if other is entry else other for other in bank.entries)
         return replace(bank, entries=found)
+
+    return change
+
+
+def baking(name: str, mixture: Mixture) -> Change:
+    """Append a mixture of entries as an entry of its own, with no training; a strength is not part of it."""
+    config.check_name(name, where="new name")
+
+    def change(bank: Bundle) -> Bundle:
+        check_free(bank, name)
+        weight, gain = bank.mixed_filter(mixture.weights)
+        style = StyleSet(name=name, kernel=weight.shape[-1], layers=())
+        baked = Entry(style=style, filter=weight, gain=gain, recipe={"mixture": dict(mixture.weights)})
+        return replace(bank, entries=(*bank.entries, baked))
 
     return change
 
@@ -91,7 +107,7 @@ def export_style(name: str, *, bank: Path, out: Path, force: bool) -> None:
         StyleBankError: the bank has no such style, or `out` is the bank, another file, or cannot be written.
     """
     contents = bundle.read(bank)
-    entry, coder_digest = find(contents, name), contents.coder_digest()
+    entry, coder_digest = contents.find(name), contents.coder_digest()
 
     def is_this_style(path: Path) -> bool:
         if tensorfile.kind_of(path) != entries.KIND:
@@ -162,27 +178,12 @@ def _with(bank: Bundle, entry: Entry, source: Path) -> Bundle:
     """The bank with one more entry, unless it has the very same."""
     if entry.name not in bank.names:
         return replace(bank, entries=(*bank.entries, entry))
-    if not find(bank, entry.name).is_same(entry):
+    if not bank.find(entry.name).is_same(entry):
         raise OutputError(
             f"{source}: its style '{entry.name}' is another than an earlier bank's; add --rename "
             f"{source}:{entry.name}=NEWNAME"
         )
     return bank
-
-
-def find(bank: Bundle, name: str) -> Entry:
-    """The entry of this name.
-
-    Raises:
-        UnknownStyleError: the bank has none; the message names the nearest.
-    """
-    for entry in bank.entries:
-        if entry.name == name:
-            return entry
-    raise UnknownStyleError(
-        f"style '{name}': is not in the bank{nearest(name, bank.names)}; "
-        f"it has {', '.join(bank.names) or 'no styles'}"
-    )
 
 
 def check_free(bank: Bundle, name: str) -> None:

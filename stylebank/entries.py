@@ -59,7 +59,8 @@ class Entry:
         gain: ||F|| / ||K (*) F|| over photos: times this the stylized features are as strong as the photo's own, so
             that strengths and mixture weights mean the same for every style.
         card: None if its training was stopped before its end.
-        recipe: the experiment of an added entry as plain JSON data; empty for a joint one, whose is the bank's.
+        recipe: plain JSON data: the experiment of an added entry, the `{"mixture": {name: weight}}` of a baked one;
+            empty for a joint one, whose experiment is the bank's.
     """
 
     style: StyleSet
@@ -76,7 +77,13 @@ class Entry:
     @property
     def is_joint(self) -> bool:
         """Whether encoder and decoder were trained with it."""
-        return self.card is None or self.card.origin == "joint"
+        return not self.mixture and (self.card is None or self.card.origin == "joint")
+
+    @property
+    def mixture(self) -> Mapping[str, float]:
+        """Styles and weights that a baked entry was mixed of, as they were called then; empty for a trained one."""
+        found: Mapping[str, float] = self.recipe.get("mixture", {})
+        return found
 
     def to_manifest(self) -> dict[str, Any]:
         """All but the filter as plain JSON data, the inverse of `from_manifest`."""
@@ -110,14 +117,20 @@ def from_manifest(data: Any, tensor: Tensor) -> Entry:
     gain = toml.typed(data["gain"], float, "style manifest: gain")
     if not 0 < gain < math.inf:
         raise StyleSetError(f"style manifest: gain {gain} is no positive number; the file is damaged")
+    style, recipe = styleset.from_manifest(data["style"]), _object(data["recipe"])
+    if bool(style.layers) == ("mixture" in recipe):
+        raise StyleSetError("style manifest: has both or neither of layers and mixture; the file is damaged")
+    for name, weight in _object(recipe.get("mixture", {})).items():
+        if not 0 < toml.typed(weight, float, f"style manifest: weight of {name}") <= 1:
+            raise StyleSetError(f"style manifest: weight {weight} is out of range; the file is damaged")
     return Entry(
-        style=styleset.from_manifest(data["style"]),
+        style=style,
         filter=tensor,
         gain=gain,
         card=None
         if data["card"] is None
         else toml.instance(Card, dict(data["card"]), "style manifest: card"),
-        recipe=_object(data["recipe"]),
+        recipe=recipe,
     )
 
 

@@ -60,6 +60,8 @@ class RunError(StyleBankError):
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """' (did you mean X?)' if a known word is close, else an empty string."""
-    close = difflib.get_close_matches(word, list(known), n=1)
+    """' (did you mean X?)' if a known word is close or has this one in it, else an empty string."""
+    words = list(known)
+    inside = [other for other in words if len(word) > 2 and word.lower() in other]
+    close = difflib.get_close_matches(word, words, n=1) or inside
     return f" (did you mean '{close[0]}'?)" if close else ""

@@ -7,22 +7,16 @@ Sizes are (H, W) everywhere else; Pillow's (W, H) ends here.
 
 import io
 import os
-import threading
-import warnings
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms
 from torch import Tensor
 
-from stylebank.errors import ImageError, OutputError
+from stylebank.decoding import MAX_PIXELS, decode, one_line, opened
+from stylebank.errors import OutputError
 from stylebank.files import write_atomically
-
-MAX_PIXELS = 200_000_000
-"""Larger images are refused before any memory is taken for them: 200 megapixels are 800 MB decoded."""
 
 # Suffix of a file name and Pillow's format to write; reading goes by content, out of the same formats.
 _FORMATS = {
@@ -34,7 +28,6 @@ _FORMATS = {
     ".tiff": "TIFF",
     ".bmp": "BMP",
 }
-_READ_FORMATS = (*dict.fromkeys(_FORMATS.values()), "PPM", "GIF")
 IMAGE_SUFFIXES = frozenset((*_FORMATS, ".ppm", ".pgm", ".gif"))
 
 # How a photo with this EXIF orientation is turned upright.
@@ -55,29 +48,24 @@ def read(path: Path, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     Raises:
         ImageError: it is missing, no image, damaged, cut short, or has more than `max_pixels` pixels.
     """
-    try:
-        if not path.is_file():
-            raise ImageError(f"{path}: is no file; check the path")
-        with _opened(path, max_pixels) as image:
-            width, height = image.size
-            if width * height > max_pixels:
-                raise ImageError(
-                    f"{path}: has {width} x {height} pixels (limit {max_pixels / 1e6:g} million); make it smaller"
-                )
-            image.load()
-            return to_rgb(upright(image))
-    except ImageError:
-        raise
-    except Exception as error:  # damaged bytes make decoders raise whatever they like
-        raise ImageError(f"{path}: {_reason(error, max_pixels)}") from error
+    return decode(path, lambda image: to_rgb(upright(image)), max_pixels=max_pixels)
+
+
+def read_unconverted(path: Path) -> Image.Image:
+    """Read an image file upright, with its own mode and values: palette indices, grey levels, alpha.
+
+    Raises:
+        ImageError: see `read`.
+    """
+    return decode(path, lambda image: upright(image).copy(), max_pixels=MAX_PIXELS)
 
 
 def is_image(path: Path) -> bool:
     """Whether a file opens as an image; its pixels are not read."""
     try:
-        with _opened(path, MAX_PIXELS):
+        with opened(path, MAX_PIXELS):
             return True
-    except Exception:  # as in `read`
+    except Exception:  # as in `decode`
         return False
 
 
@@ -98,6 +86,19 @@ def save(path: Path, image: Image.Image, *, quality: int = 95) -> None:
     """
     check_suffix(path)
     write_atomically(path, encode(image, path.suffix, quality=quality))
+
+
+def save_labels(path: Path, image: Image.Image) -> None:
+    """Write a palette image atomically as PNG, its indices as they are.
+
+    Raises:
+        OutputError: the file is to be of another format, or cannot be written.
+    """
+    if path.suffix.lower() != ".png":
+        raise OutputError(f"{path}: cannot hold labels; choose a name that ends in .png")
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    write_atomically(path, buffer.getvalue())
 
 
 def encode(image: Image.Image, suffix: str, *, quality: int = 95) -> bytes:
@@ -122,7 +123,7 @@ def encode(image: Image.Image, suffix: str, *, quality: int = 95) -> bytes:
     except (OSError, ValueError) as error:
         width, height = image.size
         raise OutputError(
-            f"{suffix} file: cannot hold {width} x {height} pixels ({_one_line(error)}); choose .png or .tif"
+            f"{suffix} file: cannot hold {width} x {height} pixels ({one_line(error)}); choose .png or .tif"
         ) from error
     return buffer.getvalue()
 
@@ -236,63 +237,6 @@ def upright(image: Image.Image) -> Image.Image:
     """Turn a photo as its EXIF says; damaged EXIF says nothing, the pixels are still good."""
     try:
         turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # as in `read`
+    except Exception:  # as in `decode`
         return image
     return image if turn is None else image.transpose(turn)
-
-
-@contextmanager
-def _opened(path: Path, max_pixels: int) -> Iterator[Image.Image]:
-    """Open lazily, out of the allowed formats."""
-    with _pillow(max_pixels), Image.open(path, formats=_READ_FORMATS) as image:
-        yield image
-
-
-class _PillowSettings:
-    """Pillow's own limit of pixels and its warnings, held for as long as any thread is reading.
-
-    Both belong to the process, so threads that set and restore them each on their own would leave a mixture.
-    Pillow refuses more than twice its limit, in some decoders before memory is taken that `read` cannot prevent.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._readers = 0
-        self._limit = 0
-        self._before = ExitStack()
-
-    @contextmanager
-    def __call__(self, max_pixels: int) -> Iterator[None]:
-        with self._lock:
-            if not self._readers:
-                self._before.callback(setattr, Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
-                self._before.enter_context(warnings.catch_warnings())
-                warnings.filterwarnings("ignore", module=r"PIL\.")
-                self._limit = 0
-            self._limit = Image.MAX_IMAGE_PIXELS = max(self._limit, max_pixels)
-            self._readers += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._readers -= 1
-                if not self._readers:
-                    self._before.close()
-
-
-_pillow = _PillowSettings()
-
-
-def _reason(error: Exception, max_pixels: int) -> str:
-    """Why an image cannot be read, and what to do."""
-    if isinstance(error, Image.DecompressionBombError):
-        return f"has more than {max_pixels / 1e6:g} million pixels; make it smaller"
-    if isinstance(error, UnidentifiedImageError):
-        return f"is no image, damaged, or none of {', '.join(_READ_FORMATS)}; convert it to PNG"
-    if isinstance(error, OSError) and error.filename:
-        return f"cannot be opened ({error.strerror}); check the path"
-    return f"is damaged ({_one_line(error)}); replace it"
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:160] or type(error).__name__

@@ -18,6 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stylebank.instance_norm import InstanceNorm, Normalize, Statistics, own, statistics_of
+
 STRIDE = 4
 """Pixels per feature cell: two convolutions of stride 2."""
 
@@ -81,14 +83,30 @@ class ConvBlock(nn.Module):
     def __init__(self, conv: Conv) -> None:
         super().__init__()
         self.conv = conv  # without bias: the norm subtracts each channel's mean, and any bias with it
-        self.norm = nn.InstanceNorm2d(conv.out_channels, affine=True)
+        self.norm = InstanceNorm(conv.out_channels)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, normalize: Normalize = own) -> Tensor:
         """Map (B, inputs, H, W) to what the convolution makes of it, normalised and not negative."""
-        return F.relu(self.norm(self.conv(x)), inplace=True)
+        return F.relu(normalize(self.norm, self.conv(x)), inplace=True)
 
 
-class Encoder(nn.Sequential):
+class _Layers(nn.Sequential):
+    """Layers one after another; `normalize` says by whose statistics the norms work."""
+
+    def forward(self, x: Tensor, normalize: Normalize = own) -> Tensor:
+        """Run all layers."""
+        for layer in self:
+            x = layer(x, normalize) if isinstance(layer, ConvBlock) else layer(x)
+        return x
+
+    def run_norms(self, x: Tensor, normalize: Normalize) -> None:
+        """Run the layers that have a norm, for what `normalize` sees of them."""
+        for layer in self:
+            if isinstance(layer, ConvBlock):
+                x = layer(x, normalize)
+
+
+class Encoder(_Layers):
     """E: three convolutions, (B, 3, H, W) in [0, 1] -> F (B, 4 width, H / 4, W / 4), H and W divisible by 4."""
 
     def __init__(self, width: int) -> None:
@@ -99,7 +117,7 @@ class Encoder(nn.Sequential):
         )
 
 
-class Decoder(nn.Sequential):
+class Decoder(_Layers):
     """D: the mirror of E, (B, 4 width, h, w) -> O (B, 3, 4 h, 4 w), in [0, 1] if the output is a sigmoid."""
 
     def __init__(self, width: int, output: Output) -> None:
@@ -145,9 +163,9 @@ class StyleBankNetwork(nn.Module):
         features: Tensor = self.encoder(content.to(self.precision))
         return features
 
-    def decode(self, features: Tensor) -> Tensor:
+    def decode(self, features: Tensor, normalize: Normalize = own) -> Tensor:
         """O = D(F): (B, 4 width, h, w) -> (B, 3, 4 h, 4 w) float32."""
-        output: Tensor = self.decoder(features)
+        output: Tensor = self.decoder(features, normalize)
         return output.float()
 
     def stylize(self, content: Tensor, styles: Sequence[int]) -> Tensor:
@@ -206,10 +224,15 @@ def reflect_conv(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, strid
 
 def match_moments(image: Tensor, reference: Tensor) -> Tensor:
     """Give each channel of each image the mean and standard deviation of the reference's: (B, 3, H, W) twice."""
-    deviation, mean = torch.std_mean(image, dim=(2, 3), keepdim=True, correction=0)
-    target_deviation, target_mean = torch.std_mean(reference, dim=(2, 3), keepdim=True, correction=0)
-    # 1e-3 is a quarter of one 8-bit level: below it a channel is flat and has no contrast to restore.
-    return (image - mean) * (target_deviation / deviation.clamp_min(1e-3)) + target_mean
+    scale, shift = moments_affine(statistics_of(image), statistics_of(reference))
+    return image * scale[..., None, None] + shift[..., None, None]
+
+
+def moments_affine(found: Statistics, wanted: Statistics) -> tuple[Tensor, Tensor]:
+    """The scale and the shift, (B, 3) each, that lead from one image's moments to another's."""
+    # A deviation of 1e-3 is a quarter of one 8-bit level: below it a channel is flat and has no contrast to restore.
+    scale = wanted.variance.sqrt() / found.variance.clamp_min(1e-6).sqrt()
+    return scale, wanted.mean - found.mean * scale
 
 
 def pad_to_stride(image: Tensor) -> Tensor:

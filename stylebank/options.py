@@ -5,18 +5,36 @@ from typing import Annotated
 
 import typer
 
+from stylebank.mixture import Mixture
+
 Bank = Annotated[Path | None, typer.Option(help="Bank file. \\[default: the one that comes with StyleBank]")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace an output file even if it is of another kind.")]
 VggSource = Annotated[
     str, typer.Option(metavar="SOURCE", help="bundled, torchvision (downloads it), or a VGG file.")
 ]
+Strength = Annotated[
+    float, typer.Option(metavar="0..1", help="0 gives the photo's reconstruction, 1 the full style.")
+]
+KeepColor = Annotated[bool, typer.Option("--keep-color", help="Keep the photo's colours, paint its luma.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Everything that is known, as JSON.")]
 
 
 def say(line: str) -> None:
     """Print a line: a report of something skipped on standard error, all else on standard output."""
     typer.echo(printable(line), err=line.endswith("skipped"))
+
+
+def note(line: str) -> None:
+    """Print something to know, no result, on standard error."""
+    typer.echo(printable(f"note: {line}"), err=True)
+
+
+def say_weights(mixed: Mixture) -> None:
+    """Say so if a mixture's weights did not sum to 1."""
+    if abs(mixed.given - 1) > 1e-6:
+        shares = ", ".join(f"{name} {weight:.3g}" for name, weight in mixed.weights)
+        note(f"weights sum to {mixed.given:g}; taken as {shares}")
 
 
 def printable(text: str) -> str:

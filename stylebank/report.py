@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from stylebank import files, images, pictures
+from stylebank import charts, files, images, pictures
 from stylebank.entries import Card, Origin
 from stylebank.errors import ConfigError
 from stylebank.metrics import StyleFigures
@@ -91,7 +91,7 @@ def draw_curves(losses: Losses, path: Path) -> None:
         (title, {name: [(row[0], row[column[name]]) for row in losses.history] for name in names})
         for title, names in losses.panels
     ]
-    images.save(path, pictures.curve_panels(panels, x_label="step"))
+    images.save(path, charts.curve_panels(panels, x_label="step"))
     table = io.StringIO()
     csv.writer(table).writerows([losses.columns, *losses.history])
     files.write_atomically(path.with_name("losses.csv"), table.getvalue().encode())

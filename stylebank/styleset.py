@@ -84,7 +84,7 @@ class LayerImage:
 
 @dataclass(frozen=True)
 class StyleSet:
-    """A style ready to supervise: its name, filter size, and one image per VGG layer."""
+    """A style ready to supervise: its name, filter size, and one image per VGG layer; a mixture of styles has none."""
 
     name: str
     kernel: int
@@ -261,7 +261,7 @@ def _whole(style: Style, name: str) -> LayerImage:
 
 def _is_in_range(style: StyleSet) -> bool:
     images_fit = (min(*x.size, *x.crop[2:]) > 0 and 0 <= x.weight < math.inf for x in style.layers)
-    return style.kernel in range(1, 16, 2) and bool(style.layers) and all(images_fit)
+    return style.kernel in range(1, 16, 2) and all(images_fit)
 
 
 def _integers(values: Any, count: int) -> Any:

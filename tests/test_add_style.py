@@ -92,7 +92,7 @@ class Bench:
         )
 
     def entry(self, name: str = "new") -> Entry:
-        return editing.find(bundle.read(self.bank), name)
+        return bundle.read(self.bank).find(name)
 
     def digest(self) -> str:
         return hashlib.sha256(self.bank.read_bytes()).hexdigest()

@@ -19,27 +19,31 @@ FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 # A module imports modules of the layers below its own, and of its own layer only what ALLOWED says.
 LAYERS = (
     "errors",
-    "config toml images files tensorfile devices interrupts resources",
-    "model vgg losses",
-    "checkpoint entries bundle data styleset objective feature_pool warm_start fusion tiling metrics pictures",
-    "train material algorithm incremental report session add_style editing optimize bank batch console",
+    "config toml images decoding files tensorfile devices interrupts resources mixture",
+    "model instance_norm vgg losses",
+    "checkpoint entries bundle data styleset objective feature_pool warm_start metrics "
+    "fusion masks segmentation tiling pictures charts",
+    "train material algorithm incremental report session add_style editing optimize bank regions batch console",
     "__init__",
     "options",
-    "commands_paint commands_train commands_bank",
+    "commands_paint commands_fuse commands_train commands_bank",
     "cli",
     "__main__",
 )
 ALLOWED = {
     "config": {"toml"},
-    "images": {"files"},
+    "images": {"decoding", "files"},
+    "model": {"instance_norm"},
+    "charts": {"pictures"},
     "tensorfile": {"files"},
     "entries": {"styleset"},
-    "bundle": {"entries", "styleset"},
+    "bundle": {"entries", "fusion", "styleset"},
     "warm_start": {"entries", "feature_pool", "objective"},
     "checkpoint": {"styleset", "data"},
     "objective": {"styleset"},
     "metrics": {"objective"},
     "incremental": {"algorithm"},
+    "regions": {"bank"},
     "material": {"report"},
     "session": {"report"},
     "train": {"material", "algorithm", "report", "session"},
@@ -50,9 +54,9 @@ LAYER = {module: layer for layer, modules in enumerate(LAYERS) for module in mod
 
 # Who alone may touch a library or a function. Types alone (`if TYPE_CHECKING:`) bind nobody to a library.
 CONFINED = {
-    "PIL": {"images", "pictures"},
+    "PIL": {"images", "decoding", "pictures", "charts", "masks"},
     "safetensors": {"tensorfile"},
-    "typer": {"cli", "options", "commands_paint", "commands_train", "commands_bank"},
+    "typer": {"cli", "options", "commands_paint", "commands_fuse", "commands_train", "commands_bank"},
     "rich": {"console"},
     "fcntl": {"files"},
     "os.replace": {"files"},

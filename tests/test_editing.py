@@ -134,7 +134,7 @@ def test_the_order_of_additions_changes_the_order_alone(
     one, two = bundle.read(bank), bundle.read(other)
     assert (one.names, two.names) == ((*KERNELS, "a", "b"), (*KERNELS, "b", "a"))
     assert stored(bank) == stored(other)
-    assert all(entry.is_same(editing.find(two, entry.name)) for entry in one.entries)
+    assert all(entry.is_same(two.find(entry.name)) for entry in one.entries)
     assert all(
         torch.equal(x, y) for x, y in zip(painted(bank, "a", "b"), painted(other, "a", "b"), strict=True)
     )
@@ -151,7 +151,7 @@ def test_a_bank_may_lose_its_last_style_and_grow_again(bank: Path, contents: Bun
     assert (empty.names, empty.training, empty.network) == ((), {"steps": 7}, contents.network)
     assert empty.coder_digest() == contents.coder_digest()
     with pytest.raises(UnknownStyleError, match="it has no styles"):
-        StyleBank(empty, device="cpu").index("wave")
+        StyleBank(empty, device="cpu").paint("wave")
     assert appended(bank, new).names == ("mosaic",)
     assert painted(bank, "mosaic")
 
@@ -243,7 +243,7 @@ def test_a_style_wanders_through_a_file_into_another_bank_of_its_coder(
     assert editing.import_style(tmp_path / "night", bank=grown).is_same(contents.entries[1])
     renamed = editing.import_style(tmp_path / "night", bank=grown, name="again")
     assert bundle.read(grown).names == ("x", "night", "again")
-    assert editing.find(bundle.read(grown), "night").is_same(contents.entries[1])
+    assert bundle.read(grown).find("night").is_same(contents.entries[1])
     assert (renamed.name, renamed.gain) == ("again", contents.entries[1].gain)
     (own,), (there, again) = painted(bank, "night"), painted(grown, "night", "again")
     assert torch.equal(own, there)

@@ -52,7 +52,7 @@ def test_a_merged_bank_has_every_style_once_in_the_order_of_the_banks() -> None:
     for name in ("a", "b"):
         source = bundle.read(Path(name))
         assert found.coder_digest() == source.coder_digest()
-        assert all(editing.find(found, entry.name).is_same(entry) for entry in source.entries)
+        assert all(found.find(entry.name).is_same(entry) for entry in source.entries)
     assert torch.equal(paint("new", "bridge"), paint("b", "bridge"))
     assert not torch.equal(paint("new", "wave"), paint("b", "bridge")), "the control"
     assert merge("b", "a", "b", out="turned").names == ("scream", "night", "bridge", "wave")
@@ -84,7 +84,7 @@ def test_the_remedy_that_a_clash_names_is_one() -> None:
     assert str(caught.value).endswith("; add --rename clash:wave=NEWNAME")
     assert merge("a", "clash", renames=(("clash", "wave", "surf"),)).names == ("wave", "night", "surf")
     merged, source = bundle.read(Path("new")), bundle.read(Path("clash")).entries[0]
-    assert editing.find(merged, "surf").is_same(editing.renamed(source, "surf"))
+    assert merged.find("surf").is_same(editing.renamed(source, "surf"))
     assert bundle.read(Path("clash")).names == ("wave",), "only the new file has it under the new name"
 
 
@@ -94,7 +94,7 @@ def test_a_rename_is_of_its_bank_alone_and_may_make_room_for_the_next() -> None:
     assert found.names == ("night", "dusk", "scream", "late", "bridge")
     a, b = bundle.read(Path("a")), bundle.read(Path("b"))
     for new, old, source in (("dusk", "night", a), ("night", "wave", a), ("late", "night", b)):
-        assert torch.equal(editing.find(found, new).filter, editing.find(source, old).filter)
+        assert torch.equal(found.find(new).filter, source.find(old).filter)
 
 
 REFUSED: dict[str, tuple[tuple[str, ...], str, tuple[Rename, ...], type[StyleBankError], str]] = {

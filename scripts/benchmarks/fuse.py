@@ -1,0 +1,59 @@
+"""What fusion costs against painting in one style: mixtures, strength, regions in the three modes."""
+
+import itertools
+import time
+from collections.abc import Callable
+from functools import partial
+from statistics import median
+from typing import Annotated
+
+import torch
+import typer
+from torch import Tensor
+
+from stylebank import StyleBank, images, resources
+from stylebank.fusion import Mode
+from stylebank.mixture import Mix
+
+
+def main(
+    size: Annotated[int, typer.Option(help="Long side of the photo, in pixels.")] = 512,
+    rounds: Annotated[int, typer.Option(min=1, help="Of all, one after another; the median counts.")] = 9,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Milliseconds of each kind of fusion, and its ratio to one style, in one run."""
+    bank = StyleBank.load(device=device)
+    picture = images.fitted(images.read(resources.photos_folder() / "coffee.jpg"), long_side=size)
+    photo = images.to_tensor(picture)
+    names = bank.styles
+    typer.echo(
+        f"torch {torch.__version__}, {torch.get_num_threads()} threads, {picture.width} x {picture.height} px"
+    )
+
+    def stripes(count: int, mode: Mode) -> Callable[[], Tensor]:
+        edges = [picture.width * i // count for i in range(count + 1)]
+        regions: list[tuple[Tensor, Mix]] = []
+        for place, (left, right) in enumerate(itertools.pairwise(edges)):
+            mask = torch.zeros(picture.height, picture.width)
+            mask[:, left:right] = 1
+            regions.append((mask, names[place % len(names)]))
+        return lambda: bank.fuse(photo, regions, mode=mode)
+
+    jobs: dict[str, Callable[[], Tensor]] = {"one style": lambda: bank.stylize(photo, names[0])}
+    for count in (2, 4, 8):
+        mixture = dict.fromkeys(names[:count], 1.0)
+        jobs[f"mixture of {count}"] = partial(bank.stylize, photo, mixture)
+    jobs["strength 0.5"] = lambda: bank.stylize(photo, names[0], strength=0.5)
+    for count in (2, 5):
+        for mode in ("exact", "region", "paper"):
+            jobs[f"{count} regions, {mode}"] = stripes(count, mode)
+    times: dict[str, list[float]] = {name: [] for name in jobs}
+    for _ in range(rounds + 1):  # the first round warms up
+        for name, job in jobs.items():
+            start = time.perf_counter()
+            job().cpu()
+            times[name].append(time.perf_counter() - start)
+    base = times["one style"][1:]
+    for name, found in times.items():
+        ratio = median(a / b for a, b in zip(found[1:], base, strict=True))
+        typer.echo(f"{name:20} {1000 * median(found[1:]):8.1f} ms {ratio:7.2f} x")

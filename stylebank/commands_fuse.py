@@ -1,0 +1,214 @@
+"""Commands that bring styles together in one picture: fuse, sweep, segment."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stylebank import mixture
+from stylebank.errors import ConfigError
+from stylebank.mixture import PHOTO
+from stylebank.options import Bank, Device, Force, KeepColor, Strength, note, printable, say_weights
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from stylebank.bank import StyleBank
+    from stylebank.regions import Regions
+
+Photo = Annotated[Path, typer.Argument(metavar="PHOTO")]
+Seed = Annotated[int, typer.Option(min=0, help="Of the clustering.")]
+Mixes = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=WEIGHT", help="A style of a mixture for the whole photo. May be repeated."),
+]
+MaskedRegions = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="MASK=STYLE",
+        help="A grey image, white where the style goes, and a style or a mixture, as in wave, "
+        "wave:0.5+scream:0.5 or wave@0.7 (strength). May be repeated.",
+    ),
+]
+LabelFile = Annotated[
+    Path | None,
+    typer.Option(metavar="LABELS", help="One image of many regions: palette indices, greys or colours."),
+]
+AutoRegions = Annotated[
+    int | None, typer.Option(metavar="K", help="Find K regions, as 'stylebank segment' does.")
+]
+Assigned = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="LABEL=STYLE",
+        help="What a label gets, as in 1=wave or '#ff0000=wave'; auto: each other label a style of its own. "
+        "May be repeated.",
+    ),
+]
+Rest = Annotated[
+    str, typer.Option(metavar="STYLE", help="What uncovered pixels get: photo, a style or a mixture.")
+]
+FusionMode = Annotated[
+    str,
+    typer.Option(
+        "--fusion",
+        help="exact: as if each region were alone; region: statistics by region; paper: the paper's.",
+    ),
+]
+
+
+def fuse(
+    photo: Photo,
+    mix: Mixes = None,
+    region: MaskedRegions = None,
+    regions: LabelFile = None,
+    auto_regions: AutoRegions = None,
+    assign: Assigned = None,
+    rest: Rest = PHOTO,
+    strength: Strength = 1.0,
+    mode: FusionMode = "exact",
+    feather: Annotated[float, typer.Option(metavar="PX", help="Width of soft seams, in pixels.")] = 0.0,
+    keep_color: KeepColor = False,
+    seed: Seed = 0,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help="\\[default: PHOTO-fused.png in this folder]"),
+    ] = None,
+    bank: Bank = None,
+    device: Device = "auto",
+    force: Force = False,
+) -> None:
+    """Paint one photo in several styles: a mixture of them, or each in regions of its own."""
+    from stylebank import batch, images
+    from stylebank.bank import StyleBank
+
+    ways = {"--mix": mix, "--region": region, "--regions": regions, "--auto-regions": auto_regions}
+    given = [word for word, value in ways.items() if value is not None]
+    if len(given) != 1:
+        raise ConfigError(f"fuse: has {' and '.join(given) or 'no styles'}; give one of {', '.join(ways)}")
+    if bool(assign) != (given[0] in ("--regions", "--auto-regions")):
+        raise ConfigError(
+            "--assign: goes with --regions and --auto-regions, and they with it; give both or neither"
+        )
+    target = output or Path(f"{photo.stem}-fused.png")
+    batch.check_outputs([target], [photo], force=force)
+    loaded = StyleBank.load(bank, device=device)
+    picture = images.read(photo)
+    if mix:
+        mixed = mixture.from_options(mix, strength=strength)
+        loaded.paint(mixed)
+        say_weights(mixed)
+        result = loaded.stylize(picture, mixed, keep_color=keep_color)
+    else:
+        found = _regions(loaded, picture, region, regions, auto_regions, assign, strength=strength, seed=seed)
+        for _, mixed in found:
+            say_weights(mixed)
+        result = loaded.fuse(
+            picture,
+            found,
+            rest=rest,
+            strength=strength,
+            mode=mode,  # type: ignore[arg-type]  # an unknown one is refused there
+            feather=feather,
+            keep_color=keep_color,
+        )
+    images.save(target, result)
+    typer.echo(printable(str(target)))
+
+
+def _regions(
+    bank: "StyleBank",
+    photo: "Image",
+    words: list[str] | None,
+    labels: Path | None,
+    count: int | None,
+    assigned: list[str] | None,
+    *,
+    strength: float,
+    seed: int,
+) -> "Regions":
+    """The regions by whichever way they were given."""
+    from stylebank import masks, regions
+
+    if words:
+        return regions.from_masks(words, size=(photo.height, photo.width), strength=strength, note=note)
+    if labels:
+        found = masks.read_labels(labels)
+    else:
+        assert count is not None
+        clusters = regions.clustered(bank, photo, count, seed=seed)
+        found = masks.Labels(f"--auto-regions {count}", clusters.astype("int64"), are_colours=False)
+    return regions.from_labels(found, assigned or (), bank=bank, photo=photo, strength=strength, note=note)
+
+
+def sweep(
+    photo: Photo,
+    styles: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="STYLE [STYLE]", help="From the first to the second; of one, from the photo to it."
+        ),
+    ],
+    steps: Annotated[int, typer.Option(min=2, max=32, help="Pictures on the way, both ends included.")] = 7,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help="\\[default: PHOTO-sweep.png in this folder]"),
+    ] = None,
+    size: Annotated[int, typer.Option(min=64, max=2048, help="Long side of each picture, in pixels.")] = 384,
+    keep_color: KeepColor = False,
+    bank: Bank = None,
+    device: Device = "auto",
+    force: Force = False,
+) -> None:
+    """Show the way from one style to another, or from the photo to a style, as one picture."""
+    from stylebank import batch, images, pictures
+    from stylebank.bank import StyleBank
+
+    if len(styles) > 2:
+        raise ConfigError(f"sweep: has {len(styles)} styles; give one or two")
+    target = output or Path(f"{photo.stem}-sweep.png")
+    batch.check_outputs([target], [photo], force=force)
+    loaded = StyleBank.load(bank, device=device)
+    path = mixture.path([mixture.parse(words) for words in styles], steps)
+    small = images.fitted(images.read(photo), long_side=size)
+    cells = [(label, loaded.stylize(small, mixed, keep_color=keep_color)) for label, mixed in path]
+    images.save(target, pictures.single_sheet(cells, cell=size, columns=steps))
+    typer.echo(printable(str(target)))
+
+
+def segment(
+    photo: Photo,
+    count: Annotated[
+        int, typer.Option("-k", "--regions", metavar="K", help="How many regions, 2 to 12.")
+    ] = 4,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="LABELS.png",
+            help="Palette image for 'fuse --regions'; beside it LABELS-preview.png. "
+            "\\[default: PHOTO-labels.png in this folder]",
+        ),
+    ] = None,
+    seed: Seed = 0,
+    bank: Bank = None,
+    device: Device = "auto",
+    force: Force = False,
+) -> None:
+    """Divide a photo into regions that look alike to the encoder, as labels to assign styles to."""
+    from stylebank import batch, images, pictures, regions
+    from stylebank.bank import StyleBank
+
+    target = output or Path(f"{photo.stem}-labels.png")
+    preview = target.with_name(f"{target.stem}-preview.png")
+    batch.check_outputs([target, preview], [photo], force=force)
+    loaded = StyleBank.load(bank, device=device)
+    picture = images.read(photo)
+    labels = regions.clustered(loaded, picture, count, seed=seed)
+    images.save_labels(target, pictures.label_image(labels))
+    images.save(preview, pictures.label_overlay(labels, picture))
+    for label in range(1, int(labels.max()) + 1):
+        typer.echo(f"{label}  {(labels == label).mean():4.0%} of the photo")
+    for path in (target, preview):
+        typer.echo(printable(str(path)))
