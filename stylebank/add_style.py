@@ -82,6 +82,8 @@ def add_style(
     _check_arguments(style, steps, seed)
     contents = bundle.read(bank)
     editing.check_free(contents, style.name)
+    if not contents.network.is_bank:
+        raise ConfigError(f"{bank}: is a johnson network, which has one style for ever; choose a bank")
     check_places(run, content=content, out=bank, resume=False, force=False)
     experiment = experiment_for(contents, style, steps=steps, seed=seed)
     callbacks = callbacks.without_repeats()

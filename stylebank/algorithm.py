@@ -55,7 +55,8 @@ class Trainer:
         self.network = new_network(config, objective.kernels).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network.precision = precision
         self._shared = [*self.network.encoder.parameters(), *self.network.decoder.parameters()]
-        self._adam = torch.optim.Adam(self.network.parameters(), lr=config.training.learning_rate)
+        trained = [weight for weight in self.network.parameters() if weight.requires_grad]
+        self._adam = torch.optim.Adam(trained, lr=config.training.learning_rate)
 
     def advance(self) -> None:
         """Do one step, stylizing or auto-encoder, as its number says."""
@@ -67,7 +68,9 @@ class Trainer:
             self._device, non_blocking=True, memory_format=torch.channels_last
         )
         cycle, place = divmod(self.step, training.stylizing_steps + 1)
-        if place < training.stylizing_steps:
+        if not self.config.network.is_bank:  # there is nothing but the stylizing branch
+            self._stylizing_gradient(content, self.step)
+        elif place < training.stylizing_steps:
             self._stylizing_gradient(content, cycle * training.stylizing_steps + place)
             if place == training.stylizing_steps - 1:
                 self.stylizing_norm = float(gradient_norm(self._shared))
@@ -160,7 +163,11 @@ def new_network(config: Config, kernels: Sequence[int]) -> StyleBankNetwork:
         torch.manual_seed(config.training.seed)
         shape = config.network
         return StyleBankNetwork(
-            width=shape.width, kernels=kernels, output=shape.output, restore_moments=shape.restore_moments
+            width=shape.width,
+            kernels=kernels,
+            output=shape.output,
+            restore_moments=shape.restore_moments,
+            kind=shape.kind,
         )
 
 

@@ -73,9 +73,13 @@ class StyleBank:
 
         Raises:
             UnknownStyleError: the bank has no such style; the message names the nearest.
-            ConfigError: a weight or a strength is out of range.
+            ConfigError: a weight or a strength is out of range, or the network knows no strength.
         """
         found = mixture.of(mix, strength=strength)
+        if found.strength < 1 and not self.contents.network.is_bank:
+            raise ConfigError(
+                "strength: a johnson network has its style in every layer; leave the strength at 1"
+            )
         weight, gain = self.contents.mixed_filter(found.weights)
         return Paint((weight.float() * gain).to(self._device), found.strength)
 

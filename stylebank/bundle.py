@@ -184,6 +184,7 @@ def _empty(network: Network, kernels: Sequence[int]) -> StyleBankNetwork:
             kernels=kernels,
             output=network.output,
             restore_moments=network.restore_moments,
+            kind=network.kind,
         )
 
 

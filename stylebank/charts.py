@@ -50,6 +50,41 @@ def curve_panels(panels: Sequence[tuple[str, Series]], *, x_label: str, log_y: b
     return _reduced(stack)
 
 
+def bars(groups: Mapping[str, Sequence[float]], *, names: Sequence[str], title: str) -> Image.Image:
+    """Horizontal bars from 0, 960 pixels wide: for each group one bar per name.
+
+    Args:
+        groups: values of each group, as many as names, not negative; at least one group.
+        names: of a group's bars, each with its colour in all groups.
+        title: above the bars.
+    """
+    face, height, gap = font(12 * _FINE), 11 * _FINE, 10 * _FINE
+    left = 24 * _FINE + min(260 * _FINE, max(face.getlength(label) for label in groups))
+    right, top, step = 900 * _FINE, 64 * _FINE, len(names) * height + gap
+    image = Image.new("RGB", (960 * _FINE, top + len(groups) * step + 24 * _FINE), "white")
+    pen = ImageDraw.Draw(image)
+    pen.text((16 * _FINE, 12 * _FINE), title, INK, font(15 * _FINE), anchor="lt")
+    x = 16.0 * _FINE
+    for place, name in enumerate(names):
+        pen.rectangle((x, 40 * _FINE, x + height, 40 * _FINE + height), COLOURS[place % len(COLOURS)])
+        pen.text((x + 1.5 * height, 40 * _FINE + height / 2), name, INK, face, anchor="lm")
+        x += 3 * height + face.getlength(name)
+    finite = [value for values in groups.values() for value in values if math.isfinite(value)]
+    longest = max(finite, default=0) or 1.0
+    for row, (label, values) in enumerate(groups.items()):
+        y = top + row * step
+        middle = y + len(names) * height / 2
+        pen.text((left - 8 * _FINE, middle), shortened(label, face, 260 * _FINE), INK, face, anchor="rm")
+        for place, value in enumerate(values):
+            length = (right - left) * min(value, longest) / longest
+            bar = (left, y + place * height, left + length, y + (place + 1) * height - _FINE)
+            pen.rectangle(bar, COLOURS[place % len(COLOURS)])
+            pen.text(
+                (bar[2] + 4 * _FINE, bar[1] + height / 2), f"{value:.3f}", INK, font(10 * _FINE), anchor="lm"
+            )
+    return _reduced(image)
+
+
 class _Axes:
     """Where values lie on a chart, and the lines and numbers that show it.
 

@@ -10,7 +10,14 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from stylebank import commands_bank, commands_fuse, commands_paint, commands_train
+from stylebank import (
+    commands_bank,
+    commands_evaluate,
+    commands_fuse,
+    commands_optimize,
+    commands_paint,
+    commands_train,
+)
 from stylebank.errors import StyleBankError
 from stylebank.options import printable
 
@@ -25,6 +32,8 @@ for _command in (
     commands_fuse.fuse,
     commands_fuse.sweep,
     commands_fuse.segment,
+    commands_optimize.optimize,
+    commands_evaluate.evaluate,
     commands_train.train,
     commands_train.add_style,
     commands_bank.list_styles,

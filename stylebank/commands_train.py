@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stylebank.options import Bank, Device, Force, VggSource
+from stylebank.options import Bank, Device, Force, StyleWords, VggSource
 
 if TYPE_CHECKING:
     from stylebank.metrics import BankFigures
@@ -28,14 +28,6 @@ MoreStyles = Annotated[
 ]
 
 NewName = Annotated[str, typer.Argument(metavar="NAME", help="The new style's name.")]
-StyleWords = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="STYLE...",
-        help="An image; five images in layer order, relu1_1 (finest marks, colour) to relu5_1 (largest forms), "
-        "'blank' for a white one; zoom:LARGE,SECOND or zoom:LARGE,SECOND@relu1_1; or SET.toml.",
-    ),
-]
 SomeContent = Annotated[
     Path | None,
     typer.Option(
@@ -75,6 +67,10 @@ def train(
     out: Annotated[Path, typer.Option(metavar="FILE", help="The bank to write.")],
     styles: StylesFolder = None,
     style: MoreStyles = None,
+    network: Annotated[
+        str | None,
+        typer.Option(help="stylebank, or johnson: a network for one style. \\[default: as the config says]"),
+    ] = None,
     device: Device = "auto",
     vgg: VggSource = "bundled",
     resume: Annotated[
@@ -87,13 +83,13 @@ def train(
 ) -> None:
     """Train a bank on a folder of photos. The same command again continues where it stopped."""
     from stylebank import config as configs
-    from stylebank import resources, styleset
+    from stylebank import resources, style_words
     from stylebank import train as training
     from stylebank.console import Watch
     from stylebank.session import Callbacks
 
-    more = [styleset.from_words(words) for words in style or []]
-    experiment = configs.read(config, styles_folder=styles, more_styles=more)
+    more = [style_words.from_words(words) for words in style or []]
+    experiment = configs.read(config, styles_folder=styles, more_styles=more, network=network)
     with Watch(experiment.training.steps, what="training") as watch:
         outcome = training.train(
             experiment,
@@ -102,7 +98,7 @@ def train(
             out=out,
             callbacks=Callbacks(note=watch.note, progress=watch.progress, stop=watch.stop),
             device=device,
-            vgg_weights=resources.vgg_weights() if vgg == "bundled" else vgg,
+            vgg_weights=resources.vgg_source(vgg),
             resume=resume,
             tensorboard=tensorboard,
             force=force,
@@ -114,6 +110,9 @@ def train(
         raise typer.Exit(watch.stop.exit_code)
     names = [style.name for style in experiment.styles]
     _print_figures(outcome.figures, names, experiment.loss.style_layers)
+    if experiment.network.is_bank:
+        psnr, ssim = outcome.figures.psnr, outcome.figures.ssim
+        typer.echo(f"auto-encoder: {psnr:.1f} dB PSNR, {ssim:.3f} SSIM, on photos held back")
     typer.echo(f"{out}: {len(names)} styles, {outcome.step} steps, {outcome.seconds / 60:.1f} minutes")
     typer.echo(f"{run}: preview.png, curves.png")
 
@@ -133,13 +132,13 @@ def add_style(
 ) -> None:
     """Add a style to a bank, in minutes. Nothing else in the bank changes. The same command again continues."""
     from stylebank import add_style as addition
-    from stylebank import resources, styleset
+    from stylebank import resources, style_words
     from stylebank.console import Watch
     from stylebank.session import Callbacks
 
     target = bank or resources.default_bank()
     folder = run or Path("runs") / name
-    given = styleset.from_arguments(name, style, size=size, kernel=kernel)
+    given = style_words.from_arguments(name, style, size=size, kernel=kernel)
     with Watch(steps or addition.MOST_STEPS, what=name, at_most=steps is None) as watch:
         outcome = addition.add_style(
             given,
@@ -147,7 +146,7 @@ def add_style(
             content=content or resources.photos_folder(),
             run=folder,
             callbacks=Callbacks(note=watch.note, progress=watch.progress, stop=watch.stop),
-            vgg_weights=resources.vgg_weights() if vgg == "bundled" else vgg,
+            vgg_weights=resources.vgg_source(vgg),
             steps=steps,
             seed=seed,
             device=device,
@@ -171,4 +170,3 @@ def _print_figures(figures: "BankFigures", names: list[str], layers: tuple[str, 
         typer.echo(f"{name:{width}}  {ratios}  {style.content:7.3f}  {style.ssim:5.3f}")
     median = "  ".join(f"{ratio:7.3f}" for ratio in figures.median_style_ratio())
     typer.echo(f"{'median':{width}}  {median}")
-    typer.echo(f"auto-encoder: {figures.psnr:.1f} dB PSNR, {figures.ssim:.3f} SSIM, on photos held back")

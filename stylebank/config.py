@@ -29,9 +29,17 @@ def _number(default: Any, low: float, high: float) -> Any:
 class Network:
     """The shape of encoder, filters and decoder; `model.StyleBankNetwork` says what each means."""
 
+    kind: Literal["stylebank", "johnson"] = (
+        "stylebank"  # johnson: one style, in five residual blocks of the encoder
+    )
     width: int = _number(32, 1, 512)
     output: Literal["sigmoid", "linear"] = "sigmoid"
     restore_moments: bool = True  # false: the paper's plain auto-encoder branch
+
+    @property
+    def is_bank(self) -> bool:
+        """Whether styles are filters; else there is one style, which encoder and decoder have learnt."""
+        return self.kind == "stylebank"
 
 
 @dataclass(frozen=True)
@@ -79,8 +87,9 @@ class Style:
     """One style as written down: exactly one of `image`, `images` and `zoom` says what it is.
 
     `image` stands for all layers; `images` are five in layer order ("blank" is a white one); `zoom` is
-    [large image, second image]. `size` is the long side, in pixels, of the supervising images; 0, for a style
-    added to a bank, is that of the bank's others. Relative paths start at `folder`.
+    [large image, second image]. "night.jpg@0.5:0:1:0.5" is a part: left, top, right, bottom in fractions of the sides.
+    `size` is the long side, in pixels, of the supervising images; 0, for a style added to a bank, is that of the bank's
+    others. Relative paths start at `folder`.
     """
 
     name: str
@@ -115,13 +124,20 @@ class Config:
         return manifest
 
 
-def read(path: Path, *, styles_folder: Path | None = None, more_styles: Sequence[Style] = ()) -> Config:
+def read(
+    path: Path,
+    *,
+    styles_folder: Path | None = None,
+    more_styles: Sequence[Style] = (),
+    network: str | None = None,
+) -> Config:
     """Read an experiment from a TOML file.
 
     Args:
         path: the file.
         styles_folder: where relative paths of style images start; by default the folder of the file.
         more_styles: appended to those of the file.
+        network: its kind, instead of the file's.
 
     Raises:
         ConfigError: the file cannot be read, or a value is missing, unknown, mistyped or out of range.
@@ -140,12 +156,17 @@ def read(path: Path, *, styles_folder: Path | None = None, more_styles: Sequence
         else style_from_table(entry, where=where, folder=folder)
         for entry in entries
     ]
+    shape = toml.section(Network, table, "network", where=str(path))
+    if network is not None:
+        shape = toml.instance(Network, dataclasses.asdict(shape) | {"kind": network}, "--network")
+    styles = (*listed, *more_styles)
     config = Config(
-        network=toml.section(Network, table, "network", where=str(path)),
+        network=shape,
         training=toml.section(Training, table, "training", where=str(path)),
         loss=toml.section(Loss, table, "loss", where=str(path)),
         report=toml.section(Report, table, "report", where=str(path)),
-        styles=(*listed, *more_styles),
+        # A johnson network has no filters whose size could be chosen.
+        styles=styles if shape.is_bank else tuple(dataclasses.replace(style, kernel=1) for style in styles),
     )
     check(config, where=str(path))
     return config
@@ -163,6 +184,11 @@ def check(config: Config, *, where: str) -> None:
     for name, count in Counter(names).items():
         if count > 1:
             raise ConfigError(f"{where}: style '{name}' stands {count} times; give each its own name")
+    if not config.network.is_bank and (len(config.styles) > 1 or config.styles[0].kernel != 1):
+        raise ConfigError(
+            f"{where}: a johnson network has one style, and no filter (kernel 1); it has {len(config.styles)}, "
+            f"the first of kernel {config.styles[0].kernel}"
+        )
     layers, weights = config.loss.style_layers, config.loss.layer_weights
     if len(layers) != len(weights):
         raise ConfigError(

@@ -1,5 +1,6 @@
 """What a terminal shows of a long job: a progress bar with losses and time left, and notes."""
 
+import math
 import time
 from collections.abc import Mapping
 from types import TracebackType
@@ -58,7 +59,9 @@ class Watch:
 
     def progress(self, step: int, losses: Mapping[str, float]) -> None:
         """Move the bar; without a terminal, print a line now and then."""
-        shown = "  ".join(f"{name} {losses[name]:.3g}" for name in _SHOWN if name in losses)
+        shown = "  ".join(
+            f"{name} {losses[name]:.3g}" for name in _SHOWN if name in losses and not math.isnan(losses[name])
+        )
         self._bar.update(self._task, completed=step, losses=shown)
         now = time.monotonic()
         if self._first is None:

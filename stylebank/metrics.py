@@ -52,34 +52,44 @@ class StyleFigures:
         style_ratio: per layer, the style loss of the outputs over that of the photos: 0 perfect, 1 unstyled.
         content: relative content distance.
         ssim: of the outputs to the photos.
+        tv: total variation of the outputs.
+        total: the weighted loss.
     """
 
     style_ratio: tuple[float, ...]
     content: float
     ssim: float
+    tv: float
+    total: float
 
 
 def style_figures(
     network: StyleBankNetwork, objective: Objective, photos: Tensor, style: int
 ) -> StyleFigures:
     """Measure one style on photos (B, 3, H, W) in [0, 1], sides divisible by 4."""
-    before, after, content, similarity = [], [], [], []
     with torch.no_grad():
-        for batch in photos.split(_BATCH):
-            styles = [style] * len(batch)
-            output = network.stylize(batch, styles).clamp(0, 1)
-            features = objective.content_features(batch)
-            before.append(objective(batch, features, styles).style)
-            terms = objective(output, features, styles)
-            after.append(terms.style)
-            content.append(terms.content)
-            similarity.append(ssim(output, batch))
+        outputs = [network.stylize(batch, [style] * len(batch)).clamp(0, 1) for batch in photos.split(_BATCH)]
+    return output_figures(torch.cat(outputs), objective, photos, style)
+
+
+def output_figures(outputs: Tensor, objective: Objective, photos: Tensor, style: int) -> StyleFigures:
+    """Measure the pictures (B, 3, H, W) that somebody made of photos in one style, both in [0, 1]."""
+    before, terms, similarity = [], [], []
+    with torch.no_grad():
+        for output, photo in zip(outputs.split(1), photos.split(1), strict=True):
+            features = objective.content_features(photo)
+            before.append(objective(photo, features, [style]).style)
+            terms.append(objective(output, features, [style]))
+            similarity.append(ssim(output, photo))
+    after = torch.cat([found.style for found in terms])
     # Photos that have the style already, exactly, leave nothing to compare with: then any distance is a large ratio.
-    ratio = torch.cat(after).mean(dim=0) / torch.cat(before).mean(dim=0).clamp_min(1e-6)
+    ratio = after.mean(dim=0) / torch.cat(before).mean(dim=0).clamp_min(1e-6)
     return StyleFigures(
         style_ratio=tuple(ratio.tolist()),
-        content=float(torch.cat(content).mean()),
+        content=float(torch.cat([found.content for found in terms]).mean()),
         ssim=float(torch.cat(similarity).mean()),
+        tv=float(torch.cat([found.tv for found in terms]).mean()),
+        total=float(torch.stack([found.total for found in terms]).mean()),
     )
 
 

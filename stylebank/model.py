@@ -27,6 +27,7 @@ MINIMUM_SIDE = 16
 """Shortest image side, in pixels: below it the 9x9 layers have nothing to reflect."""
 
 Output = Literal["sigmoid", "linear"]
+Kind = Literal["stylebank", "johnson"]
 
 
 class Conv(nn.Conv2d):
@@ -90,13 +91,27 @@ class ConvBlock(nn.Module):
         return F.relu(normalize(self.norm, self.conv(x)), inplace=True)
 
 
+class ResidualBlock(nn.Module):
+    """x + norm(conv(relu(norm(conv(x))))), 3x3, no ReLU after the sum (Johnson et al. 2016, supplement)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = ConvBlock(Conv(channels, channels, 3))
+        self.second = Conv(channels, channels, 3)
+        self.norm = InstanceNorm(channels)
+
+    def forward(self, x: Tensor, normalize: Normalize = own) -> Tensor:
+        """Map (B, channels, H, W) to the same shape."""
+        return x + normalize(self.norm, self.second(self.first(x, normalize)))
+
+
 class _Layers(nn.Sequential):
     """Layers one after another; `normalize` says by whose statistics the norms work."""
 
     def forward(self, x: Tensor, normalize: Normalize = own) -> Tensor:
         """Run all layers."""
         for layer in self:
-            x = layer(x, normalize) if isinstance(layer, ConvBlock) else layer(x)
+            x = layer(x, normalize) if isinstance(layer, ConvBlock | ResidualBlock) else layer(x)
         return x
 
     def run_norms(self, x: Tensor, normalize: Normalize) -> None:
@@ -109,11 +124,12 @@ class _Layers(nn.Sequential):
 class Encoder(_Layers):
     """E: three convolutions, (B, 3, H, W) in [0, 1] -> F (B, 4 width, H / 4, W / 4), H and W divisible by 4."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, residual_blocks: int) -> None:
         super().__init__(
             ConvBlock(Conv(3, width, 9)),
             ConvBlock(Conv(width, 2 * width, 3, stride=2)),
             ConvBlock(Conv(2 * width, 4 * width, 3, stride=2)),
+            *(ResidualBlock(4 * width) for _ in range(residual_blocks)),
         )
 
 
@@ -138,6 +154,9 @@ class StyleBankNetwork(nn.Module):
         kernels: the kernel size of each style's filter, odd; its length is the number of styles.
         output: "sigmoid" bounds O to [0, 1]; "linear" is the paper's.
         restore_moments: whether `reconstruct` gives the output the photo's brightness and contrast.
+        kind: "stylebank", or "johnson": the network of Johnson, Alahi, Fei-Fei, "Perceptual losses for real-time style
+            transfer" (ECCV 2016) with the same E and D around its five residual blocks. They paint its only style; the
+            filter stays the identity, kernel 1.
 
     Attributes:
         precision: dtype that convolutions compute in; weights stay float32.
@@ -150,11 +169,13 @@ class StyleBankNetwork(nn.Module):
         kernels: Sequence[int],
         output: Output = "sigmoid",
         restore_moments: bool = True,
+        kind: Kind = "stylebank",
     ) -> None:
         super().__init__()
-        self.encoder = Encoder(width)
+        self.encoder = Encoder(width, residual_blocks=5 if kind == "johnson" else 0)
         self.decoder = Decoder(width, output)
         self.filters = nn.ParameterList([identity_filter(4 * width, kernel) for kernel in kernels])
+        self.filters.requires_grad_(kind == "stylebank")
         self.restore_moments = restore_moments
         self.precision = torch.float32
 

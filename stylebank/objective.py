@@ -78,10 +78,14 @@ class Objective:
         tv = losses.total_variation(output)
         per_image = (
             self._loss.content * content
-            + self._loss.style * (self.weights[index] * style).mean(dim=1)
+            + self._loss.style * self.weighted_style(style, styles)
             + self._loss.tv * tv
         )
         return Terms(content=content, style=style, tv=tv, total=per_image.mean())
+
+    def weighted_style(self, style: Tensor, styles: Sequence[int]) -> Tensor:
+        """The layers' mean (B,) of style losses (B, L), by the layers' weights in styles[b]."""
+        return (self.weights[torch.tensor(styles, device=style.device)] * style).mean(dim=1)
 
     def _unstyled_distances(self, network: VGG, photos: Tensor) -> Tensor:
         """Mean style distance of photos to every style and layer: (S, L)."""

@@ -13,6 +13,14 @@ Force = Annotated[bool, typer.Option("--force", help="Replace an output file eve
 VggSource = Annotated[
     str, typer.Option(metavar="SOURCE", help="bundled, torchvision (downloads it), or a VGG file.")
 ]
+StyleWords = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="STYLE...",
+        help="An image; five images in layer order, relu1_1 (finest marks, colour) to relu5_1 (largest forms), "
+        "'blank' for a white one; zoom:LARGE,SECOND or zoom:LARGE,SECOND@relu1_1; or SET.toml.",
+    ),
+]
 Strength = Annotated[
     float, typer.Option(metavar="0..1", help="0 gives the photo's reconstruction, 1 the full style.")
 ]

@@ -23,3 +23,8 @@ def photos_folder() -> Path:
 def vgg_weights() -> Path:
     """VGG-16 up to conv5_1, float16."""
     return weights_folder() / "vgg16.safetensors"
+
+
+def vgg_source(name: str) -> Path | str:
+    """What the option `--vgg` means: "bundled" is the file that comes along; else a file, or "torchvision"."""
+    return vgg_weights() if name == "bundled" else name

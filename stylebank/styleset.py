@@ -10,6 +10,7 @@ supervising image: cut the crop, then resize it by Lanczos resampling. Does not 
 """
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +28,9 @@ BLANK = "blank"
 
 ZOOMS = (1, 2, 4, 8)
 """A zoom recipe's crops show 1, 1/2, 1/4 and 1/8 of the large image's sides."""
+
+# "night.jpg@0.5:0:1:0.5": a part of an image, left, top, right and bottom in fractions of its sides.
+_PART = re.compile(r"(?P<file>.+)@(?P<box>(?:\d*\.?\d+:){3}\d*\.?\d+)")
 
 _SMALLEST_CROP = 32  # pixels: less is a blur when enlarged, no picture of brush marks
 
@@ -89,6 +93,14 @@ class StyleSet:
     name: str
     kernel: int
     layers: tuple[LayerImage, ...]
+
+    def located(self, folder: Path) -> "StyleSet":
+        """The same, with the images of a style that was read from a bank found below a folder, by name and content.
+
+        Raises:
+            StyleSetError: one is not there.
+        """
+        return replace(self, layers=tuple(_located(image, folder, self.name) for image in self.layers))
 
     def to_manifest(self) -> dict[str, Any]:
         """Plain JSON data, the inverse of `from_manifest`."""
@@ -156,54 +168,6 @@ def resolve(style: Style, layers: Sequence[str], weights: Sequence[float]) -> St
     )
 
 
-def from_words(words: str) -> Style:
-    """Parse the command line's `NAME=STYLE`; relative paths start at the current folder.
-
-    STYLE is one image, five images separated by commas, `zoom:LARGE,SECOND`, `zoom:LARGE,SECOND@relu1_1`, or a
-    TOML file of a set.
-
-    Raises:
-        StyleSetError: there is no `=`.
-        ConfigError: the name is malformed.
-    """
-    name, equals, what = words.partition("=")
-    if not equals or not what:
-        raise StyleSetError(
-            f"--style {words}: has no '='; write NAME=IMAGE or NAME=five images in layer order"
-        )
-    config.check_name(name, where=f"--style {words}")
-    if what.endswith(".toml"):
-        return config.style_from_set({"name": name, "set": what}, where=f"--style {words}", folder=Path())
-    if what.startswith("zoom:"):
-        pair, _, layer = what.removeprefix("zoom:").partition("@")
-        return Style(name=name, zoom=tuple(pair.split(",")), rest_layer=layer or "relu5_1")
-    parts = tuple(what.split(","))
-    return Style(name=name, image=what) if len(parts) == 1 else Style(name=name, images=parts)
-
-
-def from_arguments(name: str, words: Sequence[str], *, size: int | None, kernel: int | None) -> Style:
-    """The style of `stylebank add-style NAME WORDS...`: five images as five words, or one word as in `from_words`.
-
-    Without a size it is the bank's (0), or what a TOML file says.
-
-    Raises:
-        StyleSetError: neither one word nor five.
-        ConfigError: the name is malformed, or the kernel even.
-    """
-    if len(words) not in (1, 5):
-        raise StyleSetError(
-            f"style '{name}': has {len(words)} images; give one for all layers, or five: for relu1_1 (finest marks, "
-            "colour), relu2_1, relu3_1, relu4_1, relu5_1 (largest forms)"
-        )
-    found = from_words(f"{name}={','.join(words)}")
-    if size or not words[0].endswith(".toml"):
-        found = replace(found, size=size or 0)
-    if kernel:
-        found = replace(found, kernel=kernel)
-    config.check_style(found, where=f"style '{name}'")
-    return found
-
-
 def _images(style: Style, count: int) -> list[LayerImage]:
     if style.image:
         return [_whole(style, style.image)] * count
@@ -233,7 +197,7 @@ def _zoom(style: Style) -> list[LayerImage]:
             f"style '{style.name}': rest_layer '{style.rest_layer}' is at neither end; use relu1_1 or relu5_1"
         )
     whole, rest = (_whole(style, image) for image in style.zoom)
-    _, _, width, height = whole.crop
+    left, top, width, height = whole.crop
     if min(width, height) // ZOOMS[-1] < _SMALLEST_CROP:
         raise StyleSetError(
             f"style '{style.name}': {whole.source} is too small to zoom ({width} x {height} px); "
@@ -242,21 +206,47 @@ def _zoom(style: Style) -> list[LayerImage]:
     crops = []
     for zoom in ZOOMS:
         w, h = width // zoom, height // zoom
-        crops.append(replace(whole, crop=((width - w) // 2, (height - h) // 2, w, h)))
+        crops.append(replace(whole, crop=(left + (width - w) // 2, top + (height - h) // 2, w, h)))
     return [*crops, rest] if style.rest_layer == "relu5_1" else [rest, *crops]
 
 
 def _whole(style: Style, name: str) -> LayerImage:
-    """The whole of one image, resized to the style's long side; layer and weight are still open."""
+    """One image, or the part that its name asks for, resized to the style's long side; layer and weight are open."""
     if name == BLANK:
         side = style.size
         return LayerImage("", BLANK, "", (0, 0, side, side), (side, side), 1.0)
-    path = Path(style.folder) / name
+    part = _PART.fullmatch(name)
+    path = Path(style.folder) / (part["file"] if part else name)
     width, height = images.read(path).size
-    scale = style.size / max(width, height)
+    crop = _crop(style, part["box"], width, height) if part else (0, 0, width, height)
+    scale = style.size / max(crop[2:])
     # 32 px: below it relu5_1 would be a map of one or two cells.
-    size = (max(32, round(height * scale)), max(32, round(width * scale)))
-    return LayerImage("", path.name, files.sha256_file(path), (0, 0, width, height), size, 1.0, path)
+    size = (max(32, round(crop[3] * scale)), max(32, round(crop[2] * scale)))
+    return LayerImage("", path.name, files.sha256_file(path), crop, size, 1.0, path)
+
+
+def _located(image: LayerImage, folder: Path, style: str) -> LayerImage:
+    if image.source == BLANK:
+        return image
+    for path in sorted(folder.rglob(image.source)):
+        if files.sha256_file(path) == image.sha256:
+            return replace(image, path=path)
+    raise StyleSetError(
+        f"style '{style}': its image {image.source} (sha256 {image.sha256[:12]}) is not below {folder}; say where it is"
+    )
+
+
+def _crop(style: Style, box: str, width: int, height: int) -> tuple[int, int, int, int]:
+    """(left, top, width, height) in pixels of a box in fractions of an image's sides."""
+    left, top, right, bottom = (float(edge) for edge in box.split(":"))
+    corner = (round(left * width), round(top * height))
+    size = (round(right * width) - corner[0], round(bottom * height) - corner[1])
+    if max(right, bottom) > 1 or min(size) < _SMALLEST_CROP:
+        raise StyleSetError(
+            f"style '{style.name}': part {box} is outside the image or too small ({size[0]} x {size[1]} px); give "
+            f"left:top:right:bottom in [0, 1], at least {_SMALLEST_CROP} px a side"
+        )
+    return (*corner, *size)
 
 
 def _is_in_range(style: StyleSet) -> bool:

@@ -21,12 +21,17 @@ LAYERS = (
     "errors",
     "config toml images decoding files tensorfile devices interrupts resources mixture",
     "model instance_norm vgg losses",
-    "checkpoint entries bundle data styleset objective feature_pool warm_start metrics "
-    "fusion masks segmentation tiling pictures charts",
-    "train material algorithm incremental report session add_style editing optimize bank regions batch console",
+    (
+        "checkpoint entries bundle data styleset style_words objective feature_pool warm_start metrics perceptual "
+        "fusion masks segmentation pictures charts"
+    ),
+    (
+        "train material algorithm incremental report session add_style editing optimize evaluate "
+        "bank regions batch console"
+    ),
     "__init__",
     "options",
-    "commands_paint commands_fuse commands_train commands_bank",
+    "commands_paint commands_fuse commands_optimize commands_train commands_evaluate commands_bank",
     "cli",
     "__main__",
 )
@@ -44,6 +49,7 @@ ALLOWED = {
     "metrics": {"objective"},
     "incremental": {"algorithm"},
     "regions": {"bank"},
+    "evaluate": {"optimize"},
     "material": {"report"},
     "session": {"report"},
     "train": {"material", "algorithm", "report", "session"},
@@ -56,7 +62,7 @@ LAYER = {module: layer for layer, modules in enumerate(LAYERS) for module in mod
 CONFINED = {
     "PIL": {"images", "decoding", "pictures", "charts", "masks"},
     "safetensors": {"tensorfile"},
-    "typer": {"cli", "options", "commands_paint", "commands_fuse", "commands_train", "commands_bank"},
+    "typer": {"cli", "options", *(module for module in TREES if module.startswith("commands_"))},
     "rich": {"console"},
     "fcntl": {"files"},
     "os.replace": {"files"},

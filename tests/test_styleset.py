@@ -16,7 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
-from stylebank import config, styleset
+from stylebank import config, style_words, styleset
 from stylebank.config import Style
 from stylebank.errors import ConfigError, ImageError, StyleBankError, StyleSetError
 from stylebank.styleset import StyleSet
@@ -154,7 +154,7 @@ def test_relative_paths_start_at_the_folder(art: Path, monkeypatch: pytest.Monke
         resolve(art / "elsewhere", image="a.png")
     (art / "set.toml").write_text('image = "a.png"')
     for words in ("s=../a.png", "s=../set.toml"):
-        assert styleset.resolve(styleset.from_words(words), PAPER, (1.0,) * 4).layers[0].source == "a.png"
+        assert styleset.resolve(style_words.from_words(words), PAPER, (1.0,) * 4).layers[0].source == "a.png"
 
 
 def from_set(folder: Path, text: str, **own: object) -> StyleSet:
@@ -291,10 +291,10 @@ WORDS = {
 
 @pytest.mark.parametrize("words", WORDS)
 def test_words_of_the_command_line_say_a_style(words: str) -> None:
-    assert styleset.from_words(words) == WORDS[words]
+    assert style_words.from_words(words) == WORDS[words]
 
 
 def test_words_that_say_no_style_are_refused() -> None:
     for words in ("", "a", "a=", "=x.png", "A=x.png", "../a=x.png", "a b=x.png"):
         with pytest.raises(StyleBankError, match=rf"^--style {words}: "):
-            styleset.from_words(words)
+            style_words.from_words(words)
