@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import torch
+import torch.nn.functional as F
 import typer
 from torch import Tensor
 
@@ -73,14 +74,16 @@ def convolutions(style: Style, loss: Loss) -> int:
 
 
 def edges_kept(picture: Tensor, photo: Tensor) -> float:
-    """Correlation of the gradient magnitudes of the luma of two images (1, 3, H, W): 1 if all stay."""
-    pair = torch.stack([_edges(picture).flatten(), _edges(photo).flatten()])
+    """Correlation of two images' edges, (1, 3, H, W) twice, in cells of 4 px, coarser than brush marks: 1 if all stay."""
+    pair = torch.stack([_edges(picture), _edges(photo)])
     return float(torch.corrcoef(pair)[0, 1])
 
 
 def _edges(image: Tensor) -> Tensor:
-    luma = image.mean(1)
-    return torch.hypot(luma[:, 1:, :-1] - luma[:, :-1, :-1], luma[:, :-1, 1:] - luma[:, :-1, :-1])
+    """Gradient magnitudes of the cells' mean colours."""
+    cells = F.avg_pool2d(image.mean(1, keepdim=True), 4)
+    across, down = cells[..., :-1, 1:] - cells[..., :-1, :-1], cells[..., 1:, :-1] - cells[..., :-1, :-1]
+    return torch.hypot(across, down).flatten()
 
 
 if __name__ == "__main__":

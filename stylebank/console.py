@@ -59,9 +59,8 @@ class Watch:
 
     def progress(self, step: int, losses: Mapping[str, float]) -> None:
         """Move the bar; without a terminal, print a line now and then."""
-        shown = "  ".join(
-            f"{name} {losses[name]:.3g}" for name in _SHOWN if name in losses and not math.isnan(losses[name])
-        )
+        known = {name: value for name, value in losses.items() if not math.isnan(value)}
+        shown = "  ".join(f"{name} {known[name]:.3g}" for name in _SHOWN if name in known)
         self._bar.update(self._task, completed=step, losses=shown)
         now = time.monotonic()
         if self._first is None:
