@@ -74,7 +74,7 @@ def convolutions(style: Style, loss: Loss) -> int:
 
 
 def edges_kept(picture: Tensor, photo: Tensor) -> float:
-    """Correlation of two images' edges, (1, 3, H, W) twice, in cells of 4 px, coarser than brush marks: 1 if all stay."""
+    """Correlation of the edges of two images (1, 3, H, W) in cells of 4 px, coarser than brush marks: 1 if all stay."""
     pair = torch.stack([_edges(picture), _edges(photo)])
     return float(torch.corrcoef(pair)[0, 1])
 

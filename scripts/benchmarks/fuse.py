@@ -1,6 +1,7 @@
 """What fusion costs against painting in one style: mixtures, strength, regions in the three modes."""
 
 import itertools
+import random
 import time
 from collections.abc import Callable
 from functools import partial
@@ -48,10 +49,11 @@ def main(
         for mode in ("exact", "region", "paper"):
             jobs[f"{count} regions, {mode}"] = stripes(count, mode)
     times: dict[str, list[float]] = {name: [] for name in jobs}
-    for _ in range(rounds + 1):  # the first round warms up
-        for name, job in jobs.items():
+    for turn in range(rounds + 1):  # the first round warms up
+        # In another order each round: how fast a job runs depends on the one before it.
+        for name in random.Random(turn).sample(list(jobs), len(jobs)):
             start = time.perf_counter()
-            job().cpu()
+            jobs[name]().cpu()
             times[name].append(time.perf_counter() - start)
     base = times["one style"][1:]
     for name, found in times.items():
