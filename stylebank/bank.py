@@ -1,7 +1,7 @@
 """A loaded bank: image in, image out, in one style, in a mixture, or in several by regions."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, get_args
 
@@ -69,7 +69,8 @@ class StyleBank:
 
         Args:
             mix: a style's name, "wave:0.5+scream:0.5@0.8", a dict of weights, or a `Mixture`.
-            strength: 0, the photo's reconstruction, to 1, the full style; one in the words of `mix` goes before it.
+            strength: 0, the photo's reconstruction, to 1, the full style. One in the words of `mix`, or a
+                `Mixture`'s, goes before it.
 
         Raises:
             UnknownStyleError: the bank has no such style; the message names the nearest.
@@ -109,7 +110,7 @@ class StyleBank:
     def fuse(
         self,
         image: Picture,
-        regions: Sequence[tuple[Mask, Mix]],
+        regions: Iterable[tuple[Mask, Mix]],
         *,
         rest: Mix = PHOTO,
         strength: float = 1.0,
@@ -134,6 +135,7 @@ class StyleBank:
         """
         if mode not in get_args(Mode):
             raise ConfigError(f"fusion '{mode}': is unknown; choose one of {', '.join(get_args(Mode))}")
+        regions = list(regions)
         if not regions:
             raise ConfigError("regions: there are none; give at least one mask")
         if not 0 <= feather < math.inf:

@@ -1,8 +1,8 @@
 """The command that paints without a bank: optimize, one image at a time."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -68,17 +68,16 @@ def optimize(
     force: Force = False,
 ) -> None:
     """Optimise one picture by its pixels: minutes instead of a fraction of a second, for any style, with no bank."""
-    from stylebank import batch, images, resources
+    from stylebank import batch, images, resources, toml
     from stylebank import optimize as optimization
     from stylebank.console import Watch
 
     target = output or Path(f"{photo.stem}-optimized.png")
     batch.check_outputs([target], [photo], force=force)
     settings, loss, chosen = _experiment(style, styles)
-    given = {"steps": steps, "method": method, "start": init, "seed": seed}
-    settings = replace(settings, **{key: value for key, value in given.items() if value is not None})  # type: ignore[arg-type]
-    weights = {"content": content_weight, "style": style_weight, "tv": tv_weight}
-    loss = replace(loss, **{key: value for key, value in weights.items() if value is not None})  # type: ignore[arg-type]
+    given = _given(steps=steps, method=method, start=init, seed=seed)
+    settings = toml.instance(optimization.Settings, asdict(settings) | given, "optimize")
+    loss = replace(loss, **_given(content=content_weight, style=style_weight, tv=tv_weight))
     chosen = replace(chosen, size=size or chosen.size, weights=_blend(style_blend) or chosen.weights)
     picture = images.load(photo)
     with Watch(settings.steps, what="optimizing") as watch:
@@ -115,6 +114,11 @@ def _experiment(words: list[str], folder: Path | None) -> "tuple[Settings, Loss,
         return optimization.read_experiment(Path(words[0]), styles_folder=folder)
     found = style_words.from_arguments("style", words, size=None, kernel=None)
     return optimization.Settings(), Loss(style=optimization.STYLE_WEIGHT), found
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    """The options that were given."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _blend(words: str | None) -> tuple[float, ...]:

@@ -26,12 +26,12 @@ _SHOWN_LABELS = 12
 
 
 def read_mask(path: Path) -> Tensor:
-    """Read a grey image as a mask (H, W): white is covered, black is not, greys are soft.
+    """Read a grey image as a mask (H, W): white is covered, black and transparent are not, greys are soft.
 
     Raises:
         ImageError: it cannot be read.
     """
-    return _to_mask(images.read(path))
+    return _to_mask(images.read_unconverted(path))
 
 
 def of(mask: Mask) -> Tensor:
@@ -41,14 +41,13 @@ def of(mask: Mask) -> Tensor:
         ImageError: it has another form.
     """
     if isinstance(mask, Image.Image):
-        return _to_mask(images.to_rgb(mask))
-    found = torch.as_tensor(mask)
-    if found.ndim != 2 or not found.numel():
-        raise ImageError(f"mask: has shape {tuple(found.shape)}; give (H, W)")
-    found = found.detach().cpu().float()
-    if not bool(((found >= 0) & (found <= 1)).all()):
+        return _to_mask(images.upright(mask))
+    numbers = np.array(mask.detach().cpu().float().numpy() if isinstance(mask, Tensor) else mask)
+    if numbers.ndim != 2 or not numbers.size or numbers.dtype.kind not in "biuf":
+        raise ImageError(f"mask: is {numbers.dtype} of shape {numbers.shape}; give numbers (H, W)")
+    if not ((numbers >= 0) & (numbers <= 1)).all():
         raise ImageError("mask: holds numbers outside [0, 1]; divide by the largest")
-    return found
+    return torch.from_numpy(numbers.astype(np.float32))
 
 
 def resized(mask: Tensor, size: tuple[int, int]) -> Tensor:
@@ -176,7 +175,12 @@ def _nearest(found: Tensor, covered: Tensor) -> Tensor:
 
 
 def _to_mask(image: Image.Image) -> Tensor:
-    return torch.from_numpy(np.array(image.convert("L"), dtype=np.float32) / 255)
+    """Luma, and where an image is transparent nothing."""
+    luma = np.array(images.to_rgb(image).convert("L"), dtype=np.float32) / 255
+    if image.has_transparency_data:
+        # `to_rgb` laid it over white, which is in the luma as 1 - alpha.
+        luma -= 1 - np.array(image.convert("RGBA").getchannel("A"), dtype=np.float32) / 255
+    return torch.from_numpy(luma.clip(0, 1))
 
 
 def _colour(key: str) -> int | None:

@@ -27,6 +27,15 @@ class Mixture:
     strength: float = 1.0
     given: float = field(default=1.0, compare=False)
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.strength <= 1:
+            raise ConfigError(
+                f"mixture {self}: strength {self.strength:g} is out of range; give 0 (photo) to 1 (full style)"
+            )
+        weights = [weight for _, weight in self.weights]
+        if not weights or min(weights) <= 0 or abs(sum(weights) - 1) > 1e-6:
+            raise ConfigError(f"mixture: weights {weights} do not sum to 1; use mixture.weighted")
+
     @property
     def names(self) -> tuple[str, ...]:
         """Its styles."""
@@ -35,7 +44,7 @@ class Mixture:
     def __str__(self) -> str:
         """Form of the command line: `wave:0.5+scream:0.5@0.8`."""
         words = "+".join(f"{name}:{weight:.3g}" for name, weight in self.weights)
-        shown = words if len(self.weights) > 1 else self.names[0]
+        shown = self.names[0] if len(self.weights) == 1 else words
         return shown if self.strength == 1 else f"{shown}@{self.strength:g}"
 
 

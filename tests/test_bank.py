@@ -47,7 +47,7 @@ def test_styles_keep_the_order_of_the_file(contents: Bundle, tmp_path: Path) -> 
     for path in (tmp_path / "bank", str(tmp_path / "bank")):
         bank = StyleBank.load(path, device="cpu")
         assert bank.styles == NAMES
-        assert [bank.index(name) for name in NAMES] == [0, 1, 2]
+        assert bank.styles == bank.contents.names
 
 
 def test_without_a_path_the_bank_is_the_one_that_comes_along(

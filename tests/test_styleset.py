@@ -264,9 +264,7 @@ def test_manifest_that_lacks_a_key_or_a_coordinate_is_refused(art: Path) -> None
 
 
 JUNK: list[Any] = [None, True, 0, -1, 2, 2.5, 10**400, math.inf, "", "x", "../x", "x\ny", [], [1], {}]
-HARMFUL = (
-    "kernel = -1; kernel = 2; layers = []; size = [0, 9]; crop = [0, 0, 0, 9]; weight = -1.0; weight = inf"
-)
+HARMFUL = "kernel = -1; kernel = 2; size = [0, 9]; crop = [0, 0, 0, 9]; weight = -1.0; weight = inf"
 
 
 def test_altered_manifest_is_refused_or_read_for_what_it_says(art: Path) -> None:
