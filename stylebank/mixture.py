@@ -33,7 +33,7 @@ class Mixture:
                 f"mixture {self}: strength {self.strength:g} is out of range; give 0 (photo) to 1 (full style)"
             )
         weights = [weight for _, weight in self.weights]
-        if not weights or min(weights) <= 0 or abs(sum(weights) - 1) > 1e-6:
+        if not weights or min(weights) <= 0 or not abs(sum(weights) - 1) <= 1e-6:
             raise ConfigError(f"mixture: weights {weights} do not sum to 1; use mixture.weighted")
 
     @property
