@@ -146,6 +146,10 @@ class StyleBank:
 
         def painted(content: Tensor) -> Tensor:
             size = (content.shape[2], content.shape[3])
+            if feather > max(size):
+                raise ConfigError(
+                    f"feather {feather:g}: is more than the image's {max(size)} pixels; give less"
+                )
             shares, cover = masks.layout(given, size, fill=rest != PHOTO, feather=feather)
             padded = pad_to_stride(shares.unsqueeze(0).to(self._device))[0]
             fused = [

@@ -49,7 +49,10 @@ class Bundle:
 
     def coder_digest(self) -> str:
         """SHA-256 of encoder and decoder: equal for two banks whose filters can be exchanged."""
-        facts = f"{sorted(asdict(self.network).items())}{tensorfile.digest(self.coder)}"
+        shape = asdict(self.network)
+        if self.network.is_bank:
+            del shape["kind"]  # banks of before there were kinds keep their digests
+        facts = f"{sorted(shape.items())}{tensorfile.digest(self.coder)}"
         return sha256_bytes(facts.encode())
 
     def mixed_filter(self, weights: Sequence[tuple[str, float]]) -> tuple[Tensor, float]:

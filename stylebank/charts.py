@@ -59,7 +59,7 @@ def bars(groups: Mapping[str, Sequence[float]], *, names: Sequence[str], title: 
         title: above the bars.
     """
     face, height, gap = font(12 * _FINE), 11 * _FINE, 10 * _FINE
-    left = 24 * _FINE + min(260 * _FINE, max(face.getlength(label) for label in groups))
+    left = 24 * _FINE + min(260 * _FINE, max(map(face.getlength, groups)))
     right, top, step = 900 * _FINE, 64 * _FINE, len(names) * height + gap
     image = Image.new("RGB", (960 * _FINE, top + len(groups) * step + 24 * _FINE), "white")
     pen = ImageDraw.Draw(image)
@@ -76,7 +76,7 @@ def bars(groups: Mapping[str, Sequence[float]], *, names: Sequence[str], title: 
         middle = y + len(names) * height / 2
         pen.text((left - 8 * _FINE, middle), shortened(label, face, 260 * _FINE), INK, face, anchor="rm")
         for place, value in enumerate(values):
-            length = (right - left) * min(value, longest) / longest
+            length = (right - left) * max(0.0, value) / longest if math.isfinite(value) else 0.0
             bar = (left, y + place * height, left + length, y + (place + 1) * height - _FINE)
             pen.rectangle(bar, COLOURS[place % len(COLOURS)])
             pen.text(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stylebank.errors import ConfigError
 from stylebank.options import AsJson, Bank, Device, Force, VggSource, note
 
 if TYPE_CHECKING:
@@ -60,7 +61,9 @@ def evaluate(
     from stylebank.perceptual import Perceptual
 
     if plot:
-        batch.check_outputs([plot], data.find_photos(content), force=force)
+        batch.check_outputs([plot], [*data.find_photos(content), *images.find_images(styles)], force=force)
+    if inception and not lpips:
+        raise ConfigError("--inception: goes with --lpips; give both or neither")
     found = evaluation.evaluate(
         bundle.read(bank or resources.default_bank()),
         content=content,
@@ -75,7 +78,7 @@ def evaluate(
     )
     typer.echo(json.dumps(found.to_json(), indent=2) if as_json else table(found))
     if plot:
-        groups = {row.name: row.figures.style_ratio for row in found.rows} | {"median": found.medians()}
+        groups = {row.name: row.figures.style_ratio for row in found.rows} | {"(median)": found.medians()}
         title = f"style ratio on {found.photos} photos of {found.side} px: 0 perfect, 1 unstyled"
         images.save(plot, charts.bars(groups, names=found.layers, title=title))
         note(f"{plot}: the style ratios as bars")

@@ -1,5 +1,6 @@
 """Commands that bring styles together in one picture: fuse, sweep, segment."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,6 +49,10 @@ Assigned = Annotated[
 Rest = Annotated[
     str, typer.Option(metavar="STYLE", help="What uncovered pixels get: photo, a style or a mixture.")
 ]
+Output = Annotated[
+    Path | None,
+    typer.Option("-o", "--output", metavar="FILE", help="\\[default: PHOTO-fused.png in this folder]"),
+]
 FusionMode = Annotated[
     str,
     typer.Option(
@@ -70,10 +75,7 @@ def fuse(
     feather: Annotated[float, typer.Option(metavar="PX", help="Width of soft seams, in pixels.")] = 0.0,
     keep_color: KeepColor = False,
     seed: Seed = 0,
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", metavar="FILE", help="\\[default: PHOTO-fused.png in this folder]"),
-    ] = None,
+    output: Output = None,
     bank: Bank = None,
     device: Device = "auto",
     force: Force = False,
@@ -83,15 +85,12 @@ def fuse(
     from stylebank.bank import StyleBank
 
     ways = {"--mix": mix, "--region": region, "--regions": regions, "--auto-regions": auto_regions}
-    given = [word for word, value in ways.items() if value is not None]
-    if len(given) != 1:
-        raise ConfigError(f"fuse: has {' and '.join(given) or 'no styles'}; give one of {', '.join(ways)}")
-    if bool(assign) != (given[0] in ("--regions", "--auto-regions")):
-        raise ConfigError(
-            "--assign: goes with --regions and --auto-regions, and they with it; give both or neither"
-        )
+    _check_ways(ways, has_labels=bool(assign))
+    if mix and (rest != PHOTO or feather or mode != "exact"):
+        raise ConfigError("--rest, --fusion, --feather: go with regions, not with --mix; leave them out")
     target = output or Path(f"{photo.stem}-fused.png")
-    batch.check_outputs([target], [photo], force=force)
+    masks = [Path(words.rpartition("=")[0]) for words in region or []]
+    batch.check_outputs([target], [photo, *masks, *([regions] if regions else [])], force=force)
     loaded = StyleBank.load(bank, device=device)
     picture = images.read(photo)
     if mix:
@@ -100,9 +99,13 @@ def fuse(
         say_weights(mixed)
         result = loaded.stylize(picture, mixed, keep_color=keep_color)
     else:
-        found = _regions(loaded, picture, region, regions, auto_regions, assign, strength=strength, seed=seed)
-        for _, mixed in found:
-            say_weights(mixed)
+        notes: list[str] = []  # an error is to stand alone
+        found = _regions(
+            *(loaded, picture, region, regions, auto_regions, assign),
+            strength=strength,
+            seed=seed,
+            note=notes.append,
+        )
         result = loaded.fuse(
             picture,
             found,
@@ -112,8 +115,23 @@ def fuse(
             feather=feather,
             keep_color=keep_color,
         )
+        for line in notes:
+            note(line)
+        for _, mixed in found:
+            say_weights(mixed)
     images.save(target, result)
     typer.echo(printable(str(target)))
+
+
+def _check_ways(ways: Mapping[str, object], *, has_labels: bool) -> None:
+    """Of the ways to say where styles go exactly one must be used, and labels assigned exactly where there are some."""
+    given = [word for word, value in ways.items() if value is not None]
+    if len(given) != 1:
+        raise ConfigError(f"fuse: has {' and '.join(given) or 'no styles'}; give one of {', '.join(ways)}")
+    if has_labels != (given[0] in ("--regions", "--auto-regions")):
+        raise ConfigError(
+            "--assign: goes with --regions and --auto-regions, and they with it; give both or neither"
+        )
 
 
 def _regions(
@@ -126,6 +144,7 @@ def _regions(
     *,
     strength: float,
     seed: int,
+    note: Callable[[str], None],
 ) -> "Regions":
     """The regions by whichever way they were given."""
     from stylebank import masks, regions

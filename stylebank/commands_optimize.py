@@ -68,25 +68,26 @@ def optimize(
     force: Force = False,
 ) -> None:
     """Optimise one picture by its pixels: minutes instead of a fraction of a second, for any style, with no bank."""
-    from stylebank import batch, images, resources, toml
+    from stylebank import batch, images, resources, styleset, toml
     from stylebank import optimize as optimization
     from stylebank.console import Watch
 
     target = output or Path(f"{photo.stem}-optimized.png")
-    batch.check_outputs([target], [photo], force=force)
     settings, loss, chosen = _experiment(style, styles)
     given = _given(steps=steps, method=method, start=init, seed=seed)
     settings = toml.instance(optimization.Settings, asdict(settings) | given, "optimize")
     loss = replace(loss, **_given(content=content_weight, style=style_weight, tv=tv_weight))
     chosen = replace(chosen, size=size or chosen.size, weights=_blend(style_blend) or chosen.weights)
+    taken = range(snapshots, settings.steps + 1, snapshots) if snapshots else ()
+    outputs = [target, *(_snapshot(target, step) for step in taken)]
+    batch.check_outputs(outputs, [photo, *styleset.files_of(chosen)], force=force)
     picture = images.load(photo)
     with Watch(settings.steps, what="optimizing") as watch:
 
         def report(found: "Progress") -> bool:
             watch.progress(found.step, {"total": found.total, "content": found.content, "style": found.style})
             if snapshots and found.step % snapshots == 0:
-                path = target.with_name(f"{target.stem}-{found.step:05}{target.suffix}")
-                images.save(path, images.to_pil(found.image))
+                images.save(_snapshot(target, found.step), images.to_pil(found.image))
             return not watch.stop()
 
         result = optimization.paint(
@@ -102,6 +103,10 @@ def optimize(
     typer.echo(printable(str(target)))
     if watch.stop():
         raise typer.Exit(watch.stop.exit_code)
+
+
+def _snapshot(target: Path, step: int) -> Path:
+    return target.with_name(f"{target.stem}-{step:05}{target.suffix}")
 
 
 def _experiment(words: list[str], folder: Path | None) -> "tuple[Settings, Loss, Style]":

@@ -189,7 +189,20 @@ def check(config: Config, *, where: str) -> None:
             f"{where}: a johnson network has one style, and no filter (kernel 1); it has {len(config.styles)}, "
             f"the first of kernel {config.styles[0].kernel}"
         )
-    layers, weights = config.loss.style_layers, config.loss.layer_weights
+    check_loss(config.loss, where=where)
+    if config.training.crop % 16:
+        raise ConfigError(
+            f"{where}: crop {config.training.crop} is not divisible by 16; use a multiple of 16"
+        )
+
+
+def check_loss(loss: Loss, *, where: str) -> None:
+    """Reject layer weights that are not one for each style layer, or negative.
+
+    Raises:
+        ConfigError: saying which.
+    """
+    layers, weights = loss.style_layers, loss.layer_weights
     if len(layers) != len(weights):
         raise ConfigError(
             f"{where}: [loss] has {len(layers)} style_layers and {len(weights)} layer_weights; "
@@ -197,10 +210,6 @@ def check(config: Config, *, where: str) -> None:
         )
     if any(weight < 0 for weight in weights):
         raise ConfigError(f"{where}: [loss] layer_weights {list(weights)} hold a negative one; use 0 or more")
-    if config.training.crop % 16:
-        raise ConfigError(
-            f"{where}: crop {config.training.crop} is not divisible by 16; use a multiple of 16"
-        )
 
 
 def style_from_set(table: Mapping[str, Any], *, where: str, folder: Path) -> Style:
@@ -224,7 +233,7 @@ def style_from_table(table: object, *, where: str, folder: Path) -> Style:
         ConfigError: a key is unknown, mistyped or out of range, or the name is missing or malformed.
     """
     if not isinstance(table, dict):
-        raise ConfigError(f"{where}: is not a table; write [[style]] and its keys below")
+        raise ConfigError(f"{where}: is not a table; write that line and its keys below")
     keys = [f.name for f in dataclasses.fields(Style) if f.name != "folder"]
     toml.reject_unknown(table, ("set", *keys), where)
     style = dataclasses.replace(toml.instance(Style, table, where), folder=str(folder))

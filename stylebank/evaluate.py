@@ -188,7 +188,9 @@ def optimization_steps(
             reached = progress.step
         return progress.total > goal
 
-    optimize.optimize(objective, photo, Settings(steps=most), style=style, report=report)
+    optimize.optimize(
+        objective, photo, Settings(steps=most, coarse_to_fine=False), style=style, report=report
+    )
     return reached
 
 
@@ -215,7 +217,8 @@ def _unseen(bank: Bundle, content: Path) -> list[Path]:
     photos = data.find_photos(content)
     report = toml.section(Report, _experiment(bank), "report", where=_WHERE)
     trained, held_back = data.hold_back(photos, content, report.held_back)
-    return held_back if data.digest(trained, content) == bank.training.get("photos") else photos
+    is_known = data.digest(trained, content) == bank.training.get("photos")
+    return held_back if held_back and is_known else photos
 
 
 def _experiment(bank: Bundle) -> dict[str, Any]:

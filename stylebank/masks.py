@@ -83,7 +83,7 @@ class Labels:
         Raises:
             ImageError: the image has no such label; the message says which it has.
         """
-        value = _colour(key) if self.are_colours else int(key) if key.isdecimal() else None
+        value = _colour(key) if self.are_colours else int(key) if key.isdecimal() and len(key) < 12 else None
         if value is None or not (self.values == value).any():
             known = [self.shown(label) for label in self.found()]
             more = f" and {len(known) - _SHOWN_LABELS} more" if len(known) > _SHOWN_LABELS else ""

@@ -106,6 +106,8 @@ def weighted(pairs: Iterable[tuple[str, float]], *, where: str, strength: float 
     if not 0 <= strength <= 1:
         raise ConfigError(f"{where}: strength {strength:g} is out of range; give 0 (photo) to 1 (full style)")
     for name, weight in found:
+        if not isinstance(weight, int | float):
+            raise ConfigError(f"{where}: weight {weight!r} of '{name}' is no number; give one, such as 0.5")
         if not 0 <= weight < math.inf:
             raise ConfigError(f"{where}: weight {weight:g} of '{name}' is out of range; give 0 or more")
     names = [name for name, _ in found]
@@ -114,7 +116,9 @@ def weighted(pairs: Iterable[tuple[str, float]], *, where: str, strength: float 
     total = sum(weight for _, weight in found)
     if not 0 < total < math.inf:
         raise ConfigError(f"{where}: weights sum to {total:g}; give at least one above 0")
-    return Mixture(tuple((name, weight / total) for name, weight in found if weight > 0), strength, total)
+    return Mixture(
+        tuple((name, weight / total) for name, weight in found if weight / total > 0), strength, total
+    )
 
 
 def _number(text: str, where: str) -> float:

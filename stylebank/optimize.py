@@ -47,12 +47,14 @@ class Settings:
         method: "lbfgs", or "adam" with the seed system's learning rate.
         start: from the photo or from noise.
         seed: of the noise.
+        coarse_to_fine: whether a large photo is begun small; else all steps see it at its own size.
     """
 
     steps: int = field(default=300, metadata={"low": 1, "high": 10**6})
     method: Method = "lbfgs"
     start: Start = "photo"
     seed: int = field(default=0, metadata={"low": 0, "high": 2**31 - 1})
+    coarse_to_fine: bool = True
 
 
 def read_experiment(path: Path, *, styles_folder: Path | None = None) -> tuple[Settings, Loss, Style]:
@@ -68,9 +70,11 @@ def read_experiment(path: Path, *, styles_folder: Path | None = None) -> tuple[S
     table = toml.read(path)
     toml.reject_unknown(table, ("optimize", "loss", "style"), str(path))
     folder = styles_folder or path.parent
+    loss = toml.section(Loss, table, "loss", where=str(path))
+    config.check_loss(loss, where=str(path))
     return (
         toml.section(Settings, table, "optimize", where=str(path)),
-        toml.section(Loss, table, "loss", where=str(path)),
+        loss,
         config.style_from_table(table.get("style"), where=f"{path}: [style]", folder=folder),
     )
 
@@ -153,7 +157,8 @@ def optimize(
     Raises:
         ConfigError: there are fewer steps than scales.
     """
-    sizes = scales((photo.shape[2], photo.shape[3]))
+    size = (photo.shape[2], photo.shape[3])
+    sizes = scales(size) if settings.coarse_to_fine else [size]
     shares = steps_by_scale(settings.steps, len(sizes))
     generator = torch.Generator().manual_seed(settings.seed)
     image = (

@@ -4,6 +4,8 @@ Zhang et al. 2018 (LPIPS); Heusel et al. 2017 (FID); ArtFID = (1 + LPIPS) (1 + F
 weights come with StyleBank.
 """
 
+import contextlib
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, get_args
@@ -37,7 +39,11 @@ class Perceptual:
             from torchmetrics.image.fid import FrechetInceptionDistance
             from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
-            self._lpips = LearnedPerceptualImagePatchSimilarity(known[backbone], normalize=True).to(device)
+            # What torchvision says of a download is no result.
+            with contextlib.redirect_stdout(sys.stderr):
+                self._lpips = LearnedPerceptualImagePatchSimilarity(known[backbone], normalize=True).to(
+                    device
+                )
             self._fid = None
             if inception:
                 weights = str(inception)
@@ -47,7 +53,7 @@ class Perceptual:
             raise ConfigError(
                 f"--lpips: torchmetrics is not installed ({error}); pip install 'stylebank[metrics]', or leave it out"
             ) from error
-        except (OSError, RuntimeError) as error:
+        except Exception as error:  # damaged weights make loaders raise whatever they like
             raise ConfigError(
                 f"--lpips {backbone}: its weights cannot be had ({error}); leave it out"
             ) from error

@@ -15,7 +15,7 @@ from stylebank.bank import StyleBank
 from stylebank.errors import ConfigError
 from stylebank.masks import Labels
 from stylebank.mixture import Mixture
-from stylebank.model import pad_to_stride
+from stylebank.model import MINIMUM_SIDE, STRIDE
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -103,9 +103,16 @@ def clustered(bank: StyleBank, photo: "Image", count: int, *, seed: int = 0) -> 
     """Labels (H, W) of a photo's regions, from 1, the largest first; see `segmentation.segment`."""
     if not 2 <= count <= segmentation.MOST_REGIONS:
         raise ConfigError(f"{count} regions: is out of range; give 2 to {segmentation.MOST_REGIONS}")
-    small = images.to_tensor(images.fitted(photo, long_side=segmentation.LONG_SIDE))
-    padded = pad_to_stride(small).to(next(bank.network.parameters()).device)
-    return segmentation.segment(bank.network, padded, count, size=(photo.height, photo.width), seed=seed)
+    scale = min(1.0, segmentation.LONG_SIDE / max(photo.size))
+    # To whole cells: padding would shift the regions' borders.
+    height, width = (
+        max(MINIMUM_SIDE, round(length * scale / STRIDE) * STRIDE) for length in (photo.height, photo.width)
+    )
+    small = images.to_tensor(images.resized(photo, size=(height, width)))
+    device = next(bank.network.parameters()).device
+    return segmentation.segment(
+        bank.network, small.to(device), count, size=(photo.height, photo.width), seed=seed
+    )
 
 
 def choose(bank: StyleBank, photo: "Image", regions: Sequence[Tensor]) -> list[str]:

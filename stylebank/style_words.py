@@ -28,8 +28,10 @@ def from_words(words: str) -> Style:
     if what.endswith(".toml"):
         return config.style_from_set({"name": name, "set": what}, where=f"--style {words}", folder=Path())
     if what.startswith("zoom:"):
-        pair, _, layer = what.removeprefix("zoom:").partition("@")
-        return Style(name=name, zoom=tuple(pair.split(",")), rest_layer=layer or "relu5_1")
+        pair, _, layer = what.removeprefix("zoom:").rpartition("@")
+        if not (pair and layer.startswith("relu")):  # the @ is of a part of an image, or there is none
+            pair, layer = what.removeprefix("zoom:"), "relu5_1"
+        return Style(name=name, zoom=tuple(pair.split(",")), rest_layer=layer)
     parts = tuple(what.split(","))
     return Style(name=name, image=what) if len(parts) == 1 else Style(name=name, images=parts)
 

@@ -11,7 +11,7 @@ supervising image: cut the crop, then resize it by Lanczos resampling. Does not 
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -100,7 +100,10 @@ class StyleSet:
         Raises:
             StyleSetError: one is not there.
         """
-        return replace(self, layers=tuple(_located(image, folder, self.name) for image in self.layers))
+        found: dict[str, list[Path]] = {}
+        for path in sorted(folder.rglob("*")):
+            found.setdefault(path.name, []).append(path)
+        return replace(self, layers=tuple(_located(image, found, folder, self.name) for image in self.layers))
 
     def to_manifest(self) -> dict[str, Any]:
         """Plain JSON data, the inverse of `from_manifest`."""
@@ -151,7 +154,7 @@ def resolve(style: Style, layers: Sequence[str], weights: Sequence[float]) -> St
         found = " and ".join(given) or "none of them"
         raise StyleSetError(f"style '{style.name}': says {found}; give one of image, images, zoom, set")
     own = style.weights or (1.0,) * len(layers)
-    if len(own) != len(layers) or min(own) < 0 or sum(own) == 0:
+    if len(own) != len(layers) or not all(0 <= w < math.inf for w in own) or sum(own) == 0:
         raise StyleSetError(
             f"style '{style.name}': weights {list(own)} do not fit; give {len(layers)} numbers, "
             "none negative, not all zero"
@@ -166,6 +169,12 @@ def resolve(style: Style, layers: Sequence[str], weights: Sequence[float]) -> St
             for image, layer, weight in zip(found_images, layers, combined, strict=True)
         ),
     )
+
+
+def files_of(style: Style) -> list[Path]:
+    """The image files that a style names."""
+    names = [name for name in (style.image, *style.images, *style.zoom) if name and name != BLANK]
+    return [_split(style, name)[0] for name in names]
 
 
 def _images(style: Style, count: int) -> list[LayerImage]:
@@ -215,21 +224,26 @@ def _whole(style: Style, name: str) -> LayerImage:
     if name == BLANK:
         side = style.size
         return LayerImage("", BLANK, "", (0, 0, side, side), (side, side), 1.0)
-    part = _PART.fullmatch(name)
-    path = Path(style.folder) / (part["file"] if part else name)
+    path, box = _split(style, name)
     width, height = images.read(path).size
-    crop = _crop(style, part["box"], width, height) if part else (0, 0, width, height)
+    crop = _crop(style, box, width, height) if box else (0, 0, width, height)
     scale = style.size / max(crop[2:])
     # 32 px: below it relu5_1 would be a map of one or two cells.
     size = (max(32, round(crop[3] * scale)), max(32, round(crop[2] * scale)))
     return LayerImage("", path.name, files.sha256_file(path), crop, size, 1.0, path)
 
 
-def _located(image: LayerImage, folder: Path, style: str) -> LayerImage:
+def _split(style: Style, name: str) -> tuple[Path, str]:
+    """File and box of an image, or of a part of one; the box is empty for all of it."""
+    part = _PART.fullmatch(name)
+    return Path(style.folder) / (part["file"] if part else name), part["box"] if part else ""
+
+
+def _located(image: LayerImage, found: Mapping[str, list[Path]], folder: Path, style: str) -> LayerImage:
     if image.source == BLANK:
         return image
-    for path in sorted(folder.rglob(image.source)):
-        if files.sha256_file(path) == image.sha256:
+    for path in found.get(image.source, []):
+        if path.is_file() and files.sha256_file(path) == image.sha256:
             return replace(image, path=path)
     raise StyleSetError(
         f"style '{style}': its image {image.source} (sha256 {image.sha256[:12]}) is not below {folder}; say where it is"
@@ -238,13 +252,13 @@ def _located(image: LayerImage, folder: Path, style: str) -> LayerImage:
 
 def _crop(style: Style, box: str, width: int, height: int) -> tuple[int, int, int, int]:
     """(left, top, width, height) in pixels of a box in fractions of an image's sides."""
-    left, top, right, bottom = (float(edge) for edge in box.split(":"))
+    left, top, right, bottom = (min(float(edge), 2.0) for edge in box.split(":"))
     corner = (round(left * width), round(top * height))
     size = (round(right * width) - corner[0], round(bottom * height) - corner[1])
-    if max(right, bottom) > 1 or min(size) < _SMALLEST_CROP:
+    if max(left, top, right, bottom) > 1 or min(size) < _SMALLEST_CROP:
         raise StyleSetError(
-            f"style '{style.name}': part {box} is outside the image or too small ({size[0]} x {size[1]} px); give "
-            f"left:top:right:bottom in [0, 1], at least {_SMALLEST_CROP} px a side"
+            f"style '{style.name}': part {box[:60]} is outside the image or too small ({size[0]} x {size[1]} px); "
+            f"give left:top:right:bottom in [0, 1], at least {_SMALLEST_CROP} px a side"
         )
     return (*corner, *size)
 

@@ -25,7 +25,7 @@ BOUNDED = [(table, f.name, f.metadata["low"], f.metadata["high"]) for table, f i
 
 # No value is its key's default.
 EVERY_KEY = """
-network = { width = 48, output = "linear", restore_moments = false }
+network = { kind = "johnson", width = 48, output = "linear", restore_moments = false }
 report = { checkpoint_every = 17, preview_every = 19, held_back = 23 }
 [training]
 steps = 7; batch = 3; crop = 48; zoom = 1.25; stylizing_steps = 5; balance = 0.5
@@ -36,7 +36,7 @@ content = 2.0; style = 3.0; tv = 0.25; content_layer = "relu3_2"
 style_layers = ["relu1_2", "relu2_2"]; layer_weights = [0.5, 2.0]
 [[style]]
 name = "all-keys_1"; image = "a.png"; images = ["b.png", "blank"]; zoom = ["c.png", "d.png"]
-rest_layer = "relu1_1"; weights = [1.0, 0.0, 3.5]; size = 600; kernel = 5
+rest_layer = "relu1_1"; weights = [1.0, 0.0, 3.5]; size = 600; kernel = 1
 """.replace("; ", "\n")
 
 

@@ -9,7 +9,8 @@ from skimage.metrics import structural_similarity
 from torch import Tensor, nn
 
 from stylebank.config import Loss
-from stylebank.metrics import measure, psnr, ssim, style_figures
+from stylebank.losses import total_variation
+from stylebank.metrics import measure, output_figures, psnr, ssim, style_figures
 from stylebank.model import StyleBankNetwork
 from stylebank.objective import Objective
 from stylebank.styleset import BLANK, LayerImage, StyleSet
@@ -93,3 +94,43 @@ def test_figures_do_not_depend_on_how_photos_are_grouped(white: Objective) -> No
     photos = torch.rand(6, 3, 32, 32)
     forth, back = (style_figures(network, white, x, 0) for x in (photos, photos.flip(0)))
     assert forth.style_ratio == pytest.approx(back.style_ratio, rel=1e-4)
+
+
+def test_output_figures_are_means_over_photos_of_the_objective_s_terms(white: Objective) -> None:
+    generator = torch.Generator().manual_seed(0)
+    photos, outputs = (torch.rand(3, 3, 32, 32, generator=generator) for _ in range(2))
+    figures = output_figures(outputs, white, photos, 0)
+    terms = [
+        white(output, white.content_features(photo), [0])
+        for output, photo in zip(outputs.split(1), photos.split(1), strict=True)
+    ]
+    assert figures.total == pytest.approx(sum(float(found.total) for found in terms) / 3)
+    assert figures.content == pytest.approx(sum(float(found.content) for found in terms) / 3)
+    assert figures.tv == pytest.approx(float(total_variation(outputs).mean()))
+    assert figures.ssim == pytest.approx(float(ssim(outputs, photos).mean()), abs=1e-6)
+    swapped = output_figures(outputs, white, photos.flip(0), 0)
+    assert swapped.content != pytest.approx(figures.content, rel=1e-3), "the control: each with its own photo"
+
+
+def test_the_total_is_the_weighted_sum_of_the_other_figures(white: Objective) -> None:
+    photos = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    figures = output_figures(photos.flip(3) * 0.5, white, photos, 0)
+    loss = Loss()
+    # Photos of noise are all as far from white: ratios of means are means of ratios, by a few percent.
+    style = loss.style * sum(figures.style_ratio) / 5
+    unit = output_figures(photos, white, photos, 0)
+    scale = (unit.total - loss.tv * unit.tv) / loss.style
+    wanted = loss.content * figures.content + style * scale + loss.tv * figures.tv
+    assert figures.total == pytest.approx(wanted, rel=0.05)
+    assert figures.tv == pytest.approx(unit.tv / 2, rel=1e-5), "half the contrast"
+
+
+def test_style_figures_are_those_of_the_network_s_outputs_in_range(white: Objective) -> None:
+    class Double(Copy):
+        def stylize(self, content: Tensor, _styles: list[int]) -> Tensor:
+            return 2 * content
+
+    photos = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    found = style_figures(Double(), white, photos, 0)  # type: ignore[arg-type]
+    assert found == output_figures((2 * photos).clamp(0, 1), white, photos, 0)
+    assert found != output_figures(2 * photos, white, photos, 0), "the control"

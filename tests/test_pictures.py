@@ -1,16 +1,16 @@
-"""Sheets show every picture undistorted and every label whole or shortened; charts stand any history of losses."""
+"""Sheets show every picture undistorted and every label whole or shortened; labels come back and are told apart."""
 
-import math
-from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageChops
 
-from stylebank import pictures
+from stylebank import images, masks, pictures
+from stylebank.errors import OutputError
 
 Levels = NDArray[Any]
 
@@ -37,18 +37,6 @@ def ink(sheet: Image.Image) -> Levels:
     levels = np.asarray(sheet).astype(int)
     found: Levels = (levels.max(2) - levels.min(2) < 30) & (levels.max(2) < 200)
     return found
-
-
-def coloured(chart: Image.Image, number: int, *, tolerance: int = 8) -> Levels:
-    """Where the curve and the legend of a series are; raw values are fainter than any tolerance here."""
-    colour = [int(pictures._COLOURS[number][i : i + 2], 16) for i in (1, 3, 5)]
-    found: Levels = np.abs(np.asarray(chart).astype(int) - colour).max(2) < tolerance
-    return found
-
-
-def falling(count: int, *, factor: float = 1, noise: float = 0.3) -> list[tuple[float, float]]:
-    random = np.random.default_rng(0)
-    return [(i, factor * math.exp(-i / count + random.normal(0, noise))) for i in range(count)]
 
 
 def test_pictures_of_a_grid_lie_at_even_distances_as_large_as_fits() -> None:
@@ -98,9 +86,9 @@ def test_labels_share_one_base_line_and_a_long_one_does_not_shrink_the_others() 
 
 
 def test_long_label_keeps_its_ends() -> None:
-    font = pictures._font(12)
-    assert pictures._shortened("mosaic", font, font.getlength("mosaic")) == "mosaic"
-    short = pictures._shortened("monet_water_lilies_1899", font, 80)
+    font = pictures.font(12)
+    assert pictures.shortened("mosaic", font, font.getlength("mosaic")) == "mosaic"
+    short = pictures.shortened("monet_water_lilies_1899", font, 80)
     assert short.startswith("monet")
     assert short.endswith("99")
     assert font.getlength(short) <= 80 < font.getlength("monet_water_lilies_1899")
@@ -139,97 +127,76 @@ def test_four_pictures_stand_two_by_two_rather_than_three_and_one() -> None:
     assert area(sheet, GREEN)[1] == area(sheet, RED)[1] < area(sheet, BLUE)[1] == area(sheet, GREY)[1]
 
 
-def test_chart_has_a_line_and_a_legend_of_its_own_colour_for_every_series() -> None:
-    series = {name: falling(300, factor=10.0**i) for i, name in enumerate("abcde")}
-    chart = pictures.curves(series, title="losses", x_label="step")
-    assert chart.size == (960, 540)
-    middles = []
-    for number in range(5):
-        rows, columns = np.nonzero(coloured(chart, number))
-        assert columns.min() < 100  # from the left end
-        assert columns.max() > 900  # to the legend
-        middles.append(rows[columns < 800].mean())
-    assert middles == sorted(middles, reverse=True)  # larger losses lie higher
-    assert not coloured(chart, 5).any()
+def numbers(height: int = 90, width: int = 120) -> Levels:
+    """Labels 1 on the left, 2 above and 3 below on the right."""
+    labels = np.ones((height, width), np.uint8)
+    labels[:, width // 2 :] = 2
+    labels[height // 2 :, width // 2 :] = 3
+    return labels
 
 
-def test_line_of_a_logarithmic_chart_is_straight_for_an_exponential() -> None:
-    def middle(log_y: bool) -> float:
-        """How far the line hangs below the straight one between its ends, in pixels."""
-        points = [(float(i), math.exp(-i / 20)) for i in range(101)]
-        chart = pictures.curves({"": points}, title="", x_label="", log_y=log_y)
-        found = coloured(chart, 0, tolerance=60)[:, :880]
-        columns = np.flatnonzero(found.any(0))
-        ends = columns[0] + 4, (columns[0] + columns[-1]) // 2, columns[-1] - 4
-        left, centre, right = (np.flatnonzero(found[:, column]).mean() for column in ends)
-        return float(centre - (left + right) / 2)
-
-    assert abs(middle(log_y=True)) <= 2  # half a pixel of each of three places, half a column's slope
-    assert middle(log_y=False) > 50
+def test_label_image_holds_the_labels_as_indices_in_colours_far_apart() -> None:
+    labels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    image = pictures.label_image(labels)
+    assert image.mode == "P"
+    assert np.array_equal(np.asarray(image), labels)
+    colours = np.asarray(image.convert("RGB")).reshape(256, 3).astype(int)
+    assert colours[0].tolist() == [255, 255, 255]
+    few = colours[:13]  # white and the most regions that there can be
+    apart = [np.abs(few[i] - few[j]).max() for i in range(13) for j in range(i)]
+    assert min(apart) > 30
+    assert len(np.unique(colours[:128], axis=0)) == 128
 
 
-def test_mean_is_drawn_over_the_raw_values_of_all_series() -> None:
-    calm, wild = falling(2000, noise=0), falling(2000, noise=0.5)
-    for series in ({"a": calm}, {"a": calm, "b": [(x, 1.5 * y) for x, y in wild]}):
-        line = coloured(pictures.curves(series, title="", x_label=""), 0, tolerance=60)[:, 70:800]
-        assert line.any(0).all()
+def test_saved_labels_come_back_as_they_were(tmp_path: Path) -> None:
+    values = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    images.save_labels(tmp_path / "labels.PNG", pictures.label_image(values))
+    found = masks.read_labels(tmp_path / "labels.PNG")
+    assert np.array_equal(found.values, values)
+    assert images.read_unconverted(tmp_path / "labels.PNG").mode == "P"
+    rgb = np.asarray(images.read(tmp_path / "labels.PNG"))
+    assert not np.array_equal(rgb[..., 0], values), "the control: they are indices, not greys"
 
 
-@pytest.mark.parametrize("log_y", [True, False])
-@pytest.mark.parametrize(
-    "points",
-    [
-        [],
-        [(5, 3.0)],
-        [(i, 2.0) for i in range(5)],
-        [(i, 0.0) for i in range(5)],
-        [(1, math.nan), (2, math.inf), (3, -1.0), (4, 0.0)],
-        [(0, 1e-320), (1, 1e308), (2, 1.0)],
-        [(0, 1e-98), (1, 1e98)],
-        [(0, 1e98), (1, 1e98)],
-        [(0, 1.0), (1, 1.0 + 1e-15)],
-        [(1e9, 1.0), (1e9 + 1, 2.0)],
-        [(3, 1.0), (3, 2.0)],
-    ],
-    ids=str,
-)
-def test_any_values_can_be_drawn(points: Sequence[tuple[float, float]], log_y: bool) -> None:
-    for series in ({"a": points}, {"a": points, "b": falling(10)}, {"a": np.array(points)}):
-        chart = pictures.curves(series, title="losses", x_label="step", log_y=log_y)
-        assert chart.size == (960, 540)
-    assert coloured(chart, 0)[:, 880:].any()  # the legend names it all the same
+@pytest.mark.parametrize("name", ["labels.jpg", "labels", "labels.tif"])
+def test_labels_are_saved_as_png_only(name: str, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"cannot hold labels; choose a name that ends in \.png"):
+        images.save_labels(tmp_path / name, pictures.label_image(numbers()))
+    assert not list(tmp_path.iterdir())
 
 
-def test_panels_stand_below_each_other_with_their_axes_in_line() -> None:
-    series = {"a_rather_long_name": falling(50)}
-    panels = [("first", {"a": falling(50)}), ("second", series), ("empty", {})]
-    dark = np.asarray(pictures.curve_panels(panels, x_label="step")).max(2) < 200
-    assert dark.shape[1] == 960
-    axes = [np.flatnonzero(row) for row in dark if row.sum() > 500]
-    assert len(axes) == 3
-    assert len({(axis[0], axis[-1]) for axis in axes}) == 1
+def test_label_overlay_tints_the_photo_and_stays_its_size() -> None:
+    labels, photo = numbers(), flat(GREY, height=90, width=120)
+    overlay = pictures.label_overlay(labels, photo)
+    assert (overlay.size, overlay.mode) == (photo.size, "RGB")
+    tints = np.asarray(pictures.label_image(labels).convert("RGB")).astype(int)
+    found = np.asarray(overlay).astype(int)
+    corners = ([2, 2, -3], [2, -3, -3])  # no number stands there
+    assert np.abs(found[corners] - (tints[corners] + 128) / 2).max() <= 1
+    assert photo.getextrema() == ((128, 128),) * 3, "which is left alone"
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "ticks"),
-    [
-        (0.9, 60, [1, 2, 5, 10, 20, 50]),
-        (0.004, 11, [0.01, 0.1, 1, 10]),
-        (2.1, 2.9, [2.2, 2.4, 2.6, 2.8]),
-        (1e-9, 1e9, [1e-9, 1e-6, 1e-3, 1, 1e3, 1e6, 1e9]),
-    ],
-)
-def test_logarithmic_ticks_are_round(low: float, high: float, ticks: list[float]) -> None:
-    assert pictures._log_ticks(low, high) == pytest.approx(ticks)
+@pytest.mark.parametrize("scale", [1, 3, 12])
+def test_label_overlay_writes_each_number_once_inside_its_region(scale: int) -> None:
+    labels = np.repeat(np.repeat(numbers(), scale, 0), scale, 1)
+    photo = Image.new("RGB", labels.shape[::-1], GREY)
+    plain = Image.blend(photo, pictures.label_image(labels).convert("RGB"), 0.5)
+    written = np.asarray(ImageChops.difference(pictures.label_overlay(labels, photo), plain)).max(2) > 20
+    for label in (1, 2, 3):
+        rows, columns = np.nonzero(labels == label)
+        inside = written & (labels == label)
+        marks = np.argwhere(inside)
+        assert len(marks)
+        # In the middle of these rectangles but for the quarter that the longer one leaves open.
+        middle = np.array([np.ptp(rows), np.ptp(columns)]) / 2 + [rows.min(), columns.min()]
+        allowed = np.array([np.ptp(rows), np.ptp(columns)]) / 4 + 2
+        assert (np.abs(marks.mean(0) - middle) <= allowed).all()
+        others = np.abs(np.diff(np.flatnonzero(inside.any(1)))).max(initial=1)
+        assert others == 1, "one number, in one piece"
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "ticks"),
-    [
-        (0, 3000, [0, 500, 1000, 1500, 2000, 2500, 3000]),
-        (-0.1, 1.05, [0, 0.2, 0.4, 0.6, 0.8, 1]),
-        (17, 17.7, [17, 17.2, 17.4, 17.6]),
-    ],
-)
-def test_linear_ticks_are_round(low: float, high: float, ticks: list[float]) -> None:
-    assert pictures._linear_ticks(low, high) == pytest.approx(ticks)
+def test_label_overlay_stands_a_photo_smaller_than_its_numbers() -> None:
+    for size in ((1, 1), (3, 5)):
+        labels = np.ones(size, np.uint8)
+        overlay = pictures.label_overlay(labels, flat(GREY, height=size[0], width=size[1]))
+        assert overlay.size == size[::-1]

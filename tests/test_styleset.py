@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import re
+import shutil
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -296,3 +297,97 @@ def test_words_that_say_no_style_are_refused() -> None:
     for words in ("", "a", "a=", "=x.png", "A=x.png", "../a=x.png", "a b=x.png"):
         with pytest.raises(StyleBankError, match=rf"^--style {words}: "):
             style_words.from_words(words)
+
+
+# Of large.png, 1000 x 600 px: left, top, right, bottom in fractions of the sides -> the box and the size at 64 px.
+PARTS = {
+    "0:0:1:1": ((0, 0, 1000, 600), (38, 64)),
+    "0.5:0:1:0.5": ((500, 0, 500, 300), (38, 64)),
+    ".1:0.25:0.2:0.75": ((100, 150, 100, 300), (64, 32)),  # 21 px would be too few for relu5_1
+    "0.1234:0.5:0.5678:0.9": ((123, 300, 445, 240), (35, 64)),
+    "0:0:0.032:0.0534": ((0, 0, 32, 32), (64, 64)),
+}
+
+
+@pytest.mark.parametrize("box", PARTS)
+def test_a_part_is_cut_by_fractions_and_resized_as_a_whole_image_is(box: str, art: Path) -> None:
+    image = resolve(art, image=f"large.png@{box}", size=64).layers[0]
+    assert (image.source, image.crop, image.size) == ("large.png", *PARTS[box])
+    assert image.sha256 == hashlib.sha256((art / "large.png").read_bytes()).hexdigest()
+    left, top, width, height = image.crop
+    picture = Image.open(art / "large.png").crop((left, top, left + width, top + height))
+    picture.save(art / "part.png")
+    alone = resolve(art, image="part.png", size=64).layers[0]
+    assert torch.equal(image.load(), alone.load())
+
+
+def test_a_part_may_stand_wherever_an_image_may(art: Path) -> None:
+    half = "large.png@0.5:0:1:1"
+    words = f"s={','.join([str(art / half), 'blank', *[str(art / 'a.png')] * 3])}"
+    five = styleset.resolve(style_words.from_words(words), LAYERS, (1.0,) * 5)
+    assert [image.source for image in five.layers] == ["large.png", "blank", "a.png", "a.png", "a.png"]
+    assert five.layers[0].crop == (500, 0, 500, 600)
+    zoomed = resolve(art, zoom=(half, "a.png"))
+    # Halves, quarters and eighths of the part, about its own middle (750, 300).
+    boxes = [(500, 0, 500, 600), (625, 150, 250, 300), (687, 225, 125, 150), (719, 262, 62, 75)]
+    assert [image.crop for image in zoomed.layers[:4]] == boxes
+    data = json.loads(json.dumps(five.to_manifest()))
+    assert styleset.from_manifest(data).to_manifest() == data
+    from_file = from_set(art, f'image = "../{half}"')
+    assert from_file.layers[0].crop == (500, 0, 500, 600)
+
+
+def test_a_zoom_of_a_part_can_be_said_on_the_command_line() -> None:
+    part = "x.png@0:0:0.5:1"
+    assert style_words.from_words(f"s=zoom:{part},y.png") == Style("s", zoom=(part, "y.png"))
+    last = style_words.from_words(f"s=zoom:y.png,{part}@relu1_1")
+    assert last == Style("s", zoom=("y.png", part), rest_layer="relu1_1")
+
+
+@pytest.mark.parametrize(
+    "box", ["0:0:1.01:1", "0.5:0:0.4:1", "0:0:0.031:1", "0:0:1:0.05", "0.5:0.5:0.5:0.5", "2:2:3:3"]
+)
+def test_a_part_outside_or_too_small_is_refused(box: str, art: Path) -> None:
+    message = refusal(art, image=f"large.png@{box}")
+    assert f"part {box} is outside the image or too small (" in message
+    assert "give left:top:right:bottom in [0, 1], at least 32 px a side" in message
+
+
+def test_a_part_of_impossible_numbers_is_refused_as_well(art: Path) -> None:
+    assert "is outside the image" in refusal(art, image=f"large.png@{'9' * 400}:0:1:1")
+
+
+@pytest.mark.parametrize("box", ["0:0:1", "0:0:1:1:1", "-0.1:0:1:1", "0:0:1e0:1", "a:b:c:d", ""])
+def test_what_is_no_part_is_the_name_of_a_file(box: str, art: Path) -> None:
+    with pytest.raises(ImageError, match=rf"large.png@{box}: is no file"):
+        resolve(art, image=f"large.png@{box}")
+    shutil.copy(art / "a.png", art / f"large.png@{box}")
+    assert resolve(art, image=f"large.png@{box}").layers[0].crop == (0, 0, 60, 40)
+
+
+def test_a_style_read_back_finds_its_images_by_name_and_content_in_any_folder_below(
+    art: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    written = resolve(art, images=("large.png@0:0:0.5:1", "blank", "c.png", "d.png", "e.png"), size=64)
+    read = styleset.from_manifest(json.loads(json.dumps(written.to_manifest())))
+    museum = tmp_path_factory.mktemp("museum")
+    for place, name in enumerate(("large.png", *FIVE[2:])):
+        (museum / str(place) / "deep").mkdir(parents=True)
+        shutil.copy(art / name, museum / str(place) / "deep")
+    shutil.copy(art / "a.png", museum / "0" / "large.png")  # a namesake, found first
+    found = read.located(museum)
+    assert found.to_manifest() == written.to_manifest()
+    for image, wanted in zip(found.layers, written.layers, strict=True):
+        assert torch.equal(image.load(), wanted.load())
+    assert found.layers[0].path == museum / "0" / "deep" / "large.png"
+    shutil.copy(art / "a.png", museum / "3" / "deep" / "e.png")
+    with pytest.raises(
+        StyleSetError, match=r"its image e.png \(sha256 [0-9a-f]{12}\) is not below"
+    ) as caught:
+        read.located(museum)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_style_of_blanks_is_located_anywhere(tmp_path: Path) -> None:
+    white = resolve(tmp_path, image="blank")
+    assert white.located(tmp_path / "none") == white
