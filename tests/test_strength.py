@@ -9,6 +9,7 @@ from torch import Tensor
 
 from stylebank import StyleBank, data, images, losses, metrics, resources, vgg
 from stylebank.entries import Entry
+from stylebank.fusion import Mode
 
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 SIDE = 128  # pixels
@@ -88,3 +89,21 @@ def test_without_the_gain_the_first_quarter_does_more_than_half(
     loud = StyleBank(replace(bank.contents, entries=entries), device="cpu")
     found = falls(loud, network, photos, loud.contents.find("picabia_udnie"), shared / "styles")
     assert found.max() > 0.5
+
+
+def test_region_mode_gives_each_region_its_own_brightness_back(bank: StyleBank, photos: Tensor) -> None:
+    photo = photos[:1].clone()
+    photo[..., : SIDE // 2] *= 0.4
+    left = torch.zeros(SIDE, SIDE)
+    left[:, : SIDE // 2] = 1
+    regions = [(left, bank.styles[0]), (1 - left, bank.styles[1])]
+    # One level of 255 for the values that are clamped to [0, 1]. Over the whole image the paper's mode keeps them
+    # too, but not in each half.
+    modes: dict[Mode, bool] = {"region": True, "paper": False}
+    for mode, agrees in modes.items():
+        again = bank.fuse(photo, regions, strength=0.0, mode=mode)
+        errors = [
+            (again[..., columns] - photo[..., columns]).mean(dim=(2, 3)).abs().max()
+            for columns in (slice(0, SIDE // 2), slice(SIDE // 2, SIDE))
+        ]
+        assert (max(errors) < 1 / 255) == agrees
