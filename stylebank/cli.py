@@ -13,6 +13,7 @@ import typer
 from stylebank import (
     commands_bank,
     commands_evaluate,
+    commands_export,
     commands_fuse,
     commands_optimize,
     commands_paint,
@@ -41,6 +42,7 @@ for _command in (
     commands_bank.bake,
     commands_bank.remove_style,
     commands_bank.rename_style,
+    commands_export.export,
     commands_bank.export_style,
     commands_bank.import_style,
     commands_bank.merge,

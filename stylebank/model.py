@@ -265,8 +265,12 @@ def pad_to_stride(image: Tensor) -> Tensor:
         length = image.shape[axis]
         wanted = max(MINIMUM_SIDE, -(-length // STRIDE) * STRIDE)
         if wanted != length:
-            forth = list(range(length))
-            period = forth + forth[-2:0:-1] or forth
-            index = [period[i % len(period)] for i in range(wanted)]
-            image = image.index_select(axis, torch.tensor(index, device=image.device))
+            places = torch.arange(wanted) % max(2 * (length - 1), 1)
+            image = image.index_select(axis, mirrored(places, length).to(image.device))
     return image
+
+
+def mirrored(places: Tensor, length: int) -> Tensor:
+    """Where places from 0 to 2 (length - 1) lie when what is past the last of `length` is mirrored in it."""
+    last = length - 1
+    return last - (last - places).abs()

@@ -27,11 +27,11 @@ LAYERS = (
     ),
     (
         "train material algorithm incremental report session add_style editing optimize evaluate "
-        "bank regions batch console"
+        "bank regions batch onnx_export console"
     ),
     "__init__",
     "options",
-    "commands_paint commands_fuse commands_optimize commands_train commands_evaluate commands_bank",
+    "commands_paint commands_fuse commands_optimize commands_train commands_evaluate commands_export commands_bank",
     "cli",
     "__main__",
 )
@@ -49,6 +49,7 @@ ALLOWED = {
     "metrics": {"objective"},
     "incremental": {"algorithm"},
     "regions": {"bank"},
+    "onnx_export": {"bank"},
     "evaluate": {"optimize"},
     "material": {"report"},
     "session": {"report"},

@@ -1,0 +1,42 @@
+"""The command that takes styles elsewhere: export, as ONNX."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stylebank import mixture
+from stylebank.errors import ConfigError, OutputError
+from stylebank.options import Bank, Force, Strength, printable, say_weights
+
+
+def export(
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.onnx", help="The file to write.")],
+    style: Annotated[
+        str | None,
+        typer.Option(help="A style or a mixture, NAME:WEIGHT+NAME:WEIGHT. \\[default: the whole bank]"),
+    ] = None,
+    mix: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=WEIGHT", help="A style of a mixture. May be repeated.")
+    ] = None,
+    strength: Strength = 1.0,
+    bank: Bank = None,
+    force: Force = False,
+) -> None:
+    """Write a style, a mixture, or the whole bank with the styles' weights as an input, as ONNX."""
+    from stylebank import files, onnx_export
+    from stylebank.bank import StyleBank
+
+    if output.suffix.lower() != ".onnx":
+        raise OutputError(f"{output}: is no name of an ONNX file; choose one that ends in .onnx")
+    if (style and mix) or (strength != 1 and not (style or mix)):
+        raise ConfigError("export: give --style or --mix, one of them; a --strength goes with one of them")
+    files.refuse_foreign(output, lambda path: path.suffix.lower() == ".onnx", force=force)
+    mixed = None
+    if style or mix:
+        words = mixture.parse(style, strength=strength, where=f"--style {style}") if style else None
+        mixed = words or mixture.from_options(mix or [], strength=strength)
+        say_weights(mixed)
+    onnx_export.export(StyleBank.load(bank, device="cpu"), output, mixture=mixed)
+    inputs = "image" if mixed else "image, weights"
+    typer.echo(printable(f"{output}: {output.stat().st_size:,} bytes, {inputs} -> picture"))
