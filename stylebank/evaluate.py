@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stylebank import data, metrics, optimize, toml, vgg
+from stylebank import data, metrics, optimize, resources, toml, vgg
 from stylebank.bundle import Bundle
 from stylebank.config import Loss, Report
 from stylebank.devices import choose_device
@@ -108,7 +108,7 @@ def evaluate(
     Args:
         bank: as read from its file.
         content: folder of photos. Of the folder that the bank was trained on, those are taken that were held back.
-        styles: folder that holds the style images, nested.
+        styles: folder that holds the style images, nested; the drawn sets that come along are found without it.
         side: of the photos' centre squares, in pixels, divisible by 4.
         count: of photos.
         optimization: the most steps of per-image optimisation, for comparison; 0 for none.
@@ -202,7 +202,7 @@ def _with_images(bank: Bundle, folder: Path, note: Callable[[str], None]) -> lis
             note(f"style '{entry.name}': is a mixture, which no image supervises; skipped")
             continue
         try:
-            found.append((entry, entry.style.located(folder)))
+            found.append((entry, entry.style.located(folder, resources.drawn_styles())))
         except StyleSetError as error:
             note(f"{error}; skipped")
     if not found:

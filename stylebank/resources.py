@@ -5,9 +5,12 @@ from pathlib import Path
 
 def weights_folder() -> Path:
     """The folder `weights`: inside an installed package, beside it in a source tree."""
-    package = Path(__file__).resolve().parent
-    installed = package / "weights"
-    return installed if installed.is_dir() else package.parent / "weights"
+    return _beside("weights")
+
+
+def drawn_styles() -> Path:
+    """The layered style sets that the project drew itself."""
+    return _beside("configs") / "styles"
 
 
 def default_bank() -> Path:
@@ -28,3 +31,8 @@ def vgg_weights() -> Path:
 def vgg_source(name: str) -> Path | str:
     """What the option `--vgg` means: "bundled" is the file that comes along; else a file, or "torchvision"."""
     return vgg_weights() if name == "bundled" else name
+
+
+def _beside(name: str) -> Path:
+    package = Path(__file__).resolve().parent
+    return package / name if (package / name).is_dir() else package.parent / name

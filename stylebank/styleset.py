@@ -94,16 +94,18 @@ class StyleSet:
     kernel: int
     layers: tuple[LayerImage, ...]
 
-    def located(self, folder: Path) -> "StyleSet":
-        """The same, with the images of a style that was read from a bank found below a folder, by name and content.
+    def located(self, *folders: Path) -> "StyleSet":
+        """The same, with the images of a style that was read from a bank found below folders, by name and content.
 
         Raises:
             StyleSetError: one is not there.
         """
         found: dict[str, list[Path]] = {}
-        for path in sorted(folder.rglob("*")):
+        for path in sorted(path for folder in folders for path in folder.rglob("*")):
             found.setdefault(path.name, []).append(path)
-        return replace(self, layers=tuple(_located(image, found, folder, self.name) for image in self.layers))
+        return replace(
+            self, layers=tuple(_located(image, found, folders[0], self.name) for image in self.layers)
+        )
 
     def to_manifest(self) -> dict[str, Any]:
         """Plain JSON data, the inverse of `from_manifest`."""

@@ -56,7 +56,7 @@ def main(
     row("the photos", squares, 0)
     banks: dict[str, Bundle] = {"this bank": shipped}
     if added:
-        banks["added to another bank"] = bundle.read(added)
+        banks["added"] = bundle.read(added)
     if johnson:
         banks["Johnson's network"] = bundle.read(johnson)
     for name, found in banks.items():
