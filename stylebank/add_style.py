@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stylebank import bundle, config, data, editing, files, metrics, report, toml, warm_start
+from stylebank import bundle, config, data, editing, files, metrics, report, warm_start
 from stylebank.bundle import Bundle
 from stylebank.config import Config, Loss, Report, Style, Training
 from stylebank.devices import choose_device
@@ -126,7 +126,6 @@ def experiment_for(contents: Bundle, style: Style, *, steps: int | None, seed: i
     Raises:
         ConfigError: the bank's own experiment is not of this version.
     """
-    trained = contents.training.get("config", {})
     joint = [entry.style for entry in contents.entries if entry.is_joint]
     sizes = [max(image.size) for style_set in joint for image in style_set.layers]
     if style.size == 0:
@@ -134,9 +133,7 @@ def experiment_for(contents: Bundle, style: Style, *, steps: int | None, seed: i
     return Config(
         network=contents.network,
         training=replace(_TRAINING, steps=steps or MOST_STEPS, seed=seed),
-        loss=toml.section(
-            Loss, trained if isinstance(trained, dict) else {}, "loss", where="the bank's experiment"
-        ),
+        loss=contents.trained_with(Loss, "loss"),
         report=_REPORT,
         styles=(style,),
     )

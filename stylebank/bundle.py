@@ -8,13 +8,13 @@ the file, so that a bank can grow without touching the bytes of what it already 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from stylebank import entries, fusion, tensorfile, toml
-from stylebank.config import Network
+from stylebank.config import Loss, Network, Report
 from stylebank.entries import Card, Entry
 from stylebank.errors import TensorFileError, UnknownStyleError, nearest
 from stylebank.files import sha256_bytes
@@ -22,6 +22,8 @@ from stylebank.model import StyleBankNetwork
 from stylebank.styleset import StyleSet
 
 KIND = "bank"
+
+Table = TypeVar("Table", Loss, Report)
 
 _FILTERS = "filters."
 
@@ -46,6 +48,17 @@ class Bundle:
     def names(self) -> tuple[str, ...]:
         """The styles' names, in the order of the filters."""
         return tuple(entry.name for entry in self.entries)
+
+    def trained_with(self, table: type[Table], name: str) -> Table:
+        """A table of the experiment that trained the bank, such as its "loss"; defaults where it says nothing.
+
+        Raises:
+            ConfigError: the experiment is not of this version.
+        """
+        found = self.training.get("config", {})
+        return toml.section(
+            table, found if isinstance(found, dict) else {}, name, where="the bank's experiment"
+        )
 
     def coder_digest(self) -> str:
         """SHA-256 of encoder and decoder: equal for two banks whose filters can be exchanged."""

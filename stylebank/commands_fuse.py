@@ -95,9 +95,8 @@ def fuse(
     picture = images.read(photo)
     if mix:
         mixed = mixture.from_options(mix, strength=strength)
-        loaded.paint(mixed)
-        say_weights(mixed)
         result = loaded.stylize(picture, mixed, keep_color=keep_color)
+        say_weights(mixed)
     else:
         notes: list[str] = []  # an error is to stand alone
         found = _regions(

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stylebank import data, metrics, optimize, resources, toml, vgg
+from stylebank import data, metrics, optimize, resources, vgg
 from stylebank.bundle import Bundle
 from stylebank.config import Loss, Report
 from stylebank.devices import choose_device
@@ -30,8 +30,6 @@ from stylebank.perceptual import Perceptual
 from stylebank.styleset import StyleSet
 
 PHOTOS = Report().held_back
-
-_WHERE = "the bank's experiment"
 
 
 @dataclass(frozen=True)
@@ -124,7 +122,8 @@ def evaluate(
     bank = replace(bank, entries=tuple(entry for entry, _ in found))
     sets = [style for _, style in found]
     target = choose_device(device)
-    loss = loss_of(bank)
+    loss = bank.trained_with(Loss, "loss")
+    check_layers(loss)
     photos = data.read_squares(_unseen(bank, content), side, note, count=count).to(target)
     network = bank.build().to(target)
     features = vgg.load(vgg_weights).to(target, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -215,22 +214,10 @@ def _with_images(bank: Bundle, folder: Path, note: Callable[[str], None]) -> lis
 def _unseen(bank: Bundle, content: Path) -> list[Path]:
     """Photos of a folder; of the one that the bank was trained on, those that were held back."""
     photos = data.find_photos(content)
-    report = toml.section(Report, _experiment(bank), "report", where=_WHERE)
+    report = bank.trained_with(Report, "report")
     trained, held_back = data.hold_back(photos, content, report.held_back)
     is_known = data.digest(trained, content) == bank.training.get("photos")
     return held_back if held_back and is_known else photos
-
-
-def _experiment(bank: Bundle) -> dict[str, Any]:
-    found = bank.training.get("config", {})
-    return found if isinstance(found, dict) else {}
-
-
-def loss_of(bank: Bundle) -> Loss:
-    """The loss that the bank was trained with."""
-    loss = toml.section(Loss, _experiment(bank), "loss", where=_WHERE)
-    check_layers(loss)
-    return loss
 
 
 def _stylized(network: StyleBankNetwork, photos: Tensor, style: int) -> Tensor:

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from stylebank.instance_norm import (
@@ -28,7 +27,7 @@ from stylebank.instance_norm import (
     own,
     statistics_of,
 )
-from stylebank.model import StyleBankNetwork, identity_filter, moments_affine, reflect_conv
+from stylebank.model import StyleBankNetwork, identity_filter, moments_affine, padded_filter, reflect_conv
 
 Mode = Literal["exact", "region", "paper"]
 """Whose statistics D's norms use where styles meet.
@@ -87,7 +86,7 @@ def mixed_filter(parts: Sequence[tuple[Tensor, float, float]]) -> tuple[Tensor, 
     largest = max(weight.shape[-1] for weight, _, _ in parts)
     total = torch.zeros(*parts[0][0].shape[:2], largest, largest)
     for weight, gain, share in parts:
-        total += F.pad(weight.float(), ((largest - weight.shape[-1]) // 2,) * 4) * (gain * share)
+        total += padded_filter(weight.float(), largest) * (gain * share)
     return total.half(), 1.0
 
 

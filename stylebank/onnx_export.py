@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stylebank import fusion
@@ -20,7 +19,7 @@ from stylebank.errors import ConfigError
 from stylebank.files import write_atomically
 from stylebank.fusion import Paint
 from stylebank.mixture import Mixture
-from stylebank.model import MINIMUM_SIDE, STRIDE, StyleBankNetwork, mirrored
+from stylebank.model import MINIMUM_SIDE, STRIDE, StyleBankNetwork, mirrored, padded_filter
 
 LONGEST_SIDE = 16_384  # pixels
 
@@ -46,8 +45,7 @@ class _WholeBank(nn.Module):
         self.network = bank.network
         filters = [bank.paint(style).filter for style in bank.styles]
         largest = max(weight.shape[-1] for weight in filters)
-        padded = [F.pad(weight, ((largest - weight.shape[-1]) // 2,) * 4) for weight in filters]
-        self.register_buffer("filters", torch.stack(padded))
+        self.register_buffer("filters", torch.stack([padded_filter(weight, largest) for weight in filters]))
 
     def forward(self, image: Tensor, weights: Tensor) -> Tensor:
         """See above."""

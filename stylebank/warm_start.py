@@ -13,7 +13,7 @@ from torch import Tensor
 
 from stylebank.entries import Entry
 from stylebank.feature_pool import FeaturePool
-from stylebank.model import StyleBankNetwork, apply_filters, identity_filter
+from stylebank.model import StyleBankNetwork, apply_filters, identity_filter, padded_filter
 from stylebank.objective import Objective
 
 STEPS = 30
@@ -29,10 +29,11 @@ def candidates(entries: Sequence[Entry], *, channels: int, kernel: int) -> Tenso
     were added before it; and only those no larger than the new filter, padded with zeros.
     """
     found = [identity_filter(channels, kernel).detach()]
-    for entry in entries:
-        margin = (kernel - entry.style.kernel) // 2
-        if margin >= 0 and entry.is_joint:
-            found.append(F.pad(entry.gain * entry.filter.float(), (margin,) * 4))
+    found += [
+        padded_filter(entry.gain * entry.filter.float(), kernel)
+        for entry in entries
+        if entry.is_joint and entry.style.kernel <= kernel
+    ]
     return torch.stack(found)
 
 

@@ -297,5 +297,5 @@ def test_what_cannot_be_measured_is_refused(bank: Bundle, measure: Measure) -> N
 
 def test_a_bank_of_unknown_training_is_measured_by_the_usual_loss(bank: Bundle) -> None:
     for training in ({}, {"config": 3}):
-        assert evaluate.loss_of(replace(bank, training=training)) == Loss()
-    assert evaluate.loss_of(bank) == OWN_LOSS
+        assert replace(bank, training=training).trained_with(Loss, "loss") == Loss()
+    assert bank.trained_with(Loss, "loss") == OWN_LOSS

@@ -11,9 +11,9 @@ import torch
 import typer
 from torch import Tensor
 
-from stylebank import bundle, data, evaluate, metrics, optimize, resources, vgg
+from stylebank import bundle, data, metrics, optimize, resources, vgg
 from stylebank.bundle import Bundle
-from stylebank.config import Report
+from stylebank.config import Loss, Report
 from stylebank.objective import Objective
 from stylebank.optimize import Progress, Settings
 
@@ -34,7 +34,7 @@ def main(
 ) -> None:
     """Style ratios, content, SSIM, loss and seconds a photo, as a Markdown table."""
     shipped = bundle.read(bank or resources.default_bank())
-    loss = evaluate.loss_of(shipped)
+    loss = shipped.trained_with(Loss, "loss")
     wanted = shipped.find(style).style.located(styles)
     _, held_back = data.hold_back(data.find_photos(content), content, Report().held_back)
     squares = data.read_squares(held_back, size, typer.echo, count=photos)
