@@ -1,6 +1,7 @@
 """What every test runs under: one thread, no network, reproducible property tests, the folder of real photos."""
 
 import os
+import shlex
 import socket
 import sys
 import zlib
@@ -51,6 +52,32 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def shared() -> Path:
     """The folder of photos and paintings; for tests marked `shared`."""
     return SHARED
+
+
+@pytest.fixture
+def command_line(capsys: pytest.CaptureFixture[str]) -> Callable[[str], tuple[object, str, str]]:
+    """Run the words of a command line: exit code, standard output, standard error."""
+
+    def run(line: str) -> tuple[object, str, str]:
+        from stylebank import cli
+
+        with pytest.raises(SystemExit) as leaving:
+            cli.main(shlex.split(line))
+        return leaving.value.code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def paintings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two small style images."""
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("paintings")
+    for place, colour in enumerate(("red", "navy")):
+        image = Image.effect_noise((64, 48), 60).convert("RGB")
+        Image.blend(image, Image.new("RGB", image.size, colour), 0.5).save(folder / f"{place}.png")
+    return folder
 
 
 @pytest.fixture(scope="session")

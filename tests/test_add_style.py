@@ -32,15 +32,6 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def paintings(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("paintings")
-    for place, colour in enumerate(("red", "navy")):
-        image = Image.effect_noise((64, 48), 60).convert("RGB")
-        Image.blend(image, Image.new("RGB", image.size, colour), 0.5).save(folder / f"{place}.png")
-    return folder
-
-
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """All that takes longer than the claims here need."""

@@ -5,7 +5,6 @@ import itertools
 import json
 import re
 import resource
-import shlex
 import shutil
 import subprocess
 import sys
@@ -157,16 +156,10 @@ def studio(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 
 
 @pytest.fixture
-def run(studio: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(studio: Path, command_line: Run) -> Run:
     """Run a command line in the studio."""
     assert studio == Path.cwd()
-
-    def run(line: str) -> tuple[object, str, str]:
-        with pytest.raises(SystemExit) as leaving:
-            cli.main(shlex.split(line))
-        return leaving.value.code, *capsys.readouterr()
-
-    return run
+    return command_line
 
 
 def everything() -> dict[Path, object]:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from stylebank import StyleBank, bundle, cli
+from stylebank import StyleBank, bundle
 from stylebank.bundle import Bundle
 
 Run = Callable[[str], tuple[object, str, str]]
@@ -80,19 +80,10 @@ def template(tmp_path_factory: pytest.TempPathFactory, make_bank: Callable[..., 
 
 
 @pytest.fixture
-def run(
-    template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Run:
+def run(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command_line: Run) -> Run:
     """Run a command line in a copy of the folder, as the current one."""
     monkeypatch.chdir(shutil.copytree(template, tmp_path / "shelf"))
-
-    def run(line: str) -> tuple[object, str, str]:
-        with pytest.raises(SystemExit) as left:
-            cli.main(line.split())
-        said = capsys.readouterr()
-        return left.value.code, said.out, said.err
-
-    return run
+    return command_line
 
 
 def contents() -> dict[str, bytes]:

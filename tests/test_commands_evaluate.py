@@ -2,7 +2,6 @@
 
 import json
 import re
-import shlex
 import urllib.error
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stylebank import bundle, cli, styleset
+from stylebank import bundle, styleset
 from stylebank.bundle import Bundle
 from stylebank.config import Style
 
@@ -47,16 +46,9 @@ def studio(make_bank: Callable[..., Bundle], tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.fixture
-def run(studio: Path, vgg_file: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(studio: Path, vgg_file: Path, command_line: Run) -> Run:
     assert studio == Path.cwd()
-
-    def run(line: str) -> tuple[object, str, str]:
-        words = ["evaluate", "--device", "cpu", "--vgg", str(vgg_file), "--size", "64", *shlex.split(line)]
-        with pytest.raises(SystemExit) as leaving:
-            cli.main(words)
-        return leaving.value.code, *capsys.readouterr()
-
-    return run
+    return lambda line: command_line(f"evaluate --device cpu --vgg {vgg_file} --size 64 {line}")
 
 
 def test_the_figures_come_as_a_markdown_table(run: Run) -> None:

@@ -1,7 +1,6 @@
 """Commands that bring styles together: what each leaves behind, what it notes, and one line when it cannot."""
 
 import re
-import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageChops
 
-from stylebank import StyleBank, bundle, cli, masks, pictures, regions
+from stylebank import StyleBank, bundle, masks, pictures, regions
 from stylebank.bundle import Bundle
 
 Run = Callable[[str], tuple[object, str, str]]
@@ -119,17 +118,13 @@ def template(tmp_path_factory: pytest.TempPathFactory, make_bank: Callable[..., 
 
 
 @pytest.fixture
-def run(
-    template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Run:
+def run(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command_line: Run) -> Run:
     """Run a command line in a copy of the folder, as the current one."""
     monkeypatch.chdir(shutil.copytree(template, tmp_path / "easel"))
 
     def run(line: str) -> tuple[object, str, str]:
         line = re.sub("^(FUSE|SWEEP|SEGMENT)", lambda word: f"{word[0].lower()} photo.png --bank bank", line)
-        with pytest.raises(SystemExit) as left:
-            cli.main(shlex.split(line))
-        return left.value.code, *capsys.readouterr()
+        return command_line(line)
 
     return run
 

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shlex
 import shutil
 import signal
 from collections.abc import Callable
@@ -13,7 +12,7 @@ import pytest
 import torch
 from PIL import Image, ImageChops
 
-from stylebank import cli, images, optimize
+from stylebank import images, optimize
 from stylebank.config import Loss, Style
 from stylebank.optimize import Progress, Settings
 
@@ -51,15 +50,9 @@ def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def run(studio: Path, vgg_file: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(studio: Path, vgg_file: Path, command_line: Run) -> Run:
     assert studio == Path.cwd()
-
-    def run(line: str) -> tuple[object, str, str]:
-        with pytest.raises(SystemExit) as leaving:
-            cli.main(["optimize", "--device", "cpu", "--vgg", str(vgg_file), *shlex.split(line)])
-        return leaving.value.code, *capsys.readouterr()
-
-    return run
+    return lambda line: command_line(f"optimize --device cpu --vgg {vgg_file} {line}")
 
 
 @pytest.fixture

@@ -166,15 +166,9 @@ def studio(vgg_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 @pytest.fixture
-def run(studio: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+def run(studio: Path, command_line: Run) -> Run:
     assert studio == Path.cwd()
-
-    def run(line: str) -> tuple[object, str, str]:
-        with pytest.raises(SystemExit) as leaving:
-            cli.main(shlex.split(line))
-        return leaving.value.code, *capsys.readouterr()
-
-    return run
+    return command_line
 
 
 def refused(run: Run, line: str) -> str:
