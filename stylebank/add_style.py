@@ -25,6 +25,7 @@ from stylebank.incremental import FilterTrainer
 from stylebank.material import Material, gather
 from stylebank.model import identity_filter
 from stylebank.session import Callbacks, Session, check_places
+from stylebank.tensors import to_torch
 
 MOST_STEPS = 1000
 """Where a training ends that nothing else has ended: eight minutes or so on two cores."""
@@ -172,7 +173,7 @@ def _trainer(
     return FilterTrainer(
         experiment,
         network,
-        contents.coder,
+        to_torch(contents.coder),
         objective=objective,
         pool=pool,
         held_back=features(material.held_back),

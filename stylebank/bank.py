@@ -77,12 +77,9 @@ class StyleBank:
             ConfigError: a weight or a strength is out of range, or the network knows no strength.
         """
         found = mixture.of(mix, strength=strength)
-        if found.strength < 1 and not self.contents.network.is_bank:
-            raise ConfigError(
-                "strength: a johnson network has its style in every layer; leave the strength at 1"
-            )
+        self.contents.check_strength(found.strength)
         weight, gain = self.contents.mixed_filter(found.weights)
-        return Paint((weight.float() * gain).to(self._device), found.strength)
+        return Paint((torch.from_numpy(weight).float() * gain).to(self._device), found.share)
 
     def stylize(
         self, image: Picture, style: Mix, *, strength: float = 1.0, keep_color: bool = False

@@ -2,24 +2,30 @@
 
 Tensors are `encoder.*`, `decoder.*` (float32) and `style.<name>.filter` (float16); the manifest holds the network's
 shape, all that is known of each style, and the experiment that trained them. A `Bundle` keeps tensors as they are in
-the file, so that a bank can grow without touching the bytes of what it already held.
+the file, so that a bank can grow without touching the bytes of what it already held. Reading one needs no PyTorch;
+making a network of it does.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
-from stylebank import entries, fusion, tensorfile, toml
+from stylebank import entries, tensorfile, toml
 from stylebank.config import Loss, Network, Report
 from stylebank.entries import Card, Entry
-from stylebank.errors import TensorFileError, UnknownStyleError, nearest
+from stylebank.errors import ConfigError, TensorFileError, UnknownStyleError, nearest
 from stylebank.files import sha256_bytes
-from stylebank.model import StyleBankNetwork
 from stylebank.styleset import StyleSet
+from stylebank.tensorfile import Arrays
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from stylebank.model import StyleBankNetwork
 
 KIND = "bank"
 
@@ -40,7 +46,7 @@ class Bundle:
     """
 
     network: Network
-    coder: Mapping[str, Tensor]
+    coder: Arrays
     entries: tuple[Entry, ...]
     training: Mapping[str, Any]
 
@@ -68,14 +74,46 @@ class Bundle:
         facts = f"{sorted(shape.items())}{tensorfile.digest(self.coder)}"
         return sha256_bytes(facts.encode())
 
-    def mixed_filter(self, weights: Sequence[tuple[str, float]]) -> tuple[Tensor, float]:
-        """The filter (C, C, k, k) and the gain that a mixture of styles comes to; see `fusion.mixed_filter`.
+    def digest(self) -> str:
+        """SHA-256 of all that its pictures depend on."""
+        filters = {entry.name: entry.filter for entry in self.entries}
+        gains = [entry.gain for entry in self.entries]
+        return sha256_bytes(f"{self.coder_digest()}{tensorfile.digest(filters)}{gains}".encode())
+
+    def mixed_filter(self, weights: Sequence[tuple[str, float]]) -> tuple[NDArray[np.float16], float]:
+        """The filter of a mixture and its gain, as a bank keeps them.
+
+        Args:
+            weights: style and weight w_i of each part; smaller kernels are padded with zeros.
+
+        Returns:
+            A single style's own filter (C, C, k, k) and gain. Else sum_i w_i g_i K_i, rounded to float16 as every
+            filter of a bank is, and the gain 1: so a mixture that is saved stays what it was, and mixtures of mixtures
+            are mixtures of styles.
 
         Raises:
             UnknownStyleError: there is no such style; the message names the nearest.
         """
         parts = [(self.find(name), weight) for name, weight in weights]
-        return fusion.mixed_filter([(entry.filter, entry.gain, weight) for entry, weight in parts])
+        if len(parts) == 1:
+            return parts[0][0].filter, parts[0][0].gain
+        largest = max(entry.style.kernel for entry, _ in parts)
+        total = np.zeros((*parts[0][0].filter.shape[:2], largest, largest), np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):  # who saves it checks that it is finite
+            for entry, weight in parts:
+                total += padded(entry.filter.astype(np.float32), largest) * (entry.gain * weight)
+            return total.astype(np.float16), 1.0
+
+    def check_strength(self, strength: float) -> None:
+        """Refuse a strength below 1 where there is no filter to fade.
+
+        Raises:
+            ConfigError: saying so.
+        """
+        if strength < 1 and not self.network.is_bank:
+            raise ConfigError(
+                "strength: a johnson network has its style in every layer; leave the strength at 1"
+            )
 
     def find(self, name: str) -> Entry:
         """The entry of this name.
@@ -91,19 +129,26 @@ class Bundle:
             f"it has {', '.join(self.names) or 'no styles'}"
         )
 
-    def build(self) -> StyleBankNetwork:
+    def build(self) -> "StyleBankNetwork":
         """The network in float32, on the CPU, ready to stylize; it shares no memory with this data."""
-        network = _empty(self.network, [entry.style.kernel for entry in self.entries])
+        import torch
+
+        from stylebank import tensors
+        from stylebank.model import StyleBankNetwork
+
+        shape = asdict(self.network) | {"kernels": [entry.style.kernel for entry in self.entries]}
+        with torch.device("meta"):  # no memory for weights that are replaced at once
+            network = StyleBankNetwork(**shape)
         filters = {f"{_FILTERS}{place}": entry.filter for place, entry in enumerate(self.entries)}
-        state = {
-            key: tensor.to(torch.float32, copy=True) for key, tensor in {**self.coder, **filters}.items()
-        }
-        network.load_state_dict(state, assign=True)
+        state = tensors.to_torch({**self.coder, **filters})
+        network.load_state_dict(
+            {key: tensor.to(torch.float32, copy=True) for key, tensor in state.items()}, assign=True
+        )
         return network.requires_grad_(False).eval()
 
 
 def from_network(
-    network: StyleBankNetwork,
+    network: "StyleBankNetwork",
     shape: Network,
     styles: Sequence[StyleSet],
     training: Mapping[str, Any],
@@ -112,10 +157,9 @@ def from_network(
     cards: Sequence[Card] | None = None,
 ) -> Bundle:
     """Take a snapshot of a network with S styles, their gains and, if finished, their report cards."""
-    state = network.state_dict()
     coder = {
-        key: tensor.detach().to("cpu", torch.float32, copy=True)
-        for key, tensor in state.items()
+        key: tensor.float().cpu().numpy().copy()
+        for key, tensor in network.state_dict().items()
         if not key.startswith(_FILTERS)
     }
     found = [
@@ -127,9 +171,16 @@ def from_network(
     return Bundle(network=shape, coder=coder, entries=tuple(found), training=training)
 
 
-def stored(weight: Tensor) -> Tensor:
+def stored(weight: "Tensor") -> NDArray[np.float16]:
     """A filter as banks keep it: rounded to float16, half the size for no visible change."""
-    return weight.detach().to("cpu", torch.float16, copy=True)
+    half: NDArray[np.float16] = weight.detach().half().cpu().numpy()
+    return half.copy()
+
+
+def padded(weight: NDArray[np.float32], kernel: int) -> NDArray[np.float32]:
+    """The same filter (C, C, k, k) with a larger odd kernel: zeros around it."""
+    margin = (kernel - weight.shape[-1]) // 2
+    return np.pad(weight, ((0, 0), (0, 0), (margin, margin), (margin, margin)))
 
 
 def write(path: Path, bundle: Bundle) -> None:
@@ -157,7 +208,7 @@ def read(path: Path) -> Bundle:
     try:
         network = toml.section(Network, manifest, "network", where=str(path))
         listed = [
-            entries.from_manifest(data, tensors.get(_filter_name(data["style"]["name"]), torch.empty(0)))
+            entries.from_manifest(data, tensors.get(_filter_name(data["style"]["name"]), np.empty(0)))
             for data in manifest["styles"]
         ]
         training = dict(manifest["training"])
@@ -170,38 +221,45 @@ def read(path: Path) -> Bundle:
     return Bundle(network=network, coder=coder, entries=tuple(listed), training=training)
 
 
-def _check_tensors(
-    path: Path, tensors: Mapping[str, Tensor], network: Network, listed: Sequence[Entry]
-) -> None:
+def _check_tensors(path: Path, tensors: Arrays, network: Network, listed: Sequence[Entry]) -> None:
     """Names, shapes and dtypes must be those of the network that the manifest describes."""
     if len({entry.name for entry in listed}) != len(listed):
         raise TensorFileError(f"{path}: lists a style twice; get the file again")
-    coder = _empty(network, []).state_dict()
+    coder = coder_shapes(network)
     for name in (coder.keys() | {_filter_name(entry.name) for entry in listed}) ^ tensors.keys():
         problem = "does not belong" if name in tensors else "is missing"
         raise TensorFileError(f"{path}: tensor '{name}' {problem}; get the file again")
-    for name, weight in coder.items():
+    for name, shape in coder.items():
         found = tensors[name]
-        if (found.shape, found.dtype) != (weight.shape, weight.dtype):
+        if found.shape != shape or found.dtype != np.float32:
             raise TensorFileError(
-                f"{path}: tensor '{name}' has shape {tuple(found.shape)} {found.dtype}, not {tuple(weight.shape)} "
-                f"{weight.dtype}; get the file again"
+                f"{path}: tensor '{name}' has shape {found.shape} {found.dtype}, not {shape} float32; "
+                "get the file again"
             )
     for entry in listed:
         if misfit := entry.misfit(network.width):
             raise TensorFileError(f"{path}: tensor '{_filter_name(entry.name)}' {misfit}; get the file again")
 
 
-def _empty(network: Network, kernels: Sequence[int]) -> StyleBankNetwork:
-    """The network without memory behind its weights."""
-    with torch.device("meta"):
-        return StyleBankNetwork(
-            width=network.width,
-            kernels=kernels,
-            output=network.output,
-            restore_moments=network.restore_moments,
-            kind=network.kind,
-        )
+def coder_shapes(network: Network) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of encoder's and decoder's tensors, all float32."""
+    width, deep = network.width, 4 * network.width
+    convolutions = {  # weight (outputs, inputs, k, k), and the norm after it
+        "encoder.0": (width, 3, 9),
+        "encoder.1": (2 * width, width, 3),
+        "encoder.2": (deep, 2 * width, 3),
+        "decoder.0": (2 * width, deep, 3),
+        "decoder.1": (width, 2 * width, 3),
+    }
+    shapes: dict[str, tuple[int, ...]] = {"decoder.2.weight": (3, width, 9, 9), "decoder.2.bias": (3,)}
+    for block in range(3, 3 + network.residual_blocks):
+        convolutions[f"encoder.{block}.first"] = (deep, deep, 3)
+        shapes[f"encoder.{block}.second.weight"] = (deep, deep, 3, 3)
+        shapes |= dict.fromkeys((f"encoder.{block}.norm.weight", f"encoder.{block}.norm.bias"), (deep,))
+    for name, (outputs, inputs, kernel) in convolutions.items():
+        shapes[f"{name}.conv.weight"] = (outputs, inputs, kernel, kernel)
+        shapes |= dict.fromkeys((f"{name}.norm.weight", f"{name}.norm.bias"), (outputs,))
+    return shapes
 
 
 def _filter_name(style: str) -> str:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from stylebank import tensorfile
 from stylebank.errors import TensorFileError
+from stylebank.tensors import to_numpy, to_torch
 
 KIND = "checkpoint"
 
@@ -50,8 +51,8 @@ def write(path: Path, checkpoint: Checkpoint) -> None:
         OutputError: the file cannot be written.
     """
     tensors = {
-        **{_MODEL + key: tensor.detach().cpu() for key, tensor in checkpoint.model.items()},
-        **{_ADAM + key: tensor.detach().cpu() for key, tensor in checkpoint.adam.items()},
+        **{_MODEL + key: tensor for key, tensor in checkpoint.model.items()},
+        **{_ADAM + key: tensor for key, tensor in checkpoint.adam.items()},
         _HISTORY: checkpoint.history.to(torch.float32),
     }
     manifest = {
@@ -60,7 +61,7 @@ def write(path: Path, checkpoint: Checkpoint) -> None:
         "stylizing_norm": checkpoint.stylizing_norm,
         "seconds": checkpoint.seconds,
     }
-    tensorfile.write(path, kind=KIND, tensors=tensors, manifest=manifest)
+    tensorfile.write(path, kind=KIND, tensors=to_numpy(tensors), manifest=manifest)
 
 
 def read(path: Path) -> Checkpoint:
@@ -69,7 +70,8 @@ def read(path: Path) -> Checkpoint:
     Raises:
         TensorFileError: the file is missing, damaged, of another kind or newer than this program.
     """
-    tensors, manifest = tensorfile.read(path, kind=KIND)
+    arrays, manifest = tensorfile.read(path, kind=KIND)
+    tensors = to_torch(arrays)
     try:
         return Checkpoint(
             step=int(manifest["step"]),

@@ -55,13 +55,13 @@ def evaluate(
     force: Force = False,
 ) -> None:
     """Measure a bank's styles on photos, as a Markdown table."""
-    from stylebank import batch, bundle, charts, data, images, resources
+    from stylebank import batch, bundle, charts, images, resources
     from stylebank import evaluate as evaluation
     from stylebank.devices import choose_device
     from stylebank.perceptual import Perceptual
 
     if plot:
-        batch.check_outputs([plot], [*data.find_photos(content), *images.find_images(styles)], force=force)
+        batch.check_outputs([plot], [*images.find_photos(content), *images.find_images(styles)], force=force)
     if inception and not lpips:
         raise ConfigError("--inception: goes with --lpips; give both or neither")
     found = evaluation.evaluate(

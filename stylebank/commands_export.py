@@ -24,8 +24,7 @@ def export(
     force: Force = False,
 ) -> None:
     """Write a style, a mixture, or the whole bank with the styles' weights as an input, as ONNX."""
-    from stylebank import files, onnx_export
-    from stylebank.bank import StyleBank
+    from stylebank import bundle, files, resources
 
     if output.suffix.lower() != ".onnx":
         raise OutputError(f"{output}: is no name of an ONNX file; choose one that ends in .onnx")
@@ -37,6 +36,13 @@ def export(
         words = mixture.parse(style, strength=strength, where=f"--style {style}") if style else None
         mixed = words or mixture.from_options(mix or [], strength=strength)
         say_weights(mixed)
-    onnx_export.export(StyleBank.load(bank, device="cpu"), output, mixture=mixed)
+    contents = bundle.read(bank or resources.default_bank())
+    try:
+        from stylebank import onnx_graph
+    except ImportError as error:
+        raise ConfigError(
+            f"export: ONNX is not installed ({error}); pip install 'stylebank[onnx]'"
+        ) from error
+    files.write_atomically(output, onnx_graph.build(contents, mixed).SerializeToString())
     inputs = "image" if mixed else "image, weights"
     typer.echo(printable(f"{output}: {output.stat().st_size:,} bytes, {inputs} -> picture"))

@@ -1,16 +1,77 @@
 """Commands that make pictures: stylize, sheet."""
 
+import json
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stylebank.errors import StyleBankError
-from stylebank.options import Bank, Device, Force, KeepColor, Strength, say, say_weights
+from stylebank.errors import ImageError, StyleBankError
+from stylebank.options import Bank, Device, Force, KeepColor, Strength, note, say, say_weights
+
+if TYPE_CHECKING:
+    from stylebank.batch import Job, Result
+    from stylebank.engines import Engine, Work
+    from stylebank.unfinished import Unfinished
+
+
+@dataclass
+class Reporter:
+    """Says what becomes of photos, a line each.
+
+    Attributes:
+        single: whether there is one photo only, so that its error is the command's.
+        as_json: whether lines are JSON.
+    """
+
+    single: bool
+    as_json: bool
+    made: int = 0
+    skipped: int = 0
+    begun: float = field(default_factory=time.monotonic)
+
+    def __call__(self, result: "Result") -> None:
+        """Report one photo.
+
+        Raises:
+            ImageError: the only photo cannot be read.
+        """
+        from stylebank.batch import STREAM
+
+        if result.error and self.single:
+            raise ImageError(result.error)
+        self.made, self.skipped = self.made + (not result.error), self.skipped + bool(result.error)
+        if self.as_json:
+            typer.echo(json.dumps(result.to_json()), err=result.job.picture == STREAM)
+        elif result.error:
+            say(f"{result.error}; skipped")
+        elif result.job.picture != STREAM:
+            say(str(result.job.picture))
+
+    def close(self) -> None:
+        """Sum up.
+
+        Raises:
+            StyleBankError: photos were skipped.
+        """
+        seconds = time.monotonic() - self.begun
+        if self.made > 1:
+            note(f"{self.made} pictures in {seconds:.1f} s, {self.made / seconds:.2g} a second")
+        if self.skipped:
+            raise StyleBankError(
+                f"{self.skipped} of {self.made + self.skipped} photos: were skipped, see above; check those files"
+            )
 
 
 def stylize(
-    photos: Annotated[list[Path], typer.Argument(metavar="PHOTO...", help="Photos, or folders of them.")],
+    photos: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PHOTO...", help="Photos, folders of them, patterns; - for the program's input."
+        ),
+    ],
     style: Annotated[
         str, typer.Option(help="A style, see 'stylebank list'; or a mixture, NAME:WEIGHT+NAME:WEIGHT.")
     ],
@@ -21,26 +82,61 @@ def stylize(
             "-o",
             "--output",
             metavar="FILE or DIR",
-            help="A picture for one photo, else a folder. \\[default: PHOTO-STYLE.png in this folder]",
+            help="A picture for one photo, else a folder; - for the program's output. "
+            "\\[default: PHOTO-STYLE.png in this folder]",
         ),
     ] = None,
     strength: Strength = 1.0,
     keep_color: KeepColor = False,
+    form: Annotated[
+        str, typer.Option("--format", help="Of pictures that are named for you: png, jpg, webp, tif or bmp.")
+    ] = "png",
+    engine: Annotated[
+        str, typer.Option(help="openvino, onnx or torch; auto is the first of them that is installed.")
+    ] = "auto",
+    precision: Annotated[
+        str, typer.Option(help="float32, bfloat16, or auto: bfloat16 where the processor has it.")
+    ] = "auto",
     device: Device = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Say what became of each photo as JSON.")] = False,
     force: Force = False,
 ) -> None:
-    """Paint photos in one style, at their own size."""
-    from stylebank import batch, mixture
-    from stylebank.bank import StyleBank
+    """Paint photos in one style, at their own size; what was interrupted continues where it stopped."""
+    from stylebank import batch, bundle, engines, images, mixture, resources
+    from stylebank.distributed import rank_and_world
+    from stylebank.unfinished import Unfinished
 
     mixed = mixture.parse(style, strength=strength, where=f"--style {style}")
-    loaded = StyleBank.load(bank, device=device)
-    loaded.paint(mixed)  # names are checked before they become part of a file's
-    jobs = batch.plan(photos, output, style="+".join(mixed.names), force=force)
+    contents = bundle.read(bank or resources.default_bank())
+    contents.mixed_filter(mixed.weights)  # names are checked before they become part of a file's
+    chosen = engines.choose(engine, device=device)
+    images.check_suffix(Path(f"--format .{form}"))
+    jobs = batch.plan(photos, output, style="+".join(mixed.names), suffix=f".{form}", force=force)
+    process = rank_and_world()
+    settings = {"bank": contents.digest(), "style": str(mixed), "keep_color": keep_color}
+    unfinished = Unfinished(output or Path(), settings, process=process) if len(jobs) > 1 else None
+    work = engines.Work(contents, mixed, keep_color, precision=engines.precision_of(precision), device=device)
     say_weights(mixed)
-    skipped = batch.run(jobs, lambda image: loaded.stylize(image, mixed, keep_color=keep_color), say=say)
-    if skipped:
-        raise StyleBankError(f"{skipped} of {len(jobs)} photos: were skipped, see above; check those files")
+    _paint(jobs[process[0] :: process[1]], chosen, work, unfinished, as_json=as_json)
+
+
+def _paint(
+    jobs: "list[Job]", engine: "Engine", work: "Work", unfinished: "Unfinished | None", *, as_json: bool
+) -> None:
+    """Make the pictures that are not yet there."""
+    from stylebank import batch, engines
+
+    remaining = unfinished.remaining(jobs) if unfinished else jobs
+    if len(remaining) < len(jobs):
+        note(f"{len(jobs) - len(remaining)} of {len(jobs)} pictures are done already")
+    crew = engines.crew(engine, work, photos=len(remaining))
+    if unfinished:
+        unfinished.begin()
+    reporter = Reporter(single=not unfinished, as_json=as_json)
+    batch.run(remaining, crew.paint, workers=crew.workers, together=crew.together, report=reporter)
+    if unfinished:
+        unfinished.finish()
+    reporter.close()
 
 
 def sheet(

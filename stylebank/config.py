@@ -41,6 +41,11 @@ class Network:
         """Whether styles are filters; else there is one style, which encoder and decoder have learnt."""
         return self.kind == "stylebank"
 
+    @property
+    def residual_blocks(self) -> int:
+        """Between the encoder's convolutions and the filter."""
+        return 0 if self.is_bank else 5
+
 
 @dataclass(frozen=True)
 class Training:

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stylebank import files, images
+from stylebank import images
 from stylebank.config import Training
 from stylebank.errors import ContentError, ImageError
 
@@ -33,21 +33,6 @@ _AHEAD = 4  # batches
 _GIVE_UP = 64  # unreadable photos in a row
 
 Reporter = Callable[[str], None]
-
-
-def find_photos(folder: Path) -> list[Path]:
-    """All image files below a folder, in an order that does not depend on the file system.
-
-    Raises:
-        ContentError: the folder is missing or holds no image.
-    """
-    if not files.is_folder(folder):
-        raise ContentError(f"{folder}: is not a folder; give a folder of photos")
-    found = images.find_images(folder)
-    if not found:
-        suffixes = ", ".join(sorted(images.IMAGE_SUFFIXES))
-        raise ContentError(f"{folder}: holds no photos; put images in it ({suffixes})")
-    return found
 
 
 def hold_back(photos: Sequence[Path], folder: Path, count: int) -> tuple[list[Path], list[Path]]:

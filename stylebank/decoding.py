@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
@@ -17,16 +18,28 @@ FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "PPM", "GIF")
 """Pillow's names of the formats that are tried, whatever the file's name says."""
 
 
-def decode(path: Path, convert: Callable[[Image.Image], Image.Image], *, max_pixels: int) -> Image.Image:
+def decode(
+    path: Path,
+    convert: Callable[[Image.Image], Image.Image],
+    *,
+    max_pixels: int,
+    data: BinaryIO | None = None,
+) -> Image.Image:
     """Read an image file, its pixels converted while the file is open; of several frames, the first.
+
+    Args:
+        path: the file.
+        convert: makes of Pillow's image what is wanted.
+        max_pixels: the limit.
+        data: what to read in place of the file; then the path is only its name.
 
     Raises:
         ImageError: it is missing, no image, damaged, cut short, or has more than `max_pixels` pixels.
     """
     try:
-        if not path.is_file():
+        if data is None and not path.is_file():
             raise ImageError(f"{path}: is no file; check the path")
-        with opened(path, max_pixels) as image:
+        with opened(data or path, max_pixels) as image:
             width, height = image.size
             if width * height > max_pixels:
                 raise ImageError(
@@ -41,9 +54,9 @@ def decode(path: Path, convert: Callable[[Image.Image], Image.Image], *, max_pix
 
 
 @contextmanager
-def opened(path: Path, max_pixels: int) -> Iterator[Image.Image]:
+def opened(source: Path | BinaryIO, max_pixels: int) -> Iterator[Image.Image]:
     """Open lazily, out of the allowed formats."""
-    with _pillow(max_pixels), Image.open(path, formats=FORMATS) as image:
+    with _pillow(max_pixels), Image.open(source, formats=FORMATS) as image:
         yield image
 
 

@@ -1,31 +1,46 @@
 """Which device and which precision a command computes on."""
 
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from stylebank.errors import DeviceError
 
+if TYPE_CHECKING:
+    import torch
 
-def choose_device(name: str) -> torch.device:
+
+def check_name(name: str) -> None:
+    """Refuse what is no name of a device.
+
+    Raises:
+        DeviceError: it is not "auto", "cpu" or "cuda".
+    """
+    if name not in ("auto", "cpu", "cuda"):
+        raise DeviceError(f"device {name!r}: is unknown; use auto, cpu or cuda")
+
+
+def choose_device(name: str) -> "torch.device":
     """Turn "auto", "cpu" or "cuda" into a device; auto is CUDA where there is one.
 
     Raises:
         DeviceError: the name is unknown, or there is no such device.
     """
-    if name not in ("auto", "cpu", "cuda"):
-        raise DeviceError(f"device {name!r}: is unknown; use auto, cpu or cuda")
+    import torch
+
+    check_name(name)
     if name == "cuda" and not torch.cuda.is_available():
         raise DeviceError("device cuda: this machine or this PyTorch has none; use --device cpu")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
-def choose_precision(name: str, device: torch.device) -> torch.dtype:
+def choose_precision(name: str, device: "torch.device") -> "torch.dtype":
     """Turn "auto", "float32" or "bfloat16" into the dtype of a training's convolutions.
 
     Auto is bfloat16 where the processor multiplies it natively (measured: 1.7 times the speed of float32 on CPUs
     with AVX512-BF16), else float32.
     """
+    import torch
+
     if name != "auto":
         return torch.bfloat16 if name == "bfloat16" else torch.float32
     native = torch.cuda.is_bf16_supported() if device.type == "cuda" else _cpu_has_bfloat16()

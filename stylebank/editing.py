@@ -80,9 +80,7 @@ def baking(name: str, mixture: Mixture) -> Change:
         check_free(bank, name)
         weight, gain = bank.mixed_filter(mixture.weights)
         style = StyleSet(name=name, kernel=weight.shape[-1], layers=())
-        baked = Entry(
-            style=style, filter=bundle.stored(weight), gain=gain, recipe={"mixture": dict(mixture.weights)}
-        )
+        baked = Entry(style=style, filter=weight, gain=gain, recipe={"mixture": dict(mixture.weights)})
         if misfit := baked.misfit(bank.network.width):
             raise OutputError(f"style '{name}': its filter {misfit}; the gains of its parts are too large")
         return replace(bank, entries=(*bank.entries, baked))

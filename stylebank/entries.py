@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from stylebank import styleset, tensorfile, toml
 from stylebank.errors import ConfigError, StyleSetError, TensorFileError
@@ -64,7 +64,7 @@ class Entry:
     """
 
     style: StyleSet
-    filter: Tensor
+    filter: NDArray[np.float16]
     gain: float
     card: Card | None = None
     recipe: Mapping[str, Any] = field(default_factory=dict)
@@ -102,12 +102,12 @@ class Entry:
         shape, wanted = tuple(self.filter.shape), (channels, channels, kernel, kernel)
         if kernel > LARGEST_KERNEL:
             return f"is over {LARGEST_KERNEL} cells ({kernel})"
-        if shape != wanted or self.filter.dtype != torch.float16:
-            return f"has shape {shape} {self.filter.dtype}, not {wanted} torch.float16"
-        return "" if bool(self.filter.isfinite().all()) else "holds numbers that are not finite"
+        if shape != wanted or self.filter.dtype != np.float16:
+            return f"has shape {shape} {self.filter.dtype}, not {wanted} float16"
+        return "" if np.isfinite(self.filter).all() else "holds numbers that are not finite"
 
 
-def from_manifest(data: Any, tensor: Tensor) -> Entry:
+def from_manifest(data: Any, tensor: NDArray[Any]) -> Entry:
     """Put an entry together from JSON data and its filter.
 
     Raises:

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stylebank import data, metrics, optimize, resources, vgg
+from stylebank import data, images, metrics, optimize, resources, vgg
 from stylebank.bundle import Bundle
 from stylebank.config import Loss, Report
 from stylebank.devices import choose_device
@@ -168,7 +168,7 @@ def _row(
         name=entry.name,
         figures=metrics.output_figures(outputs, objective, photos, style),
         lpips=perceptual.lpips(outputs, photos) if perceptual else None,
-        bytes=entry.filter.numel() * entry.filter.element_size(),
+        bytes=entry.filter.nbytes,
         optimization=steps if math.isfinite(steps) else None,
     )
 
@@ -213,7 +213,7 @@ def _with_images(bank: Bundle, folder: Path, note: Callable[[str], None]) -> lis
 
 def _unseen(bank: Bundle, content: Path) -> list[Path]:
     """Photos of a folder; of the one that the bank was trained on, those that were held back."""
-    photos = data.find_photos(content)
+    photos = images.find_photos(content)
     report = bank.trained_with(Report, "report")
     trained, held_back = data.hold_back(photos, content, report.held_back)
     is_known = data.digest(trained, content) == bank.training.get("photos")

@@ -9,7 +9,6 @@ Legend: F = E(I); K_i filter of style i, g_i its gain, w_i its weight; s strengt
 - Regions share one E and one D pass, but not the statistics of D's instance norms; see `Mode`.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -27,7 +26,7 @@ from stylebank.instance_norm import (
     own,
     statistics_of,
 )
-from stylebank.model import StyleBankNetwork, identity_filter, moments_affine, padded_filter, reflect_conv
+from stylebank.model import StyleBankNetwork, identity_filter, moments_affine, reflect_conv
 
 Mode = Literal["exact", "region", "paper"]
 """Whose statistics D's norms use where styles meet.
@@ -39,55 +38,25 @@ paper: the image's own, over all regions, so that every style changes every othe
 """
 
 
-EVENNESS = 1.25
-"""Power of the strength. With 1 the first quarter of the way does up to 0.52 of the fall in style ratio, the last as
-little as 0.06 (the 8 styles of the shipped bank); with 1.25 no quarter does more than 0.43."""
-
-
 @dataclass(frozen=True)
 class Paint:
     """What a whole image or a region of it is painted with.
 
     Attributes:
         filter: K, (C, C, k, k) float32, as strong as the photo's own features: gains are in it.
-        strength: s, in [0, 1].
+        share: p, of the style against the photo's own features, in [0, 1].
     """
 
     filter: Tensor
-    strength: float = 1.0
-
-    @property
-    def share(self) -> float:
-        """p, of the style against the photo."""
-        return math.pow(self.strength, EVENNESS)
+    share: float = 1.0
 
     def apply(self, features: Tensor) -> Tensor:
         """(1 - p) F + p K (*) F as one convolution: (B, C, h, w) -> (B, C, h, w)."""
         blended = self.share * self.filter
-        if self.strength < 1:
+        if self.share < 1:
             channels, kernel = self.filter.shape[0], self.filter.shape[-1]
             blended = blended + (1 - self.share) * identity_filter(channels, kernel).to(blended.device)
         return reflect_conv(features, blended.to(features.dtype))
-
-
-def mixed_filter(parts: Sequence[tuple[Tensor, float, float]]) -> tuple[Tensor, float]:
-    """The filter of a mixture and its gain, as a bank keeps them.
-
-    Args:
-        parts: filter K_i (C, C, k, k), gain g_i and weight w_i of each style; smaller kernels are padded with zeros.
-
-    Returns:
-        A single style's own filter and gain. Else sum_i w_i g_i K_i, rounded to float16 as every filter of a bank is,
-        and the gain 1: so a mixture that is saved stays what it was, and mixtures of mixtures are mixtures of styles.
-    """
-    if len(parts) == 1:
-        weight, gain, _ = parts[0]
-        return weight, gain
-    largest = max(weight.shape[-1] for weight, _, _ in parts)
-    total = torch.zeros(*parts[0][0].shape[:2], largest, largest)
-    for weight, gain, share in parts:
-        total += padded_filter(weight.float(), largest) * (gain * share)
-    return total.half(), 1.0
 
 
 def paint(network: StyleBankNetwork, content: Tensor, with_paint: Paint) -> Tensor:
@@ -168,7 +137,7 @@ def keep_color(output: Tensor, photo: Tensor) -> Tensor:
 
 
 def _restores(network: StyleBankNetwork, paints: Sequence[Paint]) -> bool:
-    return network.restore_moments and any(each.strength < 1 for each in paints)
+    return network.restore_moments and any(each.share < 1 for each in paints)
 
 
 def _restoring(found: Statistics, wanted: Statistics, share: float | Tensor) -> tuple[Tensor, Tensor]:

@@ -8,15 +8,18 @@ Sizes are (H, W) everywhere else; Pillow's (W, H) ends here.
 import io
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms
-from torch import Tensor
 
 from stylebank.decoding import MAX_PIXELS, decode, one_line, opened
-from stylebank.errors import OutputError
-from stylebank.files import write_atomically
+from stylebank.errors import ContentError, OutputError
+from stylebank.files import is_folder, write_atomically
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 # Suffix of a file name and Pillow's format to write; reading goes by content, out of the same formats.
 _FORMATS = {
@@ -48,7 +51,16 @@ def read(path: Path, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     Raises:
         ImageError: it is missing, no image, damaged, cut short, or has more than `max_pixels` pixels.
     """
-    return decode(path, lambda image: to_rgb(upright(image)), max_pixels=max_pixels)
+    return decode(path, _upright_rgb, max_pixels=max_pixels)
+
+
+def read_bytes(data: bytes, name: str) -> Image.Image:
+    """Read the bytes of an image file, as `read` does; the name is for complaints.
+
+    Raises:
+        ImageError: see `read`.
+    """
+    return decode(Path(name), _upright_rgb, max_pixels=MAX_PIXELS, data=io.BytesIO(data))
 
 
 def read_unconverted(path: Path) -> Image.Image:
@@ -69,7 +81,7 @@ def is_image(path: Path) -> bool:
         return False
 
 
-def load(path: Path) -> Tensor:
+def load(path: Path) -> "Tensor":
     """Read an image file as (1, 3, H, W) float32 in [0, 1], sRGB.
 
     Raises:
@@ -156,14 +168,43 @@ def find_images(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: path.relative_to(folder).as_posix())
 
 
-def to_tensor(image: Image.Image) -> Tensor:
+def find_photos(folder: Path) -> list[Path]:
+    """All image files below a folder, in an order that does not depend on the file system.
+
+    Raises:
+        ContentError: the folder is missing or holds no image.
+    """
+    if not is_folder(folder):
+        raise ContentError(f"{folder}: is not a folder; give a folder of photos")
+    found = find_images(folder)
+    if not found:
+        suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
+        raise ContentError(f"{folder}: holds no photos; put images in it ({suffixes})")
+    return found
+
+
+def to_pixels(image: Image.Image) -> NDArray[np.uint8]:
+    """An RGB image as (H, W, 3)."""
+    return np.asarray(image, np.uint8)
+
+
+def from_pixels(pixels: NDArray[np.uint8]) -> Image.Image:
+    """(H, W, 3) as an RGB image."""
+    return Image.fromarray(pixels)
+
+
+def to_tensor(image: Image.Image) -> "Tensor":
     """An RGB image as (1, 3, H, W) float32 in [0, 1]."""
+    import torch
+
     pixels = torch.from_numpy(np.array(image, dtype=np.uint8))
     return pixels.permute(2, 0, 1).unsqueeze(0).float() / 255
 
 
-def to_pil(image: Tensor) -> Image.Image:
+def to_pil(image: "Tensor") -> Image.Image:
     """(3, H, W) or (1, 3, H, W) in [0, 1] as an RGB image; values outside are clamped, levels rounded."""
+    import torch
+
     pixels = image.detach().reshape(3, *image.shape[-2:]).float().clamp(0, 1) * 255
     return Image.fromarray(pixels.round().to("cpu", torch.uint8).permute(1, 2, 0).contiguous().numpy())
 
@@ -197,6 +238,10 @@ def to_rgb(image: Image.Image) -> Image.Image:
     sheet = Image.new("RGB", image.size, "white")
     sheet.paste(colour, mask=image.getchannel("A"))
     return sheet
+
+
+def _upright_rgb(image: Image.Image) -> Image.Image:
+    return to_rgb(upright(image))
 
 
 def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:

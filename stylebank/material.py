@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stylebank import data, files, report, styleset, vgg
+from stylebank import data, files, images, report, styleset, vgg
 from stylebank.config import Config
 from stylebank.devices import choose_precision
 from stylebank.objective import Objective, check_layers
@@ -62,7 +62,7 @@ def gather(
     loss = config.loss
     check_layers(loss)
     styles = [styleset.resolve(style, loss.style_layers, loss.layer_weights) for style in config.styles]
-    photos, held_back = data.hold_back(data.find_photos(content), content, config.report.held_back)
+    photos, held_back = data.hold_back(images.find_photos(content), content, config.report.held_back)
     sample = photos[:: -(-len(photos) // UNSTYLED)]
     unstyled = data.read_squares(sample, config.training.crop, note)
     features = vgg.load(vgg_weights)

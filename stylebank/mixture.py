@@ -13,6 +13,11 @@ PHOTO = "photo"
 """In the place of a style, for what regions leave uncovered: the photo's own pixels."""
 
 
+EVENNESS = 1.25
+"""Power of the strength. With 1 the first quarter of the way does up to 0.52 of the fall in style ratio, the last as
+little as 0.06 (8 styles of a trained bank); with 1.25 no quarter does more than 0.43."""
+
+
 @dataclass(frozen=True)
 class Mixture:
     """Styles with weights that sum to 1, painted with a strength.
@@ -40,6 +45,11 @@ class Mixture:
     def names(self) -> tuple[str, ...]:
         """Its styles."""
         return tuple(name for name, _ in self.weights)
+
+    @property
+    def share(self) -> float:
+        """P = s^1.25, of the style against the photo's own features."""
+        return math.pow(self.strength, EVENNESS)
 
     def __str__(self) -> str:
         """Form of the command line: `wave:0.5+scream:0.5@0.8`."""

@@ -211,11 +211,6 @@ def identity_filter(channels: int, kernel: int) -> nn.Parameter:
     return nn.Parameter(weight)
 
 
-def padded_filter(weight: Tensor, kernel: int) -> Tensor:
-    """The same filter (C, C, k, k) with a larger odd kernel: zeros around it."""
-    return F.pad(weight, ((kernel - weight.shape[-1]) // 2,) * 4)
-
-
 def apply_filters(features: Tensor, filters: Sequence[Tensor]) -> Tensor:
     """Convolve each image's features with its own filter, F_i = K_i (*) F, styles mixed within one batch.
 

@@ -14,14 +14,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from stylebank import config, files, images
 from stylebank.config import Style
 from stylebank.errors import ConfigError, StyleSetError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 BLANK = "blank"
 """In the place of a file name: an image whose every pixel is white, (255, 255, 255)."""
@@ -57,13 +57,15 @@ class LayerImage:
     weight: float
     path: Path | None = None
 
-    def load(self) -> Tensor:
+    def load(self) -> "Tensor":
         """The supervising image: (1, 3, H, W) float32 in [0, 1], sRGB.
 
         Raises:
             ImageError: the file cannot be read.
         """
         if self.source == BLANK:
+            import torch
+
             return torch.ones(1, 3, *self.size)
         assert self.path is not None, "a style read from a bank has no files"
         left, top, width, height = self.crop

@@ -14,29 +14,31 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import safetensors.torch
-import torch
+import numpy as np
+import safetensors.numpy
+from numpy.typing import NDArray
 from safetensors import SafetensorError
-from torch import Tensor
 
 from stylebank.errors import OutputError, TensorFileError
 from stylebank.files import write_atomically
 
 FORMAT = 1
 
+Arrays = Mapping[str, NDArray[Any]]
+"""Tensors by name: a file is read, checked and written without PyTorch."""
+
 _KEY = "stylebank"
 _MAX_HEADER = 1 << 20
 _DAMAGED = "get the file again, or restore a copy"
 
 
-def write(path: Path, *, kind: str, tensors: Mapping[str, Tensor], manifest: Mapping[str, Any]) -> None:
+def write(path: Path, *, kind: str, tensors: Arrays, manifest: Mapping[str, Any]) -> None:
     """Write tensors and a manifest atomically.
 
     Args:
         path: the file; replaced if it exists.
         kind: "bank", "style", "checkpoint" or "vgg".
-        tensors: any shapes, float or integer, on any device, no two in the same memory; names are printable and of
-            at most 200 letters.
+        tensors: any shapes, float or integer; names are printable and of at most 200 letters.
         manifest: plain JSON data: text for keys, finite numbers only.
 
     Raises:
@@ -52,9 +54,9 @@ def write(path: Path, *, kind: str, tensors: Mapping[str, Tensor], manifest: Map
     write_atomically(path, data)
 
 
-def serialise(*, kind: str, tensors: Mapping[str, Tensor], manifest: Mapping[str, Any]) -> bytes:
+def serialise(*, kind: str, tensors: Arrays, manifest: Mapping[str, Any]) -> bytes:
     """The bytes of a file; equal contents give equal bytes."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    tensors = {name: np.require(tensor, requirements="C") for name, tensor in tensors.items()}
     document = {
         "format": FORMAT,
         "kind": kind,
@@ -64,16 +66,17 @@ def serialise(*, kind: str, tensors: Mapping[str, Tensor], manifest: Mapping[str
     document["sha256"] = _self_digest(document)
     text = _canonical(document)
     # Else the file would be written, and refused when somebody needs it.
+    assert all(tensor.dtype.isnative for tensor in tensors.values()), "digests are of native bytes"
     assert _names_fit(kind, tensors), "a kind is a word, and names are printable"
     assert _canonical(json.loads(text)) == text, "a manifest has text for keys"
-    return safetensors.torch.save(tensors, metadata={_KEY: text})
+    return safetensors.numpy.save(tensors, metadata={_KEY: text})
 
 
-def read(path: Path, *, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def read(path: Path, *, kind: str) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """Read and check every byte of a file.
 
     Returns:
-        The tensors, on the CPU, and the manifest.
+        The tensors and the manifest.
 
     Raises:
         TensorFileError: the file is missing, damaged, of another kind, or from a newer version.
@@ -114,9 +117,9 @@ def kind_of(path: Path) -> str | None:
         return None
 
 
-def digest(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 over names, dtypes, shapes and bytes of tensors on the CPU, in whatever order they come."""
-    parts = sorted(_digest(name, tensor.detach().contiguous()) for name, tensor in tensors.items())
+def digest(tensors: Arrays) -> str:
+    """SHA-256 over names, dtypes, shapes and bytes of tensors, in whatever order they come."""
+    parts = sorted(_digest(name, tensor) for name, tensor in tensors.items())
     return hashlib.sha256("".join(parts).encode()).hexdigest()
 
 
@@ -167,15 +170,15 @@ def _document(path: Path, file: BinaryIO) -> tuple[dict[str, Any], int]:
         ) from error
 
 
-def _checked_tensors(path: Path, data: bytes, document: Mapping[str, Any]) -> dict[str, Tensor]:
+def _checked_tensors(path: Path, data: bytes, document: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     """The tensors, if the file is exactly what its writer wrote."""
-    tensors = safetensors.torch.load(data)
+    tensors = safetensors.numpy.load(data)
     digests = document["digests"]
     for name in sorted(digests.keys() | tensors.keys()):
         if name not in tensors or digests.get(name) != _digest(name, tensors[name]):
             raise TensorFileError(f"{path}: tensor '{_one_line(name)}' is damaged; {_DAMAGED}")
     # Digests cover contents; this covers every other bit of the header.
-    if safetensors.torch.save(tensors, metadata={_KEY: _canonical(document)}) != data:
+    if safetensors.numpy.save(tensors, metadata={_KEY: _canonical(document)}) != data:
         raise TensorFileError(f"{path}: its header is damaged; {_DAMAGED}")
     return tensors
 
@@ -189,10 +192,10 @@ def _canonical(data: Mapping[str, Any]) -> str:
     return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
-def _digest(name: str, tensor: Tensor) -> str:
+def _digest(name: str, tensor: NDArray[Any]) -> str:
     """SHA-256 over name, dtype, shape and bytes of a tensor."""
-    sha = hashlib.sha256(f"{name}\0{tensor.dtype}\0{tuple(tensor.shape)}\0".encode())
-    sha.update(tensor.reshape(-1).view(torch.uint8).numpy().data if tensor.numel() else b"")
+    sha = hashlib.sha256(f"{name}\0torch.{tensor.dtype}\0{tensor.shape}\0".encode())
+    sha.update(np.ascontiguousarray(tensor).reshape(-1).view(np.uint8).data)
     return sha.hexdigest()
 
 

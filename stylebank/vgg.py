@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from stylebank import tensorfile
 from stylebank.errors import TensorFileError
+from stylebank.tensors import to_torch
 
 _BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512,))
 _POOL = "pool"
@@ -126,9 +127,9 @@ def load(source: Path | str) -> VGG:
             raise TensorFileError(
                 f"--vgg torchvision: cannot be downloaded ({error}); leave it out to use the bundled file"
             ) from error
-    tensors, _ = tensorfile.read(Path(source), kind="vgg")
+    arrays, _ = tensorfile.read(Path(source), kind="vgg")
     try:
-        return VGG(tensors)
+        return VGG(to_torch(arrays))
     except (KeyError, RuntimeError) as error:
         raise TensorFileError(
             f"{source}: is no VGG-16 ({error}); use the file that comes with StyleBank"

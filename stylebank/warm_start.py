@@ -11,9 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from stylebank import bundle
 from stylebank.entries import Entry
 from stylebank.feature_pool import FeaturePool
-from stylebank.model import StyleBankNetwork, apply_filters, identity_filter, padded_filter
+from stylebank.model import StyleBankNetwork, apply_filters, identity_filter
 from stylebank.objective import Objective
 
 STEPS = 30
@@ -30,7 +31,7 @@ def candidates(entries: Sequence[Entry], *, channels: int, kernel: int) -> Tenso
     """
     found = [identity_filter(channels, kernel).detach()]
     found += [
-        padded_filter(entry.gain * entry.filter.float(), kernel)
+        entry.gain * torch.from_numpy(bundle.padded(entry.filter.astype("float32"), kernel))
         for entry in entries
         if entry.is_joint and entry.style.kernel <= kernel
     ]

@@ -104,9 +104,10 @@ def vgg_weights() -> dict[str, "Tensor"]:
 def vgg_file(vgg_weights: dict[str, "Tensor"], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Those weights as a file."""
     from stylebank import tensorfile
+    from stylebank.tensors import to_numpy
 
     path = tmp_path_factory.mktemp("vgg") / "vgg.safetensors"
-    tensorfile.write(path, kind="vgg", tensors=vgg_weights, manifest={})
+    tensorfile.write(path, kind="vgg", tensors=to_numpy(vgg_weights), manifest={})
     return path
 
 

@@ -19,7 +19,7 @@ FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 # A module imports modules of the layers below its own, and of its own layer only what ALLOWED says.
 LAYERS = (
     "errors",
-    "config toml images decoding files tensorfile devices interrupts resources mixture",
+    "config toml images decoding files tensorfile tensors devices distributed interrupts resources mixture",
     "model instance_norm vgg losses",
     (
         "checkpoint entries bundle data styleset style_words objective feature_pool warm_start metrics perceptual "
@@ -27,7 +27,7 @@ LAYERS = (
     ),
     (
         "train material algorithm incremental report session add_style editing optimize evaluate "
-        "bank regions batch onnx_export console"
+        "bank regions batch unfinished onnx_graph engines console"
     ),
     "__init__",
     "options",
@@ -42,14 +42,15 @@ ALLOWED = {
     "charts": {"pictures"},
     "tensorfile": {"files"},
     "entries": {"styleset"},
-    "bundle": {"entries", "fusion", "styleset"},
-    "warm_start": {"entries", "feature_pool", "objective"},
+    "bundle": {"entries", "styleset"},
+    "warm_start": {"bundle", "entries", "feature_pool", "objective"},
     "checkpoint": {"styleset", "data"},
     "objective": {"styleset"},
     "metrics": {"objective"},
     "incremental": {"algorithm"},
     "regions": {"bank"},
-    "onnx_export": {"bank"},
+    "unfinished": {"batch"},
+    "engines": {"bank", "onnx_graph"},
     "evaluate": {"optimize"},
     "material": {"report"},
     "session": {"report"},
@@ -63,6 +64,9 @@ LAYER = {module: layer for layer, modules in enumerate(LAYERS) for module in mod
 CONFINED = {
     "PIL": {"images", "decoding", "pictures", "charts", "masks"},
     "safetensors": {"tensorfile"},
+    "onnx": {"onnx_graph", "engines"},
+    "onnxruntime": {"engines"},
+    "openvino": {"engines"},
     "typer": {"cli", "options", *(module for module in TREES if module.startswith("commands_"))},
     "rich": {"console"},
     "fcntl": {"files"},

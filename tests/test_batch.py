@@ -1,4 +1,4 @@
-"""Which picture each photo becomes: names, places, what is never replaced, and what happens to a broken photo."""
+"""Which picture each photo becomes: names, places, and what is never replaced."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 
 from stylebank import batch
-from stylebank.batch import Job
 from stylebank.errors import ContentError, ImageError, OutputError
 
 
@@ -22,13 +21,6 @@ def draw(name: str, colour: str = "red") -> Path:
     path = Path(name)
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (4, 3), colour).save(path)
-    return path
-
-
-def broken(name: str) -> Path:
-    path = Path(name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"\xff\xd8 no more")
     return path
 
 
@@ -187,78 +179,49 @@ def test_planning_looks_at_each_photo_a_few_times_only(monkeypatch: pytest.Monke
     assert looks <= 12 * count
 
 
-def invert(photo: Image.Image) -> Image.Image:
-    return photo.point(lambda level: 255 - level)
-
-
-ORIENTATION, GPS = 0x0112, 0x8825
-PHOTOS = {
-    "one pixel": (Image.new("RGB", (1, 1), "red"), "a.png", (1, 1), (0, 255, 255)),
-    "odd": (Image.new("RGB", (7, 5), "red"), "a.bmp", (7, 5), (0, 255, 255)),
-    "tall": (Image.new("RGB", (33, 130), "red"), "a.webp", (33, 130), (0, 255, 255)),
-    "turned": (Image.new("RGB", (30, 20), "white"), "a.jpg", (20, 30), (0, 0, 0)),
-    "transparent": (Image.new("RGBA", (7, 5), (255, 0, 0, 0)), "a.png", (7, 5), (0, 0, 0)),
-    "16 bits": (Image.new("I;16", (7, 5), 0x8080), "a.png", (7, 5), (127, 127, 127)),
-    "CMYK": (Image.new("CMYK", (7, 5), (0, 0, 0, 0)), "a.tif", (7, 5), (0, 0, 0)),
-    "palette": (Image.new("RGB", (7, 5), "red").convert("P"), "a.gif", (7, 5), (0, 255, 255)),
-}
-
-
-@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif"])
-@pytest.mark.parametrize("kind", PHOTOS)
-def test_a_picture_has_the_size_of_its_photo_upright_and_nothing_of_its_exif(kind: str, suffix: str) -> None:
-    photo, name, size, colour = PHOTOS[kind]
-    exif = Image.Exif()
-    exif[ORIENTATION] = 6 if kind == "turned" else 1
-    exif[GPS] = {1: "N", 2: (48.0, 51.0, 30.0)}
-    photo.save(name, exif=exif.tobytes())
-    with Image.open(name) as saved:
-        assert kind != "turned" or {ORIENTATION, GPS} <= set(saved.getexif()), "what there is to lose"
-    assert batch.run([Job(Path(name), Path(f"out{suffix}"))], invert, say=lambda _: None) == 0
-    with Image.open(f"out{suffix}") as picture:
-        assert (picture.size, picture.mode) == (size, "RGB")
-        assert not set(picture.getexif()) & {ORIENTATION, GPS}
-        assert not {"exif", "xmp", "icc_profile", "transparency"} & set(picture.info)
-        found = picture.getpixel((0, 0))
-        assert isinstance(found, tuple)
-        # Lossy files, the photo's and the picture's, keep a flat colour to within 3 of 255 levels.
-        assert max(abs(a - b) for a, b in zip(found, colour, strict=True)) <= 3
-
-
-def test_broken_photos_are_skipped_said_and_counted() -> None:
-    jobs = [
-        Job(draw("a.png", "red"), Path("out/a.png")),
-        Job(broken("b.png"), Path("out/b.png")),
-        Job(Path("gone.png"), Path("out/gone.png")),
-        Job(draw("c.png", "blue"), Path("out/deep/c.png")),
+@pytest.mark.parametrize(
+    ("pattern", "wanted"),
+    [
+        ("trip/*.jpg", ["trip/a.jpg", "trip/b.jpg"]),
+        ("trip/[b-z].jpg", ["trip/b.jpg"]),
+        ("trip/**/a.*", ["trip/a.jpg", "trip/day/a.png"]),
+        ("t[ri]ip", ["trip/a.jpg", "trip/b.jpg", "trip/day/a.png"]),
+    ],
+)
+def test_a_pattern_stands_for_what_fits_it_also_where_no_shell_expands_it(
+    pattern: str, wanted: list[str], home: Path
+) -> None:
+    for name in ("trip/a.jpg", "trip/b.jpg", "trip/day/a.png"):
+        draw(name)
+    Path("out").mkdir()
+    if "**" in pattern:
+        with pytest.raises(OutputError, match="made of both"):  # two photos called a
+            plan(pattern, output="out")
+        return
+    assert list(plan(pattern, output="out")) == wanted
+    assert [Path(photo).relative_to(home) for photo in plan(home / pattern, output="out")] == [
+        Path(photo) for photo in wanted
     ]
-    said: list[str] = []
-    assert batch.run(jobs, invert, say=said.append) == 2
-    assert said[0] == "out/a.png"
-    assert said[1].startswith("b.png: ")
-    assert said[2].startswith("gone.png: ")
-    assert all(line.endswith("; skipped") for line in said[1:3])
-    assert said[3:] == ["out/deep/c.png"]
-    assert Image.open("out/a.png").getpixel((0, 0)) == (0, 255, 255)
-    assert Image.open("out/deep/c.png").getpixel((0, 0)) == (255, 255, 0)
-    assert {path.name for path in Path("out").iterdir()} == {"a.png", "deep"}
 
 
-def test_without_broken_photos_none_are_counted() -> None:
-    assert batch.run([Job(draw("a.png"), Path("out.png"))], invert, say=lambda _: None) == 0
-    assert batch.run([], invert, say=lambda _: None) == 0
+def test_a_file_with_a_name_like_a_pattern_is_that_file() -> None:
+    for name in ("[ab].jpg", "a.jpg"):
+        draw(name)
+    assert list(plan("[ab].jpg")) == ["[ab].jpg"]
 
 
-def test_the_only_photo_is_not_skipped_but_refused() -> None:
-    with pytest.raises(ImageError, match=r"b\.png"):
-        batch.run([Job(broken("b.png"), Path("out.png"))], invert, say=lambda _: None)
-    assert not Path("out.png").exists()
+def test_a_pattern_that_fits_nothing_is_refused() -> None:
+    with pytest.raises(ImageError, match=r"\*\.jpg: does not exist"):
+        plan("*.jpg")
 
 
-def test_a_picture_that_cannot_be_written_ends_the_work() -> None:
-    """A full disk stays full: to go on would be one message a photo."""
-    Path("file").write_text("in the way")
-    jobs = [Job(draw("a.png"), Path("file/a.png")), Job(draw("b.png"), Path("b-out.png"))]
-    with pytest.raises(OutputError, match=r"file/a\.png"):
-        batch.run(jobs, invert, say=lambda _: None)
-    assert not Path("b-out.png").exists()
+def test_a_stream_is_one_photo_and_becomes_one_picture() -> None:
+    draw("a.jpg")
+    assert plan("-") == {"-": "-"}
+    assert plan("-", output="x.png") == {"-": "x.png"}
+    assert plan("a.jpg", output="-") == {"a.jpg": "-"}
+    with pytest.raises(ImageError, match="give it alone"):
+        plan("-", "a.jpg")
+    draw("b.jpg")
+    with pytest.raises(OutputError, match="room for one picture, and there are 2"):
+        plan("a.jpg", "b.jpg", output="-")

@@ -1,18 +1,23 @@
 """The bank on disk: what comes back, what stays byte for byte, and what is refused."""
 
-from collections.abc import Callable, Mapping
+import subprocess
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
+import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
-from stylebank import bundle, tensorfile
+from stylebank import bundle, images, resources, tensorfile
 from stylebank.bundle import Bundle
+from stylebank.config import Network
 from stylebank.entries import Entry
 from stylebank.errors import TensorFileError
-from stylebank.model import StyleBankNetwork
+from stylebank.model import Kind, StyleBankNetwork
+from stylebank.tensorfile import Arrays
 
 MakeBank = Callable[..., Bundle]
 KERNELS = {"one": 3, "two": 5, "keys": 3}
@@ -40,10 +45,11 @@ def bank(network: StyleBankNetwork, make_bank: MakeBank) -> Bundle:
     )
 
 
-def are_same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+def are_same(one: Arrays, other: Arrays) -> bool:
     """Whether tensors are of equal names, types and bits."""
     return one.keys() == other.keys() and all(
-        tensor.dtype == other[name].dtype and torch.equal(tensor, other[name]) for name, tensor in one.items()
+        tensor.dtype == other[name].dtype and np.array_equal(tensor, other[name])
+        for name, tensor in one.items()
     )
 
 
@@ -55,7 +61,9 @@ def test_a_bank_comes_back_as_it_was_written(bank: Bundle, tmp_path: Path) -> No
     for entry, wanted in zip(found.entries, bank.entries, strict=True):
         assert (entry.style, entry.gain, entry.card) == (wanted.style, wanted.gain, wanted.card)
         assert are_same({"": entry.filter}, {"": wanted.filter})
-    assert not torch.equal(found.entries[0].filter, bank.entries[2].filter), "the control: no two are equal"
+    assert not np.array_equal(found.entries[0].filter, bank.entries[2].filter), (
+        "the control: no two are equal"
+    )
 
 
 def test_a_bank_without_report_cards_comes_back(
@@ -76,7 +84,7 @@ def test_tensors_are_named_after_what_they_are(bank: Bundle, tmp_path: Path) -> 
     filters = {name for name in tensors if name.startswith("style.")}
     assert filters == {"style.one.filter", "style.two.filter", "style.keys.filter"}
     assert tensors["style.two.filter"].shape == (16, 16, 5, 5)
-    assert {tensors[name].dtype for name in filters} == {torch.float16}
+    assert {tensors[name].dtype for name in filters} == {np.dtype(np.float16)}
     others = tensors.keys() - filters
     assert others == bank.coder.keys()
     assert others
@@ -95,14 +103,24 @@ def test_the_built_network_is_the_one_that_was_saved(network: StyleBankNetwork, 
     assert (wanted - swapped).abs().max() > 5e-2, "the control: other filters give other pictures"
 
 
+@pytest.mark.parametrize("kind", get_args(Kind))
+@pytest.mark.parametrize("width", [4, 8])
+def test_the_tensors_that_a_file_must_hold_are_those_of_the_network(width: int, kind: Kind) -> None:
+    network = StyleBankNetwork(width=width, kernels=[1], kind=kind).state_dict()
+    del network["filters.0"]
+    wanted = {name: tuple(tensor.shape) for name, tensor in network.items()}
+    assert bundle.coder_shapes(Network(width=width, kind=kind)) == wanted
+    assert {tensor.dtype for tensor in network.values()} == {torch.float32}
+
+
 def test_a_snapshot_does_not_move_with_the_training(network: StyleBankNetwork, bank: Bundle) -> None:
-    before = bank.coder["encoder.0.conv.weight"].clone()
-    filter_before = bank.entries[0].filter.clone()
+    before = bank.coder["encoder.0.conv.weight"].copy()
+    filter_before = bank.entries[0].filter.copy()
     with torch.no_grad():
         network.encoder[0].conv.weight.add_(1.0)  # type: ignore[operator, union-attr]
         network.filters[0].add_(1.0)
-    assert torch.equal(bank.coder["encoder.0.conv.weight"], before)
-    assert torch.equal(bank.entries[0].filter, filter_before)
+    assert np.array_equal(bank.coder["encoder.0.conv.weight"], before)
+    assert np.array_equal(bank.entries[0].filter, filter_before)
 
 
 def test_equal_banks_are_equal_files(bank: Bundle, tmp_path: Path) -> None:
@@ -136,8 +154,8 @@ def test_the_coder_digest_tells_encoders_decoders_and_shapes_apart_and_nothing_e
     others += [replace(bank, network=replace(bank.network, output="linear"))]
     others += [replace(bank, network=replace(bank.network, restore_moments=False))]
     for name, weight in bank.coder.items():
-        nudged = weight.clone()
-        nudged.view(-1)[0] = torch.nextafter(nudged.view(-1)[0], torch.tensor(9.0))
+        nudged = weight.copy()
+        nudged.flat[0] = np.nextafter(nudged.flat[0], np.float32(9))
         others.append(replace(bank, coder={**bank.coder, name: nudged}))
     digests = {other.coder_digest() for other in others}
     assert len(digests) == len(others), "one bit of one weight makes another"
@@ -153,11 +171,11 @@ def _without_a_tensor(bank: Bundle) -> Bundle:
 
 
 def _with_a_stranger(bank: Bundle) -> Bundle:
-    return replace(bank, coder={**bank.coder, "style.nobody.filter": torch.zeros(1)})
+    return replace(bank, coder={**bank.coder, "style.nobody.filter": np.zeros(1)})
 
 
 def _with_a_wrong_shape(bank: Bundle) -> Bundle:
-    return _entry_changed(bank, lambda entry: replace(entry, filter=torch.zeros(2, 2)))
+    return _entry_changed(bank, lambda entry: replace(entry, filter=np.zeros((2, 2), np.float16)))
 
 
 def _with_a_style_twice(bank: Bundle) -> Bundle:
@@ -232,6 +250,29 @@ def test_a_file_without_one_of_its_tensors_is_refused_by_that_tensor(
 
 
 def test_a_checkpoint_is_not_taken_for_a_bank(tmp_path: Path) -> None:
-    tensorfile.write(tmp_path / "c", kind="checkpoint", tensors={"x": torch.zeros(1)}, manifest={})
+    tensorfile.write(tmp_path / "c", kind="checkpoint", tensors={"x": np.zeros(1)}, manifest={})
     with pytest.raises(TensorFileError, match="is a checkpoint file, not a bank"):
         bundle.read(tmp_path / "c")
+
+
+NO_PYTORCH = """
+import sys
+from pathlib import Path
+import stylebank.batch, stylebank.bundle, stylebank.entries, stylebank.images, stylebank.mixture
+from stylebank import resources
+
+bank = stylebank.bundle.read(resources.default_bank())
+print(*bank.names)
+bank.mixed_filter(stylebank.mixture.parse(f"{bank.names[0]}:1+{bank.names[1]}:2").weights)
+jobs = stylebank.batch.plan([resources.photos_folder()], Path("out"), style="x", force=False)
+print(len(jobs), "torch" in sys.modules)
+"""
+
+
+def test_reading_and_listing_a_bank_and_planning_a_batch_need_no_pytorch(tmp_path: Path) -> None:
+    """Importing it takes longer than all of that."""
+    program = [sys.executable, "-c", NO_PYTORCH]
+    done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, check=True)
+    shipped = bundle.read(resources.default_bank())
+    photos = images.find_photos(resources.photos_folder())
+    assert done.stdout.splitlines() == [" ".join(shipped.names), f"{len(photos)} False"]

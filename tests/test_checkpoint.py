@@ -1,5 +1,6 @@
 """A run between two steps: everything comes back, bit for bit."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,19 @@ def test_a_checkpoint_comes_back_as_it_was_written(tmp_path: Path) -> None:
         wanted, back = getattr(saved, part), getattr(found, part)
         assert wanted.keys() == back.keys()
         assert all(torch.equal(wanted[key], back[key]) for key in wanted)
+
+
+def test_parameters_and_tensors_of_any_layout_come_back(tmp_path: Path) -> None:
+    model = {
+        "parameter": nn.Parameter(torch.ones(2)),
+        "transposed": torch.arange(6.0).view(2, 3).t(),
+        "channels last": torch.rand(2, 3, 4, 5).contiguous(memory_format=torch.channels_last),
+        "scalar": torch.tensor(3.0),
+    }
+    checkpoint.write(tmp_path / "c", replace(snapshot(*trained(0)), model=model))
+    found = checkpoint.read(tmp_path / "c").model
+    assert found.keys() == model.keys()
+    assert all(torch.equal(found[name], tensor) for name, tensor in model.items())
 
 
 def test_a_restored_adam_takes_the_same_next_step() -> None:

@@ -62,6 +62,13 @@ sheet photo.png --size [3|9999|big] -> '--size'
 STYLIZE nothing -> ^nothing: holds no photos
 stylize photo.png --bank bank --style [wvae|WAVE|""|../wave|a/b|..|LONG] -> ^style '.*': is not in the bank
 stylize photo.png --bank bank --style wvae -> did you mean 'wave'
+PAINT bank --engine [tf|ONNX] -> ^engine '%': is unknown; choose one of auto, openvino, onnx, torch
+PAINT bank --engine [onnx|openvino] --device cuda -> ^engine '%': computes on the CPU only
+PAINT bank --precision half -> ^precision 'half': is unknown; choose one of auto, float32, bfloat16
+PAINT bank --format [gif|psd|""] -> is no known image format
+PAINT bank --engine onnx --precision bfloat16 -> ^engine 'onnx': computes in float32
+stylize - photo.png --style wave --bank bank -> ^-: stands for the program's input
+stylize album -o - --style wave --bank bank -> ^-: has room for one picture
 stylize photo.png --bank bank --style [wave:|wave:x|wave@2|wave:-1|wave+night|wave:1+wave:1] -> ^--style %: \w+
 PAINT bank --strength [-1|1.1|nan] -> ^--style wave: strength % is out of range; give 0
 [PAINT bank|SHEET photo.png|TRAIN] --device gpu -> 'gpu': is unknown; use auto, cpu or cuda
@@ -198,7 +205,8 @@ OPTIONS = {
     "export-style": "name [-o/--output] [--bank] [--force]",
     "import-style": "file [--bank] [--name]",
     "merge": "banks -o/--output [--rename] [--force]",
-    "stylize": "photos --style [--bank] [-o/--output] [--strength] [--keep-color] [--device] [--force]",
+    "stylize": "photos --style [--bank] [-o/--output] [--strength] [--keep-color] [--format] [--engine] [--precision] "
+    "[--device] [--json] [--force]",
     "fuse": "photo [--mix] [--region] [--regions] [--auto-regions] [--assign] [--rest] [--strength] [--fusion] "
     "[--feather] [--keep-color] [--seed] [-o/--output] [--bank] [--device] [--force]",
     "sweep": "photo styles [--steps] [-o/--output] [--size] [--keep-color] [--bank] [--device] [--force]",
@@ -285,7 +293,8 @@ def test_stylize_skips_broken_photos_of_a_folder_and_says_how_many(studio: Path)
     assert done.returncode == 2
     pictures = ["out/a-wave.png", "out/b-wave.png", "out/in/c-wave.png", "out/in/d-wave.png"]
     assert done.stdout.splitlines() == pictures
-    *skipped, last = done.stderr.splitlines()
+    *skipped, rate, last = done.stderr.splitlines()
+    assert re.fullmatch(r"note: 4 pictures in [\d.]+ s, [\d.e+]+ a second", rate)
     reported = [f"album/in/{name}.png" for name in ("broken", "huge", "thesis")]
     assert [line.split(": ")[0] for line in skipped] == reported
     assert all(line.endswith("; skipped") for line in skipped)

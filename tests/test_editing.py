@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -24,8 +25,8 @@ KERNELS = {"wave": 3, "night": 5, "scream": 1}
 def contents(make_bank: MakeBank) -> Bundle:
     """Among its weights are the two that arithmetic would lose: minus zero, and less than float32's smallest normal."""
     made = make_bank(KERNELS, training={"steps": 7})
-    made.coder["encoder.0.conv.weight"].view(-1)[:2] = torch.tensor([-0.0, 1e-45])
-    made.entries[0].filter.view(-1)[:2] = torch.tensor([-0.0, 6e-8], dtype=torch.float16)
+    made.coder["encoder.0.conv.weight"].flat[:2] = -0.0, 1e-45
+    made.entries[0].filter.flat[:2] = -0.0, 6e-8
     return made
 
 
@@ -260,7 +261,7 @@ def test_a_filter_that_does_not_fit_the_bank_is_refused(
 ) -> None:
     """Digests are right here: somebody made the file so."""
     style = replace(new.style, kernel=kernel)
-    made = replace(new, style=style, filter=torch.zeros(shape, dtype=torch.float16))
+    made = replace(new, style=style, filter=np.zeros(shape, np.float16))
     entries.write(tmp_path / "unfit", made, coder_digest=contents.coder_digest())
     before = bank.read_bytes()
     with pytest.raises(StyleBankError, match="unfit"):

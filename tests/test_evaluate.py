@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from stylebank import bundle, data, evaluate, metrics, optimize, styleset, vgg
+from stylebank import bundle, data, evaluate, images, metrics, optimize, styleset, vgg
 from stylebank.bundle import Bundle
 from stylebank.commands_evaluate import table
 from stylebank.config import Loss, Network, Style
@@ -65,7 +65,7 @@ def bank(make_bank: Callable[..., Bundle], home: Path, tmp_path: Path) -> Bundle
 
 
 def experiment(photos: Path, *, held_back: int) -> dict[str, Any]:
-    trained, _ = data.hold_back(data.find_photos(photos), photos, held_back)
+    trained, _ = data.hold_back(images.find_photos(photos), photos, held_back)
     return {
         "config": {"loss": LOSS, "report": {"held_back": held_back}},
         "photos": data.digest(trained, photos),
@@ -87,7 +87,7 @@ Measure = Callable[..., tuple[Evaluation, list[str]]]
 
 
 def held_back(home: Path) -> Tensor:
-    photos = data.find_photos(home / "photos")
+    photos = images.find_photos(home / "photos")
     return data.read_squares(data.hold_back(photos, home / "photos", 2)[1], SIDE, print)
 
 
@@ -107,7 +107,7 @@ def test_figures_are_those_of_metrics_on_the_photos_held_back(
         for figure in ("content", "ssim", "tv", "total"):
             assert getattr(row.figures, figure) == pytest.approx(getattr(wanted, figure), rel=1e-3, abs=1e-5)
         assert row.figures.total != pytest.approx(other.total, rel=1e-2), "the control"
-        assert row.bytes == 2 * bank.entries[place].filter.numel()
+        assert row.bytes == 2 * bank.entries[place].filter.size
     assert [row.name for row in found.rows] == list(NAMES)
     assert (found.psnr, found.ssim) == pytest.approx(
         metrics.reconstruction_figures(network, photos), rel=1e-4

@@ -18,6 +18,7 @@ from stylebank.feature_pool import FeaturePool, Features
 from stylebank.incremental import COLUMNS, FilterTrainer
 from stylebank.model import StyleBankNetwork, apply_filters, identity_filter
 from stylebank.objective import Objective
+from stylebank.tensors import to_torch
 from stylebank.vgg import STYLE_LAYERS
 
 STEPS = 12
@@ -62,6 +63,10 @@ def crops(count: int, seed: int) -> Tensor:
     return torch.rand(count, 3, 16, 16, generator=torch.Generator().manual_seed(seed))
 
 
+def first_filter(bank: Bundle) -> Tensor:
+    return torch.from_numpy(bank.entries[0].filter).float()
+
+
 def new_trainer(
     bank: Bundle,
     *,
@@ -75,15 +80,16 @@ def new_trainer(
     )
     experiment = Config(Network(width=4), training, Loss(), Report(), (Style("new"),))
     network = StyleBankNetwork(width=4, kernels=[3]).requires_grad_(False)
-    network.load_state_dict({**bank.coder, "filters.0": identity_filter(16, 3).detach()})
+    coder = to_torch(bank.coder)
+    network.load_state_dict({**coder, "filters.0": identity_filter(16, 3).detach()})
     return FilterTrainer(
         experiment,
         network,
-        bank.coder,
+        coder,
         objective=cast(Objective, Aim()),
         pool=FeaturePool(lambda number: features(bank, crops(1, number)), size=5, batch=2, seed=0),
         held_back=features(bank, crops(3, 99)),
-        start=start or bank.entries[0].filter.float,
+        start=start or (lambda: first_filter(bank)),
         until_flat=until_flat,
     )
 
@@ -119,7 +125,7 @@ def test_the_start_is_made_when_the_first_step_is_done_and_only_then(bank: Bundl
 
     def start() -> Tensor:
         made.append(trainer.step)
-        return bank.entries[0].filter.float()
+        return first_filter(bank)
 
     trainer = new_trainer(bank, start=start)
     assert made == []
@@ -133,7 +139,7 @@ def test_the_start_is_made_when_the_first_step_is_done_and_only_then(bank: Bundl
 
 def test_the_loss_falls(bank: Bundle) -> None:
     trainer = new_trainer(bank, steps=60, learning_rate=0.05)
-    before = loss(trainer, bank.entries[0].filter.float())
+    before = loss(trainer, first_filter(bank))
     advanced(trainer, 60)
     assert loss(trainer, trainer.best) < 0.5 * before
 
@@ -141,7 +147,7 @@ def test_the_loss_falls(bank: Bundle) -> None:
 def transcribed(bank: Bundle, memory: float, steps: int) -> tuple[Tensor, Tensor]:
     """The running average in float64 of the filters after each step, and the trainer's own."""
     trainer = new_trainer(bank, steps=steps)
-    wanted = bank.entries[0].filter.double()
+    wanted = first_filter(bank).double()
     for step in range(1, steps + 1):
         trainer.advance()
         share = min(memory, step / (step + 9))
@@ -161,7 +167,7 @@ def test_the_average_follows_its_formula(bank: Bundle) -> None:
 
 def test_the_first_steps_are_averaged_over_a_short_memory(bank: Bundle) -> None:
     trainer = new_trainer(bank)
-    start = bank.entries[0].filter.float()
+    start = first_filter(bank)
     advanced(trainer, 1)
     moved = trainer.network.filters[0].detach() - start
     # After step 1 the average is 1/10 start and 9/10 filter; the rounding of numbers below 2 is 2^-23 at most.

@@ -25,7 +25,7 @@ def bank() -> StyleBank:
 def photos() -> Tensor:
     """The photos that come along, (5, 3, SIDE, SIDE)."""
     folder = resources.photos_folder()
-    return data.read_squares(data.find_photos(folder), SIDE, pytest.fail)
+    return data.read_squares(images.find_photos(folder), SIDE, pytest.fail)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from stylebank import resources, tensorfile, vgg
 from stylebank.errors import TensorFileError
+from stylebank.tensors import to_numpy, to_torch
 from stylebank.vgg import LAYERS, STYLE_LAYERS, VGG
 
 # Where torchvision's `features` has the ReLU of each layer, written down from its configuration "D".
@@ -72,7 +73,7 @@ def test_the_file_that_comes_along_is_vgg16() -> None:
     network = vgg.load(resources.vgg_weights())
     # A white image's first features, computed from the file by hand: bias plus summed weights times white.
     white = (1 - torch.tensor([0.48235, 0.45882, 0.40784])) * 255
-    weight, bias = tensors["features.0.weight"].float(), tensors["features.0.bias"].float()
+    weight, bias = (torch.from_numpy(tensors[f"features.0.{part}"]).float() for part in ("weight", "bias"))
     wanted = (torch.einsum("oiyx,i->o", weight, white) + bias).relu()
     found = network(torch.ones(1, 3, 16, 16), ("relu1_1",))["relu1_1"][0, :, 8, 8]
     assert torch.allclose(found, wanted, rtol=1e-4, atol=1e-2)
@@ -83,7 +84,7 @@ def test_float16_is_the_oxford_file_to_half_a_thousandth(shared: Path) -> None:
     from safetensors.torch import load_file
 
     original = load_file(shared / "vgg" / "vgg16_conv5_1.safetensors")
-    ours, _ = tensorfile.read(resources.vgg_weights(), kind="vgg")
+    ours = to_torch(tensorfile.read(resources.vgg_weights(), kind="vgg")[0])
     assert ours.keys() == original.keys()
     for name, tensor in original.items():
         # float16 keeps 11 bits of each weight: 2^-11 of it, or 2^-25 of the tiny ones.
@@ -91,14 +92,15 @@ def test_float16_is_the_oxford_file_to_half_a_thousandth(shared: Path) -> None:
 
 
 def test_a_file_without_a_layer_is_refused(vgg_weights: dict[str, Tensor], tmp_path: Path) -> None:
-    rest = {key: value for key, value in vgg_weights.items() if key != "features.12.weight"}
+    rest = to_numpy(vgg_weights)
+    del rest["features.12.weight"]
     tensorfile.write(tmp_path / "vgg", kind="vgg", tensors=rest, manifest={})
     with pytest.raises(TensorFileError, match="is no VGG-16"):
         vgg.load(tmp_path / "vgg")
 
 
 def test_a_layer_of_another_shape_is_refused(vgg_weights: dict[str, Tensor], tmp_path: Path) -> None:
-    wrong = vgg_weights | {"features.5.weight": torch.zeros(128, 32, 3, 3)}
+    wrong = to_numpy(vgg_weights | {"features.5.weight": torch.zeros(128, 32, 3, 3)})
     tensorfile.write(tmp_path / "vgg", kind="vgg", tensors=wrong, manifest={})
     with pytest.raises(TensorFileError, match="is no VGG-16"):
         vgg.load(tmp_path / "vgg")

@@ -40,6 +40,11 @@ def entry(bank: Bundle, name: str) -> Entry:
     return bank.entries[bank.names.index(name)]
 
 
+def weight(entry: Entry) -> Tensor:
+    """g K in float32."""
+    return entry.gain * torch.from_numpy(entry.filter).float()
+
+
 def added(entry: Entry) -> Entry:
     return replace(entry, card=Card("added", 7, 1.0, 8, 384, (0.5,) * 5, 0.5, 0.5))
 
@@ -47,9 +52,8 @@ def added(entry: Entry) -> Entry:
 def test_candidates_are_the_identity_and_joint_filters_at_their_gain(bank: Bundle) -> None:
     found = mixed(bank.entries)
     wave, night, tiny = (entry(bank, name) for name in JOINT)
-    padded = F.pad(tiny.filter.float(), (1, 1, 1, 1))
-    wanted = [identity_filter(CHANNELS, 3), *(e.gain * e.filter.float() for e in (wave, night))]
-    assert torch.equal(found, torch.stack([*wanted, tiny.gain * padded]).detach())
+    wanted = [identity_filter(CHANNELS, 3), weight(wave), weight(night), F.pad(weight(tiny), (1, 1, 1, 1))]
+    assert torch.equal(found, torch.stack(wanted).detach())
     assert found.dtype == torch.float32
     assert not found.requires_grad
 
@@ -76,7 +80,7 @@ def test_a_smaller_filter_acts_as_before_in_a_larger_place(kernel: int, bank: Bu
         small = entry(bank, name)
         large = mixed([small], kernel)[1]
         assert large.shape[-1] == kernel
-        wanted = apply_filters(features, [small.gain * small.filter.float()])
+        wanted = apply_filters(features, [weight(small)])
         # The same products with zeros among them, summed in another order. Sums stay below 32, where a rounding is
         # off by 2^-20 at most; two sums of up to 144 terms differ by less than 2 x 144 x 2^-20 = 2.8e-4.
         assert torch.allclose(apply_filters(features, [large]), wanted, rtol=0, atol=3e-4)

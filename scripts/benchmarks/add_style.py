@@ -171,7 +171,7 @@ def _print(rows: list[tuple[str, metrics.StyleFigures, Added, Added]]) -> None:
 
 def _picture(joint: Bundle, grown: Bundle, names: list[str], content: Path) -> Image.Image:
     """Rows of photos; for each style, as the joint bank and as the grown one paint it."""
-    photos, held_back = data.hold_back(data.find_photos(content), content, HELD_BACK)
+    photos, held_back = data.hold_back(images.find_photos(content), content, HELD_BACK)
     squares = data.read_squares(held_back or photos, SIDE, typer.echo, count=4)
     networks = {"joint": joint, "added": grown}
     built = {kind: bank.build() for kind, bank in networks.items()}

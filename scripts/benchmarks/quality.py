@@ -11,7 +11,7 @@ import torch
 import typer
 from torch import Tensor
 
-from stylebank import bundle, data, metrics, optimize, resources, vgg
+from stylebank import bundle, data, images, metrics, optimize, resources, vgg
 from stylebank.bundle import Bundle
 from stylebank.config import Loss, Report
 from stylebank.objective import Objective
@@ -36,7 +36,7 @@ def main(
     shipped = bundle.read(bank or resources.default_bank())
     loss = shipped.trained_with(Loss, "loss")
     wanted = shipped.find(style).style.located(styles)
-    _, held_back = data.hold_back(data.find_photos(content), content, Report().held_back)
+    _, held_back = data.hold_back(images.find_photos(content), content, Report().held_back)
     squares = data.read_squares(held_back, size, typer.echo, count=photos)
     network = vgg.load(resources.vgg_weights()).to(memory_format=torch.channels_last)
     objective = Objective(network, loss, [wanted], squares, precision=torch.float32)

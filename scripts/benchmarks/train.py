@@ -14,7 +14,7 @@ import typer
 from PIL import Image
 
 from benchmarks.plain_loop import PlainLoop
-from stylebank import config, data, losses, resources, styleset, vgg
+from stylebank import config, data, images, losses, resources, styleset, vgg
 from stylebank.algorithm import Trainer
 from stylebank.config import Config, Loss, Network, Report, Training
 from stylebank.data import ContentStream
@@ -41,7 +41,7 @@ def main(
     """Seconds per iteration and images per second: this project against the plain loop, on the CPU."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = content or _draw_photos(Path(scratch))
-        photos = data.find_photos(folder)[:200]
+        photos = images.find_photos(folder)[:200]
         _measure(photos, crop=crop, batch=batch, blocks=-(-iterations // CYCLE), paintings=PAINTINGS[:styles])
 
 

@@ -1,0 +1,254 @@
+"""What computes the pictures of `stylize`: OpenVINO, ONNX Runtime or PyTorch.
+
+The first two start within a second, because they read a bank and make its graph without PyTorch; they know whole images
+on the CPU. PyTorch knows GPUs, tiles and regions.
+"""
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stylebank import devices, images
+from stylebank.bundle import Bundle
+from stylebank.errors import ConfigError
+from stylebank.mixture import Mixture
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Engine = Literal["openvino", "onnx", "torch"]
+"""In the order in which `choose` prefers them, by measurement (`scripts/bench stylize`)."""
+
+Precision = Literal["auto", "float32", "bfloat16"]
+"""Of the convolutions; auto is bfloat16 where the processor multiplies it natively and the engine can."""
+
+MINIMUM_SIDE = 16
+"""Shortest image side, in pixels, as in `model`."""
+
+Pixels = NDArray[np.uint8]
+"""Images of one size, (B, H, W, 3), sRGB."""
+
+Painter = Callable[[Pixels], Pixels]
+
+_BATCH = 8  # photos on a GPU at a time
+
+_Floats = NDArray[np.float32]  # (B, 3, H, W) in [0, 1]
+
+_Run = Callable[[_Floats], _Floats]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What an engine is to do.
+
+    Attributes:
+        bank: encoder, decoder and filters.
+        mixture: what to paint.
+        keep_color: whether the photo's chroma stays.
+        workers: threads that paint at the same time.
+        threads: that each of them computes with.
+        precision: of the convolutions.
+        device: "auto", "cpu" or "cuda"; only PyTorch knows CUDA.
+    """
+
+    bank: Bundle
+    mixture: Mixture
+    keep_color: bool = False
+    workers: int = 1
+    threads: int = 1
+    precision: Precision = "auto"
+    device: str = "auto"
+
+
+def choose(wanted: str, *, device: str) -> Engine:
+    """The engine to use: the one that is asked for, or the fastest that is installed.
+
+    Args:
+        wanted: "auto" or an `Engine`.
+        device: "auto", "cpu" or "cuda".
+
+    Raises:
+        DeviceError: the device is unknown.
+        ConfigError: the engine is unknown, is not installed, or cannot use the device.
+    """
+    devices.check_name(device)
+    names = get_args(Engine)
+    if wanted not in ("auto", *names):
+        raise ConfigError(f"engine '{wanted}': is unknown; choose one of auto, {', '.join(names)}")
+    if wanted not in ("auto", "torch") and device == "cuda":
+        raise ConfigError(
+            f"engine '{wanted}': computes on the CPU only; leave out --device cuda, or use torch"
+        )
+    if wanted == "auto":
+        return "torch" if _on_gpu(device) else next(name for name in names if not _missing(name))
+    if problem := _missing(wanted):
+        raise ConfigError(
+            f"engine '{wanted}': is not installed ({problem}); pip install 'stylebank[{wanted}]'"
+        )
+    return wanted  # type: ignore[return-value]
+
+
+def precision_of(word: str) -> Precision:
+    """Check the name of a precision.
+
+    Raises:
+        ConfigError: it is unknown.
+    """
+    if word not in get_args(Precision):
+        raise ConfigError(f"precision '{word}': is unknown; choose one of {', '.join(get_args(Precision))}")
+    return word  # type: ignore[return-value]
+
+
+def painter(engine: Engine, work: Work) -> Painter:
+    """A function that paints images (B, H, W, 3) of any size, and that threads may call at the same time.
+
+    Raises:
+        UnknownStyleError, ConfigError: see `StyleBank.paint`.
+        DeviceError: there is no such device.
+    """
+    if engine == "torch":
+        return _torch(work)
+    from stylebank import onnx_graph
+
+    model = onnx_graph.build(work.bank, work.mixture, keep_color=work.keep_color).SerializeToString()
+    run = _openvino(model, work) if engine == "openvino" else _onnx_runtime(model, work)
+    return lambda pixels: _painted(run, pixels)
+
+
+@dataclass(frozen=True)
+class Crew:
+    """How a batch of photos is painted.
+
+    Attributes:
+        paint: makes pictures of photos of one size.
+        workers: threads to call it from.
+        together: photos to give it at a time.
+    """
+
+    paint: Callable[[list["Image"]], list["Image"]]
+    workers: int
+    together: int
+
+
+def crew(engine: Engine, work: Work, *, photos: int) -> Crew:
+    """Divide the machine: on the CPU a photo for each core is faster than all cores for each photo.
+
+    Raises:
+        UnknownStyleError, ConfigError, DeviceError: see `painter`.
+    """
+    workers = max(1, min(cores(), photos))
+    work = replace(work, workers=workers, threads=cores() // workers)
+    paint = painter(engine, work)
+    on_gpu = engine == "torch" and _on_gpu(work.device)
+
+    def paint_images(photos: list["Image"]) -> list["Image"]:
+        pixels = np.stack([images.to_pixels(photo) for photo in photos])
+        return [images.from_pixels(picture) for picture in paint(pixels)]
+
+    return Crew(paint_images, workers, _BATCH if on_gpu else 1)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(found, int(limit)) if limit.isdecimal() and int(limit) else found
+
+
+def _on_gpu(device: str) -> bool:
+    """Whether PyTorch would compute on a GPU, as far as one can tell without it."""
+    return device == "cuda" or (device == "auto" and Path("/dev/nvidiactl").exists())
+
+
+def _missing(engine: str) -> str:
+    """Why an engine cannot be used; empty if it can."""
+    try:
+        if engine != "torch":
+            import onnx  # noqa: F401
+        if engine == "onnx":
+            import onnxruntime  # type: ignore[import-untyped]  # noqa: F401
+        elif engine == "openvino":
+            import openvino  # type: ignore[import-untyped]  # noqa: F401
+    except ImportError as error:
+        return str(error)
+    return ""
+
+
+def _openvino(model: bytes, work: Work) -> _Run:
+    from openvino import Core
+
+    core = Core()
+    options: dict[str, Any] = {
+        "INFERENCE_NUM_THREADS": work.workers * work.threads,
+        "NUM_STREAMS": work.workers,
+    }
+    if work.precision != "auto":
+        options["INFERENCE_PRECISION_HINT"] = {"float32": "f32", "bfloat16": "bf16"}[work.precision]
+    compiled = core.compile_model(core.read_model(model), "CPU", options)
+    own = threading.local()  # a request serves one thread at a time
+
+    def run(images: _Floats) -> _Floats:
+        if not hasattr(own, "request"):
+            own.request = compiled.create_infer_request()
+        results = own.request.infer([images], share_inputs=True, share_outputs=True)
+        picture: _Floats = results[0]
+        return picture
+
+    return run
+
+
+def _onnx_runtime(model: bytes, work: Work) -> _Run:
+    import onnxruntime
+
+    if work.precision == "bfloat16":
+        raise ConfigError(
+            "engine 'onnx': computes in float32; leave out --precision, or choose another engine"
+        )
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = work.threads
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+    def run(images: _Floats) -> _Floats:
+        (picture,) = session.run(None, {"image": images})
+        return picture  # type: ignore[no-any-return]
+
+    return run
+
+
+def _painted(run: _Run, pixels: Pixels) -> Pixels:
+    """Run a graph on pixels; images below the network's smallest size are mirrored until they fit."""
+    height, width = pixels.shape[1:3]
+    below, right = (max(0, MINIMUM_SIDE - side) for side in (height, width))
+    if below or right:
+        pixels = np.pad(pixels, ((0, 0), (0, below), (0, right), (0, 0)), mode="reflect")
+    channels_first = pixels.transpose(0, 3, 1, 2)
+    images = np.multiply(channels_first, np.float32(1 / 255), dtype=np.float32, order="C")
+    picture = run(images)[:, :, :height, :width] * np.float32(255)
+    return np.ascontiguousarray(np.rint(picture, out=picture).astype(np.uint8).transpose(0, 2, 3, 1))
+
+
+def _torch(work: Work) -> Painter:
+    import torch
+
+    from stylebank.bank import StyleBank
+
+    bank = StyleBank(work.bank, device=work.device)
+    bank.paint(work.mixture)  # a style that it does not have is refused before the first photo is read
+    device = next(bank.network.parameters()).device
+    bank.network.precision = devices.choose_precision(work.precision, device)
+    if device.type == "cpu":
+        torch.set_num_threads(work.threads)
+
+    def paint(pixels: Pixels) -> Pixels:
+        photos = torch.tensor(pixels, device=device).permute(0, 3, 1, 2) / 255
+        pictures = bank.stylize(photos, work.mixture, keep_color=work.keep_color)
+        levels = (pictures * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
+        return levels.contiguous().cpu().numpy()
+
+    return paint

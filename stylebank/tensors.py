@@ -1,0 +1,18 @@
+"""Arrays of files as PyTorch tensors, and back."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+def to_torch(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
+    """Tensors on the CPU, in the arrays' own memory."""
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+
+def to_numpy(tensors: Mapping[str, Tensor]) -> dict[str, NDArray[Any]]:
+    """Arrays of tensors on any device; those on the CPU keep their memory."""
+    return {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
