@@ -7,12 +7,14 @@ from torch import Tensor, nn
 
 from stylebank.model import (
     Conv,
+    OutputConv,
     StyleBankNetwork,
     UpsampleConv,
     apply_filters,
     identity_filter,
     match_moments,
     pad_to_stride,
+    reflect_conv,
 )
 
 
@@ -170,3 +172,13 @@ def test_bfloat16_is_close_to_float32(network: StyleBankNetwork) -> None:
     assert rough.dtype == torch.float32
     # Six layers, each rounding by 2^-9 of values of size one, before a sigmoid of slope 1/4.
     assert 0 < (exact - rough).abs().max() < 6 * 2**-9 * 4
+
+
+@pytest.mark.parametrize("kernel", [1, 3, 9])
+def test_output_convolution_is_the_convolution_it_stands_for(kernel: int) -> None:
+    torch.manual_seed(0)
+    conv = OutputConv(5, 3, kernel).double()
+    x = torch.rand(2, 5, 12, 18, dtype=torch.double)
+    wanted = reflect_conv(x, conv.weight, conv.bias)
+    torch.testing.assert_close(conv(x), wanted)
+    assert not torch.allclose(conv(x).flip(3), wanted), "the control: pixels have their places"
