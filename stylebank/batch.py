@@ -155,7 +155,7 @@ def run(
     Raises:
         OutputError: a picture cannot be written; no further one is begun.
     """
-    failed = Event()
+    failed, swept = Event(), set[Path]()
 
     def make(group: list[Job]) -> list[Result]:
         if failed.is_set():
@@ -170,6 +170,9 @@ def run(
     with ThreadPoolExecutor(workers) as pool:
         try:
             for group in _groups(jobs, together):
+                for folder in {job.picture.parent for job in group} - swept:
+                    files.sweep(folder)
+                    swept.add(folder)
                 waiting.append(pool.submit(make, group))
                 if len(waiting) > 2 * workers:
                     _tell(waiting.popleft(), report)
@@ -220,7 +223,7 @@ def _read(path: Path) -> "Image":
 
 def _write(path: Path, picture: "Image") -> None:
     if path != STREAM:
-        images.save(path, picture)
+        images.save(path, picture, sweeping=False)
         return
     sys.stdout.buffer.write(images.encode(picture, ".png"))
     sys.stdout.buffer.flush()

@@ -172,9 +172,9 @@ def _missing(engine: str) -> str:
         if engine != "torch":
             import onnx  # noqa: F401
         if engine == "onnx":
-            import onnxruntime  # type: ignore[import-untyped]  # noqa: F401
+            import onnxruntime  # noqa: F401
         elif engine == "openvino":
-            import openvino  # type: ignore[import-untyped]  # noqa: F401
+            import openvino  # noqa: F401
     except ImportError as error:
         return str(error)
     return ""

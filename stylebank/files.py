@@ -15,11 +15,16 @@ from typing import BinaryIO
 from stylebank.errors import OutputError
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes, *, sweeping: bool = True) -> None:
     """Write a file so that at every instant, and after a crash, the old or the new bytes are there, whole.
 
-    Missing folders are made; a symbolic link is written through; a replaced file keeps its permissions. Leftovers
-    of writers that were killed are removed.
+    Missing folders are made; a symbolic link is written through; a replaced file keeps its permissions.
+
+    Args:
+        path: the file.
+        data: its bytes.
+        sweeping: whether what writers of this file left when they were killed is removed: a look at every name in the
+            folder. Who writes many files into one folder calls `sweep` once instead.
 
     Raises:
         OutputError: the disk is full, the folder cannot be written, the path is a folder or a device.
@@ -29,7 +34,8 @@ def write_atomically(path: Path, data: bytes) -> None:
         if target.exists() and not target.is_file():
             raise OSError(errno.EISDIR, "it is a folder or a device")  # a device would be replaced by a file
         target.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(target)
+        if sweeping:
+            sweep(target.parent, target.name)
         temporary, file = _temporary(target)
         try:
             with file:
@@ -47,6 +53,17 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise OutputError(
             f"{path}: cannot be written ({_reason(error)}); free space or choose another place"
         ) from error
+
+
+def sweep(folder: Path, name: str | None = None) -> None:
+    """Remove temporary files in a folder whose writer is dead, nobody holds their lock: those of `name`, or all."""
+    leftover = re.compile(rf"\.{re.escape(name) if name else '.+'}\.[0-9a-f]{{16}}\.tmp", re.DOTALL)
+    with suppress(OSError):  # a folder may be missing, or closed to listing and open to writing
+        for entry in os.scandir(folder):
+            if leftover.fullmatch(entry.name):
+                with suppress(OSError), Path(entry).open("rb") as file:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    Path(entry).unlink()
 
 
 @contextmanager
@@ -133,17 +150,6 @@ def _temporary(target: Path) -> tuple[Path, BinaryIO]:
             file.close()
             raise
         file.close()
-
-
-def _sweep(target: Path) -> None:
-    """Remove temporary files of this target whose writer is dead: nobody holds their lock."""
-    name = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{16}}\.tmp")
-    with suppress(OSError):  # a folder may be closed to listing and open to writing
-        for leftover in target.parent.iterdir():
-            if name.fullmatch(leftover.name):
-                with suppress(OSError), leftover.open("rb") as file:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    leftover.unlink()
 
 
 def _sync_folder(folder: Path) -> None:

@@ -90,14 +90,20 @@ def load(path: Path) -> "Tensor":
     return to_tensor(read(path))
 
 
-def save(path: Path, image: Image.Image, *, quality: int = 95) -> None:
+def save(path: Path, image: Image.Image, *, quality: int = 95, sweeping: bool = True) -> None:
     """Write an image atomically, in the format of the file name's suffix, without metadata.
+
+    Args:
+        path: the file.
+        image: of any mode.
+        quality: see `encode`.
+        sweeping: see `files.write_atomically`.
 
     Raises:
         OutputError: see `check_suffix` and `encode`; or the file cannot be written.
     """
     check_suffix(path)
-    write_atomically(path, encode(image, path.suffix, quality=quality))
+    write_atomically(path, encode(image, path.suffix, quality=quality), sweeping=sweeping)
 
 
 def save_labels(path: Path, image: Image.Image) -> None:

@@ -27,7 +27,7 @@ LAYERS = (
     ),
     (
         "train material algorithm incremental report session add_style editing optimize evaluate "
-        "bank regions batch unfinished onnx_graph engines console"
+        "bank regions batch unfinished onnx_graph engines ray_data console"
     ),
     "__init__",
     "options",
@@ -51,6 +51,7 @@ ALLOWED = {
     "regions": {"bank"},
     "unfinished": {"batch"},
     "engines": {"bank", "onnx_graph"},
+    "ray_data": {"engines"},
     "evaluate": {"optimize"},
     "material": {"report"},
     "session": {"report"},
@@ -67,6 +68,8 @@ CONFINED = {
     "onnx": {"onnx_graph", "engines"},
     "onnxruntime": {"engines"},
     "openvino": {"engines"},
+    "ray": {"ray_data"},
+    "pyarrow": {"ray_data"},
     "typer": {"cli", "options", *(module for module in TREES if module.startswith("commands_"))},
     "rich": {"console"},
     "fcntl": {"files"},

@@ -225,3 +225,26 @@ def test_pictures_of_before_the_run_and_of_changed_photos_are_made_anew() -> Non
     later = time.time() + 3600
     os.utime(jobs[1].photo, (later, later))
     assert names(run_.remaining(jobs)) == "ab"
+
+
+def test_what_a_killed_run_left_is_swept_once_and_not_for_every_picture(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    jobs = many()
+    looked: list[Path] = []
+    scandir = os.scandir
+
+    def counted(folder: Path) -> "os._ScandirIterator[str]":
+        looked.append(folder)
+        return scandir(str(folder))
+
+    Path("out").mkdir()
+    Path(f"out/.b.png.{'0' * 16}.tmp").write_bytes(b"half")
+    Path("out/.notes.tmp").write_bytes(b"theirs")
+    monkeypatch.setattr(os, "scandir", counted)
+    run(jobs)
+    assert looked == [Path("out")]
+    assert {path.name for path in Path("out").iterdir()} == {
+        ".notes.tmp",
+        *(f"{name}.png" for name in "abcd"),
+    }
