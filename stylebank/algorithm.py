@@ -19,6 +19,7 @@ from stylebank import checkpoint, losses
 from stylebank.checkpoint import Checkpoint
 from stylebank.config import Config, Training
 from stylebank.data import ContentStream, draw_styles
+from stylebank.distributed import ALONE, Group
 from stylebank.model import StyleBankNetwork
 from stylebank.objective import Objective
 
@@ -31,10 +32,11 @@ class Trainer:
 
     Args:
         config: the experiment; its S styles are those of `objective`.
-        stream: content batches.
+        stream: content batches, or this rank's part of them.
         objective: the stylizing branch's loss, on the device to train on.
         device: where the network is made.
         precision: of the network's convolutions.
+        group: the processes that train together.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Trainer:
         *,
         device: torch.device,
         precision: torch.dtype,
+        group: Group = ALONE,
     ) -> None:
         self.config = config
         self.step = 0
@@ -54,6 +57,7 @@ class Trainer:
         self._stream, self.objective, self._device = stream, objective, device
         self.network = new_network(config, objective.kernels).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network.precision = precision
+        self._group, self._model = group, group.averaging(self.network)
         self._shared = [*self.network.encoder.parameters(), *self.network.decoder.parameters()]
         trained = [weight for weight in self.network.parameters() if weight.requires_grad]
         self._adam = torch.optim.Adam(trained, lr=config.training.learning_rate)
@@ -84,8 +88,9 @@ class Trainer:
         styles = draw_styles(
             len(self.network.filters), batch=training.batch, seed=training.seed, number=number
         )
+        styles = [styles[place] for place in self._group.places(training.batch)]
         features = self.objective.content_features(content)
-        terms = self.objective(self.network.stylize(content, styles), features, styles)
+        terms = self.objective(self._model(content, styles), features, styles)
         terms.total.backward()
         nan = terms.total.new_tensor(math.nan)
         averages = (terms.total, terms.content.mean(), terms.tv.mean(), nan, nan)
@@ -93,7 +98,7 @@ class Trainer:
 
     def _identity_gradient(self, content: Tensor) -> None:
         training = self.config.training
-        output = self.network.reconstruct(content)
+        output = self._model(content)
         identity = losses.identity_distance(output, content).mean()
         identity.backward()
         rescale_gradient(self._shared, training.balance * self.stylizing_norm)
@@ -104,7 +109,7 @@ class Trainer:
     def flush_history(self) -> dict[str, float]:
         """Average the losses since the last call into one row of the history, and return it by name."""
         if self._rows:
-            means = torch.stack(self._rows).nanmean(dim=0).tolist()
+            means = self._group.mean(torch.stack(self._rows).nanmean(dim=0)).tolist()
             self._rows.clear()
             row = [float(self.step), *means]
             row[COLUMNS.index("learning_rate")] = learning_rate(self.config.training, self.step - 1)

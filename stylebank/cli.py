@@ -18,8 +18,9 @@ from stylebank import (
     commands_optimize,
     commands_paint,
     commands_train,
+    distributed,
 )
-from stylebank.errors import StyleBankError
+from stylebank.errors import ConfigError, StyleBankError
 from stylebank.options import printable
 
 app = typer.Typer(
@@ -54,17 +55,23 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run one command and leave with its exit code."""
     logging.getLogger("PIL").addHandler(logging.NullHandler())  # what it warns of, images.py answers
     try:
-        code = typer.main.get_command(app).main(arguments, "stylebank", standalone_mode=False)
+        code = _run(arguments)
     except StyleBankError as error:
         code = _complain(str(error))
     except KeyboardInterrupt:
         code = 130
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _run(arguments: list[str] | None) -> object:
+    try:
+        return typer.main.get_command(app).main(arguments, "stylebank", standalone_mode=False)
     except Exception as error:
-        # Usage errors are typer's own; printed here as one line instead of a box of five.
+        # Usage errors are typer's own; printed as one line instead of a box of five, by however many processes.
         if not hasattr(error, "format_message"):
             raise
-        code = _complain(error.format_message())
-    sys.exit(code if isinstance(code, int) else 0)
+        with distributed.joined():
+            raise ConfigError(error.format_message()) from error
 
 
 def _complain(message: str) -> int:

@@ -8,7 +8,9 @@ import typer
 from stylebank.options import Bank, Device, Force, StyleWords, VggSource
 
 if TYPE_CHECKING:
+    from stylebank.config import Config
     from stylebank.metrics import BankFigures
+    from stylebank.train import Outcome
 
 ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="The experiment; see configs/.")]
 Content = Annotated[Path, typer.Option(metavar="DIR", help="Folder of photos, nested, any sizes.")]
@@ -83,38 +85,32 @@ def train(
 ) -> None:
     """Train a bank on a folder of photos. The same command again continues where it stopped."""
     from stylebank import config as configs
-    from stylebank import resources, style_words
+    from stylebank import distributed, resources, style_words
     from stylebank import train as training
     from stylebank.console import Watch
     from stylebank.session import Callbacks
 
-    more = [style_words.from_words(words) for words in style or []]
-    experiment = configs.read(config, styles_folder=styles, more_styles=more, network=network)
-    with Watch(experiment.training.steps, what="training") as watch:
-        outcome = training.train(
-            experiment,
-            content=content,
-            run=run,
-            out=out,
-            callbacks=Callbacks(note=watch.note, progress=watch.progress, stop=watch.stop),
-            device=device,
-            vgg_weights=resources.vgg_source(vgg),
-            resume=resume,
-            tensorboard=tensorboard,
-            force=force,
-        )
+    with distributed.joined() as group:
+        more = [style_words.from_words(words) for words in style or []]
+        experiment = configs.read(config, styles_folder=styles, more_styles=more, network=network)
+        with Watch(experiment.training.steps, what="training", group=group) as watch:
+            outcome = training.train(
+                experiment,
+                content=content,
+                run=run,
+                out=out,
+                callbacks=Callbacks(note=watch.note, progress=watch.progress, stop=watch.stop),
+                device=device,
+                vgg_weights=resources.vgg_source(vgg),
+                resume=resume,
+                tensorboard=tensorboard,
+                force=force,
+                group=group,
+            )
+    if group.is_main:
+        _print_outcome(outcome, experiment, run=run, out=out)
     if outcome.figures is None:
-        typer.echo(
-            f"stopped at step {outcome.step}; {out} is the bank so far; run again to continue", err=True
-        )
         raise typer.Exit(watch.stop.exit_code)
-    names = [style.name for style in experiment.styles]
-    _print_figures(outcome.figures, names, experiment.loss.style_layers)
-    if experiment.network.is_bank:
-        psnr, ssim = outcome.figures.psnr, outcome.figures.ssim
-        typer.echo(f"auto-encoder: {psnr:.1f} dB PSNR, {ssim:.3f} SSIM, on photos held back")
-    typer.echo(f"{out}: {len(names)} styles, {outcome.step} steps, {outcome.seconds / 60:.1f} minutes")
-    typer.echo(f"{run}: preview.png, curves.png")
 
 
 def add_style(
@@ -132,10 +128,12 @@ def add_style(
 ) -> None:
     """Add a style to a bank, in minutes. Nothing else in the bank changes. The same command again continues."""
     from stylebank import add_style as addition
-    from stylebank import resources, style_words
+    from stylebank import distributed, resources, style_words
     from stylebank.console import Watch
     from stylebank.session import Callbacks
 
+    with distributed.joined() as group:
+        group.refuse_several("add-style")
     target = bank or resources.default_bank()
     folder = run or Path("runs") / name
     given = style_words.from_arguments(name, style, size=size, kernel=kernel)
@@ -159,6 +157,22 @@ def add_style(
     print_cards([outcome.entry])
     typer.echo(f"{target}: has '{name}' now, {outcome.step} steps, {outcome.seconds / 60:.1f} minutes")
     typer.echo(f"{folder}: preview.png, curves.png")
+
+
+def _print_outcome(outcome: "Outcome", experiment: "Config", *, run: Path, out: Path) -> None:
+    """What a training came to: the bank's figures, or where it stopped."""
+    if outcome.figures is None:
+        typer.echo(
+            f"stopped at step {outcome.step}; {out} is the bank so far; run again to continue", err=True
+        )
+        return
+    names = [style.name for style in experiment.styles]
+    _print_figures(outcome.figures, names, experiment.loss.style_layers)
+    if experiment.network.is_bank:
+        psnr, ssim = outcome.figures.psnr, outcome.figures.ssim
+        typer.echo(f"auto-encoder: {psnr:.1f} dB PSNR, {ssim:.3f} SSIM, on photos held back")
+    typer.echo(f"{out}: {len(names)} styles, {outcome.step} steps, {outcome.seconds / 60:.1f} minutes")
+    typer.echo(f"{run}: preview.png, curves.png")
 
 
 def _print_figures(figures: "BankFigures", names: list[str], layers: tuple[str, ...]) -> None:

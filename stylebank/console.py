@@ -8,6 +8,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from stylebank.distributed import ALONE, Group
 from stylebank.interrupts import StopRequest
 
 _SHOWN = ("total", "held_back", "content", "identity")
@@ -21,11 +22,13 @@ class Watch:
         steps: how many.
         what: the job, in a word.
         at_most: whether it may end before.
+        group: the processes that do it together: they stop together, one draws, and each note is printed once.
     """
 
-    def __init__(self, steps: int, *, what: str, at_most: bool = False) -> None:
+    def __init__(self, steps: int, *, what: str, at_most: bool = False, group: Group = ALONE) -> None:
         self._left = "left at most" if at_most else "left"
-        self.stop = StopRequest()
+        self._group = group
+        self.stop = StopRequest(group.largest)
         self._console = Console(stderr=True, highlight=False)
         self._bar = Progress(
             TextColumn("{task.description}"),
@@ -35,7 +38,7 @@ class Watch:
             TimeRemainingColumn(),
             TextColumn(self._left),
             console=self._console,
-            disable=not self._console.is_terminal,
+            disable=not (self._console.is_terminal and group.is_main),
         )
         self._steps = steps
         self._what = what
@@ -55,7 +58,8 @@ class Watch:
 
     def note(self, line: str) -> None:
         """Print a line above the bar."""
-        self._console.print(line, markup=False, emoji=False, soft_wrap=True)
+        if self._group.is_first(line):
+            self._console.print(line, markup=False, emoji=False, soft_wrap=True)
 
     def progress(self, step: int, losses: Mapping[str, float]) -> None:
         """Move the bar; without a terminal, print a line now and then."""
@@ -67,6 +71,8 @@ class Watch:
             self._first = (step, now)
             self.stop.__enter__()  # before the first step there is nothing to save: Ctrl-C leaves at once
         first_step, started = self._first
+        if not self._group.is_main:
+            return
         if self._console.is_terminal or now - self._spoke < _PLAIN_EVERY or step == first_step:
             return
         self._spoke = now

@@ -98,6 +98,7 @@ class ContentStream:
         photos: files; their order matters.
         crop: side in pixels.
         batch: B.
+        places: the places of each batch to make, for a process that works on a part of it; all by default.
         zoom: a crop shows the photo at a short side of 1 to `zoom` times the crop, log-uniform.
         seed: of everything random.
         report: is told once of each photo that cannot be read.
@@ -113,10 +114,12 @@ class ContentStream:
         zoom: float,
         seed: int,
         report: Reporter,
+        places: range | None = None,
         workers: int = 2,
     ) -> None:
         self._photos = list(photos)
         self._crop, self._batch, self._zoom, self._seed = crop, batch, zoom, seed
+        self._places = places or range(batch)
         self._report = report
         self._lock = Lock()
         self._cache: dict[int, Image] = {}
@@ -127,9 +130,15 @@ class ContentStream:
 
     @classmethod
     def of(
-        cls, training: Training, photos: Sequence[Path], *, report: Reporter, batch: int | None = None
+        cls,
+        training: Training,
+        photos: Sequence[Path],
+        *,
+        report: Reporter,
+        batch: int | None = None,
+        places: range | None = None,
     ) -> "ContentStream":
-        """The stream that an experiment asks for, in its batches or in batches of another size."""
+        """The stream that an experiment asks for, in its batches or in batches of another size, or in parts of them."""
         return cls(
             photos,
             crop=training.crop,
@@ -137,6 +146,7 @@ class ContentStream:
             zoom=training.zoom,
             seed=training.seed,
             report=report,
+            places=places,
         )
 
     def batch(self, number: int) -> Tensor:
@@ -157,7 +167,7 @@ class ContentStream:
         self._pool.shutdown(cancel_futures=True)
 
     def _make(self, number: int) -> Tensor:
-        return torch.cat([self._draw(number * self._batch + i) for i in range(self._batch)])
+        return torch.cat([self._draw(number * self._batch + place) for place in self._places])
 
     def _draw(self, draw: int) -> Tensor:
         epoch, place = divmod(draw, len(self._photos))

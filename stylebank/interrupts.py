@@ -1,13 +1,19 @@
 """SIGINT and SIGTERM as a polite request: finish the step, save, leave."""
 
 import signal
+from collections.abc import Callable
 from types import FrameType, TracebackType
 
 
 class StopRequest:
-    """Context manager that remembers the first SIGINT or SIGTERM; a second one acts as usual."""
+    """Context manager that remembers the first SIGINT or SIGTERM; a second one acts as usual.
 
-    def __init__(self) -> None:
+    Args:
+        agree: makes one number of those of all processes that stop together: the largest. Alone, the process's own.
+    """
+
+    def __init__(self, agree: Callable[[int], int] = int) -> None:
+        self._agree = agree
         self.signal: int | None = None
         self._previous: dict[int, object] = {}
 
@@ -22,7 +28,8 @@ class StopRequest:
         self._restore()
 
     def __call__(self) -> bool:
-        """Whether somebody asked to stop."""
+        """Whether somebody asked to stop; processes that stop together all ask it, and get one answer."""
+        self.signal = self._agree(self.signal or 0) or None
         return self.signal is not None
 
     @property

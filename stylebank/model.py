@@ -203,6 +203,10 @@ class StyleBankNetwork(nn.Module):
         self.restore_moments = restore_moments
         self.precision = torch.float32
 
+    def forward(self, content: Tensor, styles: Sequence[int] | None = None) -> Tensor:
+        """Either branch of a training: `stylize`, or `reconstruct` where no styles are given."""
+        return self.reconstruct(content) if styles is None else self.stylize(content, styles)
+
     def encode(self, content: Tensor) -> Tensor:
         """F = E(I): (B, 3, H, W) in [0, 1], sRGB -> (B, 4 width, H / 4, W / 4) in the network's precision."""
         features: Tensor = self.encoder(content.to(self.precision))

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from stylebank import bundle, checkpoint, files, report, tensorfile
 from stylebank.checkpoint import Checkpoint
 from stylebank.config import Report
+from stylebank.distributed import ALONE, Group
 from stylebank.errors import OutputError, RunError
 
 HISTORY_EVERY = 10
@@ -80,6 +81,7 @@ class Session:
         callbacks: see `Callbacks`.
         preview: writes a picture to a path.
         board: TensorBoard, if wanted.
+        group: the processes that run it together; one of them writes.
 
     Raises:
         RunError: the folder holds a run of another experiment.
@@ -96,9 +98,11 @@ class Session:
         callbacks: Callbacks,
         preview: Callable[[Path], None],
         board: report.TensorBoard | None = None,
+        group: Group = ALONE,
     ) -> None:
         self._process, self._folder, self._experiment = process, folder, experiment
         self._every, self._callbacks, self._draw, self._board = every, callbacks, preview, board
+        self._group = group
         self._started, self._seconds_before = time.monotonic(), 0.0
         saved = _find_checkpoint(folder, experiment)
         if saved:
@@ -110,6 +114,7 @@ class Session:
                 ) from error
             self._seconds_before = saved.seconds
             callbacks.note(f"{folder}: continuing at step {saved.step}")
+        group.check_same({"step of the checkpoint": process.step})
 
     @property
     def seconds(self) -> float:
@@ -138,12 +143,15 @@ class Session:
         """Write checkpoint, curves and table."""
         self._check_finite()
         self._process.flush_history()
+        if not self._group.is_main:
+            return
         checkpoint.write(checkpoint_path(self._folder), self._process.state(self._experiment, self.seconds))
         report.draw_curves(self._process, self._folder / "curves.png")
 
     def preview(self) -> None:
         """Write the contact sheet."""
-        self._draw(self._folder / "preview.png")
+        if self._group.is_main:
+            self._draw(self._folder / "preview.png")
 
     def _check_finite(self) -> None:
         """A single NaN spoils every weight: stop before it is saved."""

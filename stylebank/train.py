@@ -16,6 +16,7 @@ from stylebank.algorithm import Trainer
 from stylebank.bundle import Bundle
 from stylebank.config import Config
 from stylebank.devices import choose_device
+from stylebank.distributed import ALONE, Group
 from stylebank.entries import Card
 from stylebank.errors import TensorFileError
 from stylebank.material import Material, gather
@@ -44,6 +45,7 @@ def train(
     resume: bool = False,
     tensorboard: bool = False,
     force: bool = False,
+    group: Group = ALONE,
 ) -> Outcome:
     """Train a bank, or continue training it, and write it.
 
@@ -58,6 +60,7 @@ def train(
         resume: insist that there is a run to continue.
         tensorboard: also log to `run`/tensorboard, with the extra of that name.
         force: replace `out` even if it is no bank.
+        group: the processes that train it together, each on its part of every batch; all get the same outcome.
 
     Raises:
         StyleBankError: something the user can correct, found before any training where it can be.
@@ -65,16 +68,20 @@ def train(
     check_places(run, content=content, out=out, resume=resume, force=force)
     if tensorboard:
         report.TensorBoard.require()
-    target = choose_device(device)
+    places = group.places(config.training.batch)
+    target = group.own_device(choose_device(device))
     callbacks = callbacks.without_repeats()
     material = gather(config, content, target, vgg_weights, callbacks.note)
-    with files.locked(run / "run", wait=False), ExitStack() as stack:
-        board = report.TensorBoard(run / "tensorboard") if tensorboard else None
+    with ExitStack() as stack:
+        if group.is_main:
+            stack.enter_context(files.locked(run / "run", wait=False))
+        group.check_same(material.experiment)  # and none reads the run before it is locked
+        board = report.TensorBoard(run / "tensorboard") if tensorboard and group.is_main else None
         if board:
             stack.callback(board.close)
-        stream = data.ContentStream.of(config.training, material.photos, report=callbacks.note)
+        stream = data.ContentStream.of(config.training, material.photos, report=callbacks.note, places=places)
         stack.callback(stream.close)
-        return _run(config, material, stream, run, out, callbacks, board)
+        return _run(config, material, stream, run, out, callbacks, board, group)
 
 
 def _run(
@@ -85,10 +92,13 @@ def _run(
     out: Path,
     callbacks: Callbacks,
     board: report.TensorBoard | None,
+    group: Group,
 ) -> Outcome:
     """Step until the end, or until asked to stop; then write the bank."""
     objective = material.objective(material.precision)
-    trainer = Trainer(config, stream, objective, device=material.device, precision=material.precision)
+    trainer = Trainer(
+        config, stream, objective, device=material.device, precision=material.precision, group=group
+    )
 
     def preview(path: Path) -> None:
         photos = material.held_back[: report.PREVIEW_PHOTOS]
@@ -102,13 +112,19 @@ def _run(
         callbacks=callbacks,
         preview=preview,
         board=board,
+        group=group,
     )
     session.loop()
-    return _finish(session, trainer, material, out, callbacks)
+    return _finish(session, trainer, material, out, callbacks, group)
 
 
 def _finish(
-    session: Session, trainer: Trainer, material: Material, out: Path, callbacks: Callbacks
+    session: Session,
+    trainer: Trainer,
+    material: Material,
+    out: Path,
+    callbacks: Callbacks,
+    group: Group,
 ) -> Outcome:
     """Write the bank; after the last step, with figures of what is written."""
     origin = {key: material.experiment[key] for key in ("config", "photos", "vgg", "precision")}
@@ -129,12 +145,13 @@ def _finish(
     if not trainer.is_done():
         if _is_another_bank(out, origin["config"]):
             callbacks.note(f"{out}: kept, it is another bank; this one is not finished")
-        else:
+        elif group.is_main:
             bundle.write(out, snapshot(gains=gains))
         return Outcome(trainer.step, session.seconds, None)
     figures = metrics.measure(rounded, material.objective(torch.float32), photos)
     cards = [report.card(style, photos, origin="joint", steps=trainer.step) for style in figures.styles]
-    bundle.write(out, snapshot(cards, gains))
+    if group.is_main:
+        bundle.write(out, snapshot(cards, gains))
     session.preview()
     return Outcome(trainer.step, session.seconds, figures)
 

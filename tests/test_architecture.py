@@ -23,7 +23,7 @@ LAYERS = (
     "model instance_norm vgg losses",
     (
         "checkpoint entries bundle data styleset style_words objective feature_pool warm_start metrics perceptual "
-        "fusion masks segmentation pictures charts"
+        "fusion masks segmentation pictures charts distributed"
     ),
     (
         "train material algorithm incremental report session add_style editing optimize evaluate "
@@ -73,6 +73,8 @@ CONFINED = {
     "typer": {"cli", "options", *(module for module in TREES if module.startswith("commands_"))},
     "rich": {"console"},
     "fcntl": {"files"},
+    "torch.distributed": {"distributed"},
+    "torch.nn.parallel": {"distributed"},
     "os.replace": {"files"},
     "os.rename": {"files"},
     "print": {"cli"},

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,7 +74,7 @@ class Bench:
         stop_after: int = STEPS,
         run: str = "run",
         out: str = "bank",
-        **options: bool,
+        **options: Any,
     ) -> Outcome:
         self.steps = []
 
