@@ -9,7 +9,19 @@ import typer
 from stylebank import mixture
 from stylebank.errors import ConfigError
 from stylebank.mixture import PHOTO
-from stylebank.options import Bank, Device, Force, KeepColor, Strength, note, printable, say_weights
+from stylebank.options import (
+    Bank,
+    Device,
+    Force,
+    KeepColor,
+    MaxMemory,
+    Strength,
+    Tile,
+    note,
+    painting,
+    printable,
+    say_weights,
+)
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -77,12 +89,13 @@ def fuse(
     seed: Seed = 0,
     output: Output = None,
     bank: Bank = None,
+    tile: Tile = "auto",
+    max_memory: MaxMemory = None,
     device: Device = "auto",
     force: Force = False,
 ) -> None:
     """Paint one photo in several styles: a mixture of them, or each in regions of its own."""
     from stylebank import batch, images
-    from stylebank.bank import StyleBank
 
     ways = {"--mix": mix, "--region": region, "--regions": regions, "--auto-regions": auto_regions}
     _check_ways(ways, has_labels=bool(assign))
@@ -91,33 +104,33 @@ def fuse(
     target = output or Path(f"{photo.stem}-fused.png")
     masks = [Path(words.rpartition("=")[0]) for words in region or []]
     batch.check_outputs([target], [photo, *masks, *([regions] if regions else [])], force=force)
-    loaded = StyleBank.load(bank, device=device)
-    picture = images.read(photo)
-    if mix:
-        mixed = mixture.from_options(mix, strength=strength)
-        result = loaded.stylize(picture, mixed, keep_color=keep_color)
-        say_weights(mixed)
-    else:
-        notes: list[str] = []  # an error is to stand alone
-        found = _regions(
-            *(loaded, picture, region, regions, auto_regions, assign),
-            strength=strength,
-            seed=seed,
-            note=notes.append,
-        )
-        result = loaded.fuse(
-            picture,
-            found,
-            rest=rest,
-            strength=strength,
-            mode=mode,  # type: ignore[arg-type]  # an unknown one is refused there
-            feather=feather,
-            keep_color=keep_color,
-        )
-        for line in notes:
-            note(line)
-        for _, mixed in found:
+    with painting(bank, device=device, tile=tile, max_memory=max_memory) as loaded:
+        picture = images.read(photo)
+        if mix:
+            mixed = mixture.from_options(mix, strength=strength)
+            result = loaded.stylize(picture, mixed, keep_color=keep_color)
             say_weights(mixed)
+        else:
+            notes: list[str] = []  # an error is to stand alone
+            found = _regions(
+                *(loaded, picture, region, regions, auto_regions, assign),
+                strength=strength,
+                seed=seed,
+                note=notes.append,
+            )
+            result = loaded.fuse(
+                picture,
+                found,
+                rest=rest,
+                strength=strength,
+                mode=mode,  # type: ignore[arg-type]  # an unknown one is refused there
+                feather=feather,
+                keep_color=keep_color,
+            )
+            for line in notes:
+                note(line)
+            for _, mixed in found:
+                say_weights(mixed)
     images.save(target, result)
     typer.echo(printable(str(target)))
 

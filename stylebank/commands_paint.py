@@ -6,7 +6,18 @@ from typing import Annotated
 import typer
 
 from stylebank.errors import StyleBankError
-from stylebank.options import Bank, Device, Force, KeepColor, Strength, say, say_weights
+from stylebank.options import (
+    Bank,
+    Device,
+    Force,
+    KeepColor,
+    MaxMemory,
+    Strength,
+    Tile,
+    painting,
+    say,
+    say_weights,
+)
 
 
 def stylize(
@@ -26,19 +37,20 @@ def stylize(
     ] = None,
     strength: Strength = 1.0,
     keep_color: KeepColor = False,
+    tile: Tile = "auto",
+    max_memory: MaxMemory = None,
     device: Device = "auto",
     force: Force = False,
 ) -> None:
     """Paint photos in one style, at their own size."""
     from stylebank import batch, mixture
-    from stylebank.bank import StyleBank
 
     mixed = mixture.parse(style, strength=strength, where=f"--style {style}")
-    loaded = StyleBank.load(bank, device=device)
-    loaded.paint(mixed)  # names are checked before they become part of a file's
-    jobs = batch.plan(photos, output, style="+".join(mixed.names), force=force)
-    say_weights(mixed)
-    skipped = batch.run(jobs, lambda image: loaded.stylize(image, mixed, keep_color=keep_color), say=say)
+    with painting(bank, device=device, tile=tile, max_memory=max_memory) as loaded:
+        loaded.paint(mixed)  # names are checked before they become part of a file's
+        jobs = batch.plan(photos, output, style="+".join(mixed.names), force=force)
+        say_weights(mixed)
+        skipped = batch.run(jobs, lambda image: loaded.stylize(image, mixed, keep_color=keep_color), say=say)
     if skipped:
         raise StyleBankError(f"{skipped} of {len(jobs)} photos: were skipped, see above; check those files")
 

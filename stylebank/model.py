@@ -11,7 +11,7 @@ Differs from the paper: the output is bounded by a sigmoid (a linear last layer 
 few hundred steps; `output="linear"` is the paper's), and filters start as the identity instead of noise.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import torch
@@ -88,7 +88,11 @@ class ConvBlock(nn.Module):
 
     def forward(self, x: Tensor, normalize: Normalize = own) -> Tensor:
         """Map (B, inputs, H, W) to what the convolution makes of it, normalised and not negative."""
-        return F.relu(normalize(self.norm, self.conv(x)), inplace=True)
+        return self.activate(self.conv(x), normalize)
+
+    def activate(self, raw: Tensor, normalize: Normalize = own) -> Tensor:
+        """What follows the convolution."""
+        return F.relu(normalize(self.norm, raw), inplace=True)
 
 
 class ResidualBlock(nn.Module):
@@ -110,15 +114,20 @@ class _Layers(nn.Sequential):
 
     def forward(self, x: Tensor, normalize: Normalize = own) -> Tensor:
         """Run all layers."""
-        for layer in self:
-            x = layer(x, normalize) if isinstance(layer, ConvBlock | ResidualBlock) else layer(x)
-        return x
+        return run_layers(self, x, normalize)
 
     def run_norms(self, x: Tensor, normalize: Normalize) -> None:
         """Run the layers that have a norm, for what `normalize` sees of them."""
         for layer in self:
             if isinstance(layer, ConvBlock):
                 x = layer(x, normalize)
+
+
+def run_layers(layers: Iterable[nn.Module], x: Tensor, normalize: Normalize) -> Tensor:
+    """Run x through layers of E or D."""
+    for layer in layers:
+        x = layer(x, normalize) if isinstance(layer, ConvBlock | ResidualBlock) else layer(x)
+    return x
 
 
 class Encoder(_Layers):

@@ -19,11 +19,11 @@ FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 # A module imports modules of the layers below its own, and of its own layer only what ALLOWED says.
 LAYERS = (
     "errors",
-    "config toml images decoding files tensorfile devices interrupts resources mixture",
+    "config toml images decoding files scratch tensorfile devices interrupts resources mixture",
     "model instance_norm vgg losses",
     (
         "checkpoint entries bundle data styleset style_words objective feature_pool warm_start metrics perceptual "
-        "fusion masks segmentation pictures charts"
+        "fusion masks segmentation pictures charts tiling passes tiled memory"
     ),
     (
         "train material algorithm incremental report session add_style editing optimize evaluate "
@@ -42,6 +42,9 @@ ALLOWED = {
     "charts": {"pictures"},
     "tensorfile": {"files"},
     "entries": {"styleset"},
+    "passes": {"tiling"},
+    "tiled": {"fusion", "passes", "tiling"},
+    "memory": {"passes", "tiling"},
     "bundle": {"entries", "fusion", "styleset"},
     "warm_start": {"entries", "feature_pool", "objective"},
     "checkpoint": {"styleset", "data"},
