@@ -1,13 +1,14 @@
 """Benchmarks by name; each lives in a module of its own under scripts/benchmarks."""
 
 import typer
-from benchmarks import add_style, fuse, quality, train
+from benchmarks import add_style, fuse, quality, tiled, train
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Speed, as ratios within one run.")
 app.command(name="train")(train.main)
 app.command(name="add-style")(add_style.main)
 app.command(name="fuse")(fuse.main)
 app.command(name="quality")(quality.main)
+app.command(name="tiled")(tiled.main)
 
 
 if __name__ == "__main__":

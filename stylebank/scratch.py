@@ -3,6 +3,7 @@
 import os
 import shutil
 import tempfile
+import weakref
 
 import numpy as np
 import torch
@@ -26,9 +27,11 @@ class Scratch:
         try:
             if shutil.disk_usage(tempfile.gettempdir()).free < self._bytes:
                 raise self._full("No space left on device")
-            self._file = tempfile.TemporaryFile(prefix="stylebank-", buffering=0)  # noqa: SIM115  # lives as long as this
+            file = tempfile.TemporaryFile(prefix="stylebank-", buffering=0)  # noqa: SIM115  # see finalize
         except OSError as error:
             raise self._full(error.strerror) from error
+        self._descriptor = file.fileno()
+        weakref.finalize(self, file.close)
 
     def write(self, x: Tensor, top: int, left: int) -> None:
         """Write x (C, h, w) at a place."""
@@ -37,7 +40,7 @@ class Scratch:
             for place, row in enumerate(pixels, top):
                 rest, offset = row.data.cast("B"), place * self._row + left * self._cell
                 while rest:
-                    written = os.pwrite(self._file.fileno(), rest, offset)
+                    written = os.pwrite(self._descriptor, rest, offset)
                     rest, offset = rest[written:], offset + written
         except OSError as error:
             raise self._full(error.strerror) from error
@@ -46,9 +49,7 @@ class Scratch:
         """Read (C, height, width) from a place."""
         pixels = np.empty((height, width, self._channels), np.float32)
         for place, row in enumerate(pixels, top):
-            found = os.preadv(
-                self._file.fileno(), [row.data.cast("B")], place * self._row + left * self._cell
-            )
+            found = os.preadv(self._descriptor, [row.data.cast("B")], place * self._row + left * self._cell)
             assert found == row.nbytes, "read before it was written"
         return torch.from_numpy(pixels).permute(2, 0, 1)
 
