@@ -25,6 +25,15 @@ _BEST_TILE = {"cpu": 512, "cuda": 2048}
 _SHARE = 0.6
 """Of the memory that is free, without `--max-memory`."""
 
+_PICTURE = 11
+"""Bytes for each pixel of a painted picture: Pillow's own 4, 4 of the copy that is encoded, 3 of the file."""
+
+_FLOATS = 24
+"""Bytes for each pixel of photo and output where they are whole."""
+
+_MASK = 12
+"""Bytes for each pixel and region while masks are laid out: given, divided, softened."""
+
 _ALLOCATOR = 1.15
 """What allocators and convolutions' own scratch space add; see `scripts/bench tiled`."""
 
@@ -86,11 +95,10 @@ def tile_side(
     pixels = size[0] * size[1]
     each = bytes_per_pixel(network, regions=regions)
     on_cpu = device.type == "cpu"
-    # The photo as floats and, in a fusion, masks: what stays there as long as the whole image is painted, or its tiles.
-    lasting = 4 * pixels * (1 + 3 * regions) if on_cpu else 0
+    lasting = pixels * (_PICTURE + _MASK * regions) if on_cpu else 0
     taken = resident() if on_cpu else 0
     limit = tiling.max_memory or taken + int(_SHARE * available(device))
-    if taken + pixels * (each + 24) + lasting <= limit:
+    if taken + pixels * (each + _FLOATS) + lasting <= limit:
         return None
     side = math.isqrt(max(0, int((limit - taken - lasting) / each)))
     smallest = 4 * SMALLEST_TILE
