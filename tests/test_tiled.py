@@ -14,6 +14,7 @@ from stylebank.config import Network
 from stylebank.instance_norm import InstanceNorm
 from stylebank.memory import Tiling
 from stylebank.model import StyleBankNetwork
+from stylebank.tiling import Window
 
 LEVELS = 1
 """Float32 sums of another order differ by 1e-6 of full scale, which rounding to 8 bits makes one level at most,"""
@@ -45,6 +46,7 @@ def johnson(contents: Bundle) -> Bundle:
             if weight.requires_grad:
                 weight.normal_(std=0.3, generator=generator)
     entry = contents.entries[0]
+    assert entry.card
     shape = Network(width=4, kind="johnson")
     return bundle.from_network(network, shape, [entry.style], {}, gains=[1.0], cards=[entry.card])
 
@@ -136,8 +138,8 @@ def test_statistics_of_each_tile_are_seen_at_once(
 
 
 def test_a_halo_one_cell_narrower_is_seen(contents: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    grown = tiled.Window.grown
-    monkeypatch.setattr(tiled.Window, "grown", lambda self, halo, cells: grown(self, max(0, halo - 1), cells))
+    grown = Window.grown
+    monkeypatch.setattr(Window, "grown", lambda self, halo, cells: grown(self, max(0, halo - 1), cells))
     assert not same(*both(contents, PAINTS["single"], drawn(149, 203), 48))
 
 
