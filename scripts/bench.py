@@ -1,7 +1,7 @@
 """Benchmarks by name; each lives in a module of its own under scripts/benchmarks."""
 
 import typer
-from benchmarks import add_style, fuse, quality, stylize, train
+from benchmarks import add_style, fuse, quality, stylize, tiled, train
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Speed, as ratios within one run.")
 app.command(name="train")(train.main)
@@ -9,6 +9,7 @@ app.command(name="add-style")(add_style.main)
 app.command(name="fuse")(fuse.main)
 app.command(name="stylize")(stylize.main)
 app.command(name="quality")(quality.main)
+app.command(name="tiled")(tiled.main)
 
 
 if __name__ == "__main__":

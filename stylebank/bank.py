@@ -1,21 +1,26 @@
 """A loaded bank: image in, image out, in one style, in a mixture, or in several by regions."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, get_args
 
 import torch
 from torch import Tensor
 
-from stylebank import bundle, fusion, images, masks, mixture, resources
+from stylebank import budget, bundle, fusion, images, masks, mixture, resources, tiled
 from stylebank.bundle import Bundle
 from stylebank.devices import choose_device
 from stylebank.errors import ConfigError, ImageError
 from stylebank.fusion import Mode, Paint
 from stylebank.masks import Mask
+from stylebank.memory import Tiling
 from stylebank.mixture import PHOTO, Mix
 from stylebank.model import StyleBankNetwork, pad_to_stride
+from stylebank.passes import Map, Passes
+from stylebank.tiled import Program
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -38,26 +43,33 @@ class StyleBank:
     Args:
         contents: a bank as read from its file.
         device: "auto", "cpu" or "cuda".
+        tiling: when PIL images are painted in tiles; tensors never are.
 
     Attributes:
         contents: see above.
         network: encoder, filters and decoder, on the device.
+        device: where it computes.
     """
 
-    def __init__(self, contents: Bundle, *, device: str = "auto") -> None:
+    def __init__(self, contents: Bundle, *, device: str = "auto", tiling: Tiling | None = None) -> None:
         self.contents = contents
-        self._device = choose_device(device)
-        self.network: StyleBankNetwork = contents.build().to(self._device)
+        self._tiling = tiling or Tiling()
+        self.device = choose_device(device)
+        self.network: StyleBankNetwork = contents.build().to(self.device)
 
     @classmethod
-    def load(cls, path: Path | str | None = None, *, device: str = "auto") -> "StyleBank":
+    def load(
+        cls, path: Path | str | None = None, *, device: str = "auto", tiling: Tiling | None = None
+    ) -> "StyleBank":
         """Read a bank file; without a path, the one that comes with the package.
 
         Raises:
             TensorFileError: the file is missing, damaged or no bank.
             DeviceError: there is no such device.
         """
-        return cls(bundle.read(Path(path) if path else resources.default_bank()), device=device)
+        return cls(
+            bundle.read(Path(path) if path else resources.default_bank()), device=device, tiling=tiling
+        )
 
     @property
     def styles(self) -> tuple[str, ...]:
@@ -79,7 +91,7 @@ class StyleBank:
         found = mixture.of(mix, strength=strength)
         self.contents.check_strength(found.strength)
         weight, gain = self.contents.mixed_filter(found.weights)
-        return Paint((torch.from_numpy(weight).float() * gain).to(self._device), found.share)
+        return Paint((torch.from_numpy(weight).float() * gain).to(self.device), found.share)
 
     def stylize(
         self, image: Picture, style: Mix, *, strength: float = 1.0, keep_color: bool = False
@@ -102,7 +114,10 @@ class StyleBank:
             output = fusion.paint(self.network, pad_to_stride(content), chosen)
             return output[..., : content.shape[2], : content.shape[3]]
 
-        return self._convert(image, painted, keep_color=keep_color)
+        def in_tiles(passes: Passes, photo: Map) -> Map:
+            return tiled.paint(passes, self.network, photo, chosen)
+
+        return self._convert(image, painted, in_tiles, keep_color=keep_color)
 
     def fuse(
         self,
@@ -130,41 +145,67 @@ class StyleBank:
         Raises:
             UnknownStyleError, ConfigError, ImageError: see `stylize`; or a mask is no mask.
         """
-        if mode not in get_args(Mode):
-            raise ConfigError(f"fusion '{mode}': is unknown; choose one of {', '.join(get_args(Mode))}")
         regions = list(regions)
-        if not regions:
-            raise ConfigError("regions: there are none; give at least one mask")
-        if not 0 <= feather < math.inf:
-            raise ConfigError(f"feather {feather:g}: is out of range; give 0 or more pixels")
+        _check_fusion(len(regions), mode, feather)
         given = [masks.of(mask) for mask, _ in regions]
         mixes = [mix for _, mix in regions] + ([rest] if rest != PHOTO else [])
         paints = [self.paint(mix, strength=strength) for mix in mixes]
 
-        def painted(content: Tensor) -> Tensor:
-            size = (content.shape[2], content.shape[3])
+        @cache
+        def layout(size: tuple[int, int]) -> tuple[Tensor, Tensor]:
             if feather > max(size):
                 raise ConfigError(
                     f"feather {feather:g}: is more than the image's {max(size)} pixels; give less"
                 )
-            shares, cover = masks.layout(given, size, fill=rest != PHOTO, feather=feather)
-            padded = pad_to_stride(shares.unsqueeze(0).to(self._device))[0]
+            return masks.layout(given, size, fill=rest != PHOTO, feather=feather)
+
+        def painted(content: Tensor) -> Tensor:
+            size = (content.shape[2], content.shape[3])
+            shares, cover = layout(size)
+            padded = pad_to_stride(shares.unsqueeze(0).to(self.device))[0]
             fused = [
                 fusion.fuse(self.network, photo, paints, padded, mode=mode)
                 for photo in pad_to_stride(content).split(1)
             ]
             output = torch.cat(fused)[..., : size[0], : size[1]]
-            return torch.lerp(content, output, cover.to(self._device))
+            return torch.lerp(content, output, cover.to(self.device))
 
-        return self._convert(image, painted, keep_color=keep_color)
+        def in_tiles(passes: Passes, photo: Map) -> Map:
+            shares, cover = layout(passes.size)
+            shown = tiled.masks_as_map(passes, shares)
+            output = tiled.fuse(passes, self.network, photo, paints, shown, mode=mode)
+            return tiled.laid_over(photo, output, tiled.masks_as_map(passes, cover.unsqueeze(0)))
 
-    def _convert(self, image: Picture, paint: Callable[[Tensor], Tensor], *, keep_color: bool) -> Picture:
-        """Take an image as callers give it, paint it as (B, 3, H, W), give it back in its own form."""
+        return self._convert(image, painted, in_tiles, keep_color=keep_color, regions=len(paints))
+
+    def _convert(
+        self,
+        image: Picture,
+        paint: Callable[[Tensor], Tensor],
+        in_tiles: Program,
+        *,
+        keep_color: bool,
+        regions: int = 0,
+    ) -> Picture:
+        """Take an image as callers give it, paint it whole or in tiles, give it back in its own form."""
         if not isinstance(image, Tensor):
             if 0 in image.size:
                 raise ImageError(f"image: has no pixels ({image.size[0]} x {image.size[1]}); give another")
             upright = images.to_rgb(images.upright(image))
-            return images.to_pil(self._run(images.to_tensor(upright), paint, keep_color=keep_color))
+            size = (upright.height, upright.width)
+            side = budget.tile_side(self._tiling, self.network, size, regions=regions, device=self.device)
+            if side is None:
+                return images.to_pil(self._run(images.to_tensor(upright), paint, keep_color=keep_color))
+            with torch.no_grad(), _complaining(size):
+                finish = partial(_finished, keep_color=keep_color)
+                return tiled.run(
+                    in_tiles,
+                    upright,
+                    side=side,
+                    device=self.device,
+                    finish=finish,
+                    report=self._tiling.report,
+                )
         if (
             not image.is_floating_point()
             or image.ndim not in (3, 4)
@@ -181,17 +222,37 @@ class StyleBank:
     @torch.no_grad()
     def _run(self, content: Tensor, paint: Callable[[Tensor], Tensor], *, keep_color: bool) -> Tensor:
         height, width = content.shape[-2:]
-        content = content.to(self._device)
-        try:
-            output = paint(content)
-            if keep_color:
-                output = fusion.keep_color(output.clamp(0, 1), content)
-            return output.clamp(0, 1)
-        except (MemoryError, RuntimeError) as error:
-            if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "allocate memory" not in str(
-                error
-            ):
-                raise
-            raise ImageError(
-                f"image: {width} x {height} px need more memory than there is; make it smaller"
-            ) from error
+        content = content.to(self.device)
+        with _complaining((height, width)):
+            return _finished(paint(content), content, keep_color=keep_color)
+
+
+def _check_fusion(regions: int, mode: Mode, feather: float) -> None:
+    """Refuse what `fuse` cannot do, whatever the image."""
+    if mode not in get_args(Mode):
+        raise ConfigError(f"fusion '{mode}': is unknown; choose one of {', '.join(get_args(Mode))}")
+    if not regions:
+        raise ConfigError("regions: there are none; give at least one mask")
+    if not 0 <= feather < math.inf:
+        raise ConfigError(f"feather {feather:g}: is out of range; give 0 or more pixels")
+
+
+def _finished(output: Tensor, content: Tensor, *, keep_color: bool) -> Tensor:
+    """What networks give as an image: (B, 3, H, W) in [0, 1], with the content's chroma if that is kept."""
+    if keep_color:
+        output = fusion.keep_color(output.clamp(0, 1), content)
+    return output.clamp(0, 1)
+
+
+@contextmanager
+def _complaining(size: tuple[int, int]) -> Iterator[None]:
+    """Say in one line that there is not enough memory."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        lacks = isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
+        if not lacks:
+            raise
+        raise ImageError(
+            f"image: {size[1]} x {size[0]} px need more memory than there is; make it smaller"
+        ) from error

@@ -9,12 +9,25 @@ import typer
 from stylebank import mixture
 from stylebank.errors import ConfigError
 from stylebank.mixture import PHOTO
-from stylebank.options import Bank, Device, Force, KeepColor, Strength, note, printable, say_weights
+from stylebank.options import (
+    Bank,
+    Device,
+    Force,
+    KeepColor,
+    MaxMemory,
+    Strength,
+    Tile,
+    note,
+    printable,
+    say_weights,
+    tile_bar,
+)
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
     from stylebank.bank import StyleBank
+    from stylebank.mixture import Mixture
     from stylebank.regions import Regions
 
 Photo = Annotated[Path, typer.Argument(metavar="PHOTO")]
@@ -77,6 +90,8 @@ def fuse(
     seed: Seed = 0,
     output: Output = None,
     bank: Bank = None,
+    tile: Tile = "auto",
+    max_memory: MaxMemory = None,
     device: Device = "auto",
     force: Force = False,
 ) -> None:
@@ -91,35 +106,40 @@ def fuse(
     target = output or Path(f"{photo.stem}-fused.png")
     masks = [Path(words.rpartition("=")[0]) for words in region or []]
     batch.check_outputs([target], [photo, *masks, *([regions] if regions else [])], force=force)
-    loaded = StyleBank.load(bank, device=device)
-    picture = images.read(photo)
-    if mix:
-        mixed = mixture.from_options(mix, strength=strength)
-        result = loaded.stylize(picture, mixed, keep_color=keep_color)
-        say_weights(mixed)
-    else:
-        notes: list[str] = []  # an error is to stand alone
-        found = _regions(
-            *(loaded, picture, region, regions, auto_regions, assign),
-            strength=strength,
-            seed=seed,
-            note=notes.append,
-        )
-        result = loaded.fuse(
-            picture,
-            found,
-            rest=rest,
-            strength=strength,
-            mode=mode,  # type: ignore[arg-type]  # an unknown one is refused there
-            feather=feather,
-            keep_color=keep_color,
-        )
-        for line in notes:
-            note(line)
-        for _, mixed in found:
+    with tile_bar(tile, max_memory) as tiling:
+        loaded = StyleBank.load(bank, device=device, tiling=tiling)
+        picture = images.read(photo)
+        if mix:
+            mixed = mixture.from_options(mix, strength=strength)
+            result = loaded.stylize(picture, mixed, keep_color=keep_color)
             say_weights(mixed)
+        else:
+            notes: list[str] = []  # an error is to stand alone
+            found = _regions(
+                *(loaded, picture, region, regions, auto_regions, assign),
+                strength=strength,
+                seed=seed,
+                note=notes.append,
+            )
+            result = loaded.fuse(
+                picture,
+                found,
+                rest=rest,
+                strength=strength,
+                mode=mode,  # type: ignore[arg-type]  # an unknown one is refused there
+                feather=feather,
+                keep_color=keep_color,
+            )
+            _say_all(notes, [mixed for _, mixed in found])
     images.save(target, result)
     typer.echo(printable(str(target)))
+
+
+def _say_all(notes: list[str], mixes: "list[Mixture]") -> None:
+    for line in notes:
+        note(line)
+    for mixed in mixes:
+        say_weights(mixed)
 
 
 def _check_ways(ways: Mapping[str, object], *, has_labels: bool) -> None:

@@ -9,12 +9,56 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stylebank.errors import ImageError, StyleBankError
-from stylebank.options import Bank, Device, Force, KeepColor, Strength, note, say, say_weights
+from stylebank.options import (
+    Bank,
+    Device,
+    Force,
+    KeepColor,
+    MaxMemory,
+    Strength,
+    Tile,
+    note,
+    say,
+    say_weights,
+    tile_bar,
+)
 
 if TYPE_CHECKING:
     from stylebank.batch import Job, Result
     from stylebank.engines import Engine, Work
     from stylebank.unfinished import Unfinished
+
+
+Photos = Annotated[
+    list[Path],
+    typer.Argument(metavar="PHOTO...", help="Photos, folders of them, patterns; - for the program's input."),
+]
+Style = Annotated[
+    str, typer.Option(help="A style, see 'stylebank list'; or a mixture, NAME:WEIGHT+NAME:WEIGHT.")
+]
+Pictures = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="FILE or DIR",
+        help="A picture for one photo, else a folder; - for the program's output. "
+        "\\[default: PHOTO-STYLE.png in this folder]",
+    ),
+]
+Format = Annotated[
+    str, typer.Option("--format", help="Of pictures that are named for you: png, jpg, webp, tif or bmp.")
+]
+EngineName = Annotated[
+    str,
+    typer.Option("--engine", help="openvino, onnx or torch; auto is the first of them that is installed."),
+]
+PrecisionName = Annotated[
+    str, typer.Option("--precision", help="float32, bfloat16, or auto: bfloat16 where the processor has it.")
+]
+JsonLines = Annotated[
+    bool, typer.Option("--json", help="Say what became of each photo, a line of JSON each.")
+]
 
 
 @dataclass
@@ -66,39 +110,19 @@ class Reporter:
 
 
 def stylize(
-    photos: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="PHOTO...", help="Photos, folders of them, patterns; - for the program's input."
-        ),
-    ],
-    style: Annotated[
-        str, typer.Option(help="A style, see 'stylebank list'; or a mixture, NAME:WEIGHT+NAME:WEIGHT.")
-    ],
+    photos: Photos,
+    style: Style,
     bank: Bank = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="FILE or DIR",
-            help="A picture for one photo, else a folder; - for the program's output. "
-            "\\[default: PHOTO-STYLE.png in this folder]",
-        ),
-    ] = None,
+    output: Pictures = None,
     strength: Strength = 1.0,
     keep_color: KeepColor = False,
-    form: Annotated[
-        str, typer.Option("--format", help="Of pictures that are named for you: png, jpg, webp, tif or bmp.")
-    ] = "png",
-    engine: Annotated[
-        str, typer.Option(help="openvino, onnx or torch; auto is the first of them that is installed.")
-    ] = "auto",
-    precision: Annotated[
-        str, typer.Option(help="float32, bfloat16, or auto: bfloat16 where the processor has it.")
-    ] = "auto",
+    form: Format = "png",
+    tile: Tile = "auto",
+    max_memory: MaxMemory = None,
+    engine: EngineName = "auto",
+    precision: PrecisionName = "auto",
     device: Device = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Say what became of each photo as JSON.")] = False,
+    as_json: JsonLines = False,
     force: Force = False,
 ) -> None:
     """Paint photos in one style, at their own size; what was interrupted continues where it stopped."""
@@ -115,9 +139,15 @@ def stylize(
     process = rank_and_world()
     settings = {"bank": contents.digest(), "style": str(mixed), "keep_color": keep_color}
     unfinished = Unfinished(output or Path(), settings, process=process) if len(jobs) > 1 else None
-    work = engines.Work(contents, mixed, keep_color, precision=engines.precision_of(precision), device=device)
     say_weights(mixed)
-    _paint(jobs[process[0] :: process[1]], chosen, work, unfinished, as_json=as_json)
+    with tile_bar(tile, max_memory) as tiling:
+        work = engines.Work(
+            *(contents, mixed, keep_color),
+            precision=engines.precision_of(precision),
+            device=device,
+            tiling=tiling,
+        )
+        _paint(jobs[process[0] :: process[1]], chosen, work, unfinished, as_json=as_json)
 
 
 def _paint(

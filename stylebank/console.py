@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from stylebank.distributed import ALONE, Group
 from stylebank.interrupts import StopRequest
@@ -81,3 +89,43 @@ class Watch:
         self.note(
             f"{self._what} {step}/{self._steps}  {shown}  {pace:.3f} s/step, {left / 60:.0f} min {self._left}"
         )
+
+
+class TileBar:
+    """Context manager that shows on a terminal how far painting in tiles is, one photo after another.
+
+    The bar appears with a photo's first tile and goes with its last; without a terminal there is nothing to see.
+    """
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        self._bar: Progress | None = None
+
+    def __enter__(self) -> "TileBar":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def __call__(self, done: float, total: float) -> None:
+        """Move the bar."""
+        if not self._bar:
+            columns = (TaskProgressColumn(), TimeRemainingColumn(), TextColumn("left"))
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                *columns,
+                console=self._console,
+                transient=True,
+                disable=not self._console.is_terminal,
+                speed_estimate_period=120,
+            )
+            self._bar.add_task("painting in tiles", total=total)
+            self._bar.start()
+        self._bar.update(TaskID(0), completed=done)
+        if done > total * (1 - 1e-9):
+            self._bar.stop()
+            self._bar = None

@@ -7,20 +7,23 @@ on the CPU. PyTorch knows GPUs, tiles and regions.
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stylebank import devices, images
+from stylebank import devices, images, memory
 from stylebank.bundle import Bundle
 from stylebank.errors import ConfigError
+from stylebank.memory import Tiling
 from stylebank.mixture import Mixture
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from stylebank.bank import StyleBank
 
 Engine = Literal["openvino", "onnx", "torch"]
 """In the order in which `choose` prefers them, by measurement (`scripts/bench stylize`)."""
@@ -37,6 +40,9 @@ Pixels = NDArray[np.uint8]
 Painter = Callable[[Pixels], Pixels]
 
 _BATCH = 8  # photos on a GPU at a time
+
+_BYTES_PER_PIXEL = 12
+"""Memory of painting a whole photo, for each channel of the network's width; measured: 10 in float32, 6 in bfloat16."""
 
 _Floats = NDArray[np.float32]  # (B, 3, H, W) in [0, 1]
 
@@ -55,6 +61,7 @@ class Work:
         threads: that each of them computes with.
         precision: of the convolutions.
         device: "auto", "cpu" or "cuda"; only PyTorch knows CUDA.
+        tiling: when a photo is too large to be painted whole.
     """
 
     bank: Bundle
@@ -64,6 +71,7 @@ class Work:
     threads: int = 1
     precision: Precision = "auto"
     device: str = "auto"
+    tiling: Tiling = field(default_factory=Tiling)
 
 
 def choose(wanted: str, *, device: str) -> Engine:
@@ -145,13 +153,42 @@ def crew(engine: Engine, work: Work, *, photos: int) -> Crew:
     workers = max(1, min(cores(), photos))
     work = replace(work, workers=workers, threads=cores() // workers)
     paint = painter(engine, work)
-    on_gpu = engine == "torch" and _on_gpu(work.device)
+    device = devices.choose_device(work.device).type if engine == "torch" else "cpu"
+
+    tiler = _Tiler(work, device)
 
     def paint_images(photos: list["Image"]) -> list["Image"]:
+        if tiler.takes(photos[0].size):
+            return [tiler.paint(photo) for photo in photos]
         pixels = np.stack([images.to_pixels(photo) for photo in photos])
         return [images.from_pixels(picture) for picture in paint(pixels)]
 
-    return Crew(paint_images, workers, _BATCH if on_gpu else 1)
+    return Crew(paint_images, workers, _BATCH if device == "cuda" else 1)
+
+
+class _Tiler:
+    """Paints what is too large for `painter`, with PyTorch, one photo at a time; it is loaded when it is needed."""
+
+    def __init__(self, work: Work, device: str) -> None:
+        self._work, self._device, self._lock = work, device, threading.Lock()
+        self._bank: StyleBank | None = None
+
+    def takes(self, size: tuple[int, int]) -> bool:
+        """Whether a photo of this size (in any order) is not to be painted whole."""
+        work = self._work
+        if work.tiling.tile != "auto":
+            return work.tiling.tile != "off" and max(size) > int(work.tiling.tile)
+        taken = memory.resident() if self._device == "cpu" else 0
+        at_once = _BATCH if self._device == "cuda" else work.workers
+        needed = size[0] * size[1] * _BYTES_PER_PIXEL * work.bank.network.width * at_once
+        return taken + needed > work.tiling.limit(self._device, taken)
+
+    def paint(self, photo: "Image") -> "Image":
+        """Paint one photo."""
+        with self._lock:
+            if not self._bank:
+                self._bank = _load(self._work)
+            return self._bank.stylize(photo, self._work.mixture, keep_color=self._work.keep_color)
 
 
 def cores() -> int:
@@ -162,7 +199,7 @@ def cores() -> int:
 
 
 def _on_gpu(device: str) -> bool:
-    """Whether PyTorch would compute on a GPU, as far as one can tell without it."""
+    """Whether PyTorch would compute on a GPU, as far as one can tell without importing it."""
     return device == "cuda" or (device == "auto" and Path("/dev/nvidiactl").exists())
 
 
@@ -233,15 +270,20 @@ def _painted(run: _Run, pixels: Pixels) -> Pixels:
     return np.ascontiguousarray(np.rint(picture, out=picture).astype(np.uint8).transpose(0, 2, 3, 1))
 
 
+def _load(work: Work) -> "StyleBank":
+    from stylebank.bank import StyleBank
+
+    bank = StyleBank(work.bank, device=work.device, tiling=work.tiling)
+    bank.network.precision = devices.choose_precision(work.precision, bank.device)
+    return bank
+
+
 def _torch(work: Work) -> Painter:
     import torch
 
-    from stylebank.bank import StyleBank
-
-    bank = StyleBank(work.bank, device=work.device)
+    bank = _load(work)
     bank.paint(work.mixture)  # a style that it does not have is refused before the first photo is read
-    device = next(bank.network.parameters()).device
-    bank.network.precision = devices.choose_precision(work.precision, device)
+    device = bank.device
     if device.type == "cpu":
         torch.set_num_threads(work.threads)
 

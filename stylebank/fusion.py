@@ -26,7 +26,8 @@ from stylebank.instance_norm import (
     own,
     statistics_of,
 )
-from stylebank.model import StyleBankNetwork, identity_filter, moments_affine, reflect_conv
+from stylebank.layers import reflect_conv
+from stylebank.model import StyleBankNetwork, identity_filter, moments_affine
 
 Mode = Literal["exact", "region", "paper"]
 """Whose statistics D's norms use where styles meet.
@@ -62,9 +63,9 @@ class Paint:
 def paint(network: StyleBankNetwork, content: Tensor, with_paint: Paint) -> Tensor:
     """Paint whole images: (B, 3, H, W) in [0, 1], sides divisible by 4 -> (B, 3, H, W), near [0, 1]."""
     output = network.decode(with_paint.apply(network.encode(content)))
-    if not _restores(network, [with_paint]):
+    if not restores(network, [with_paint]):
         return output
-    scale, shift = _restoring(statistics_of(output), statistics_of(content), with_paint.share)
+    scale, shift = restoring(statistics_of(output), statistics_of(content), with_paint.share)
     return output * scale[..., None, None] + shift[..., None, None]
 
 
@@ -90,12 +91,12 @@ def fuse(
     filtered = sum(each.apply(mask * features) for each, mask in zip(paints, cells, strict=True))
     assert isinstance(filtered, Tensor)
     output = network.decode(filtered, PerRegion(masks) if mode == "region" else own)
-    if not _restores(network, paints):
+    if not restores(network, paints):
         return output
     inside = masks if mode == "region" else torch.ones_like(masks)
     found, wanted = (statistics_of(image, inside) for image in (output, content))
     shares = masks.new_tensor([each.share for each in paints]).unsqueeze(1)
-    return blend_affine(output, *_restoring(found, wanted, shares), masks)
+    return blend_affine(output, *restoring(found, wanted, shares), masks)
 
 
 def _exact(
@@ -107,21 +108,21 @@ def _exact(
     cells: Tensor,
 ) -> Tensor:
     """Each style's own statistics, injected; the regions meet in the features, so that D paints the seams."""
-    restores = _restores(network, paints)
+    restored = restores(network, paints)
     fused = torch.zeros_like(features)
     statistics, affines = [], []
     for each, mask in zip(paints, cells, strict=True):
         filtered = each.apply(features)
         fused += mask * filtered
         collected = Collected()
-        if restores:
+        if restored:
             alone = network.decode(filtered, collected)
-            affines.append(_restoring(statistics_of(alone), statistics_of(content), each.share))
+            affines.append(restoring(statistics_of(alone), statistics_of(content), each.share))
         else:
             network.decoder.run_norms(filtered, collected)
         statistics.append(collected.found)
     output = network.decode(fused, Blended(statistics, masks))
-    if not restores:
+    if not restored:
         return output
     scales, shifts = (torch.cat(part) for part in zip(*affines, strict=True))
     return blend_affine(output, scales, shifts, masks)
@@ -136,11 +137,12 @@ def keep_color(output: Tensor, photo: Tensor) -> Tensor:
     return photo + ((output - photo) * luma).sum(1, keepdim=True)
 
 
-def _restores(network: StyleBankNetwork, paints: Sequence[Paint]) -> bool:
+def restores(network: StyleBankNetwork, paints: Sequence[Paint]) -> bool:
+    """Whether an output so painted gets back some of the photo's brightness and contrast."""
     return network.restore_moments and any(each.share < 1 for each in paints)
 
 
-def _restoring(found: Statistics, wanted: Statistics, share: float | Tensor) -> tuple[Tensor, Tensor]:
+def restoring(found: Statistics, wanted: Statistics, share: float | Tensor) -> tuple[Tensor, Tensor]:
     """The affine map (B, 3) twice that gives outputs as much of the photos' moments as the style's share leaves."""
     scale, shift = moments_affine(found, wanted)
     return 1 + (1 - share) * (scale - 1), (1 - share) * shift

@@ -215,6 +215,11 @@ def to_pil(image: "Tensor") -> Image.Image:
     return Image.fromarray(pixels.round().to("cpu", torch.uint8).permute(1, 2, 0).contiguous().numpy())
 
 
+def blank(size: tuple[int, int]) -> Image.Image:
+    """A black RGB image of size (H, W), to paste parts into."""
+    return Image.new("RGB", (size[1], size[0]))
+
+
 def resized(
     image: Image.Image, *, size: tuple[int, int], box: tuple[float, float, float, float] | None = None
 ) -> Image.Image:

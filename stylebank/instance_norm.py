@@ -7,7 +7,7 @@ which statistics each part gets; everything else in the network sees 20 pixels a
 Legend: x (B, C, h, w); a cell's output is weight * (x - mean) / sqrt(variance + eps) + bias.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -54,14 +54,52 @@ def statistics_of(x: Tensor, masks: Tensor | None = None) -> Statistics:
     if masks is None:
         variance, mean = torch.var_mean(x, dim=(2, 3), correction=0)
         return Statistics(mean, variance)
-    flat, weights = x[0].flatten(1), masks.flatten(1)
-    weights = torch.where(weights.sum(1, keepdim=True) > 0, weights, 1.0)
-    weights = weights / weights.sum(1, keepdim=True)
-    mean = weights @ flat.T
-    # Around the image's mean, so that the difference of squares loses no digits.
-    centre = flat.mean(1)
-    squares = weights @ (flat - centre[:, None]).square().T
-    return Statistics(mean, (squares - (mean - centre).square()).clamp_min(0))
+    gathered = Gathered(x.shape[1], len(masks))
+    gathered.add(x, masks)
+    return gathered.statistics(x.device)
+
+
+class Gathered:
+    """Statistics of one image that is seen in parts, or of its regions: float64 sums, each cell added once.
+
+    Args:
+        channels: C.
+        regions: R; 0 for the image as a whole.
+    """
+
+    def __init__(self, channels: int, regions: int = 0) -> None:
+        self._weight = torch.zeros(regions + 1, 1, dtype=torch.float64)  # the last row is the whole image
+        self._centre = torch.zeros(channels, 1, dtype=torch.float64)
+        self._first, self._second = torch.zeros(2, regions + 1, channels, dtype=torch.float64)
+
+    def add(self, x: Tensor, masks: Tensor | None = None) -> None:
+        """Add a part x (1, C, h, w) and its regions' masks (R, h, w)."""
+        cells = x[0].flatten(1)
+        if not self._weight[-1]:
+            # Sums of squares around the first part's mean: the difference below loses no digits.
+            self._centre = cells.float().mean(1, keepdim=True).cpu().double()
+        centre = self._centre.to(x.device)
+        weights = x.new_ones(1, cells.shape[1])
+        if masks is not None:
+            weights = torch.cat([masks.flatten(1), weights])
+        for block, weight in zip(cells.split(_BLOCK, 1), weights.split(_BLOCK, 1), strict=True):
+            offset, share = block.double() - centre, weight.double()
+            self._weight += share.sum(1, keepdim=True).cpu()
+            self._first += (share @ offset.T).cpu()
+            self._second += (share @ offset.square_().T).cpu()
+
+    def statistics(self, device: torch.device) -> Statistics:
+        """Those of the image (1, C), or of its regions (R, C); a region without a single cell gets the image's own."""
+        empty = self._weight <= 0
+        rows = [torch.where(empty, part[-1], part) for part in (self._weight, self._first, self._second)]
+        weight, first, second = (part[: max(1, len(part) - 1)] for part in rows)
+        weight = weight.clamp_min(1e-300)
+        shift = first / weight
+        variance = (second / weight - shift.square()).clamp_min(0)
+        return Statistics((shift + self._centre.T).float().to(device), variance.float().to(device))
+
+
+_BLOCK = 1 << 15  # cells whose float64 copies are alive at once
 
 
 @dataclass
@@ -82,17 +120,18 @@ class Blended:
 
     Attributes:
         regions: R times statistics (1, C) by layer; one region is plain injection.
-        masks: (R, H, W) float32, 1 in sum at each pixel; a layer of h x w cells sees them averaged over its cells.
+        masks: (R, H, W) float32, 1 in sum at each pixel; a layer of h x w cells sees them averaged over its cells. A
+            single region needs none.
     """
 
-    regions: Sequence[dict[InstanceNorm, Statistics]]
-    masks: Tensor
+    regions: Sequence[Mapping[InstanceNorm, Statistics]]
+    masks: Tensor | None = None
 
     def __call__(self, norm: InstanceNorm, x: Tensor) -> Tensor:
         """See `Normalize`; one image, B = 1."""
         affines = [norm.as_affine(statistics[norm]) for statistics in self.regions]
         scales, shifts = (torch.cat(part) for part in zip(*affines, strict=True))
-        return blend_affine(x, scales, shifts, at_cells(self.masks, x))
+        return blend_affine(x, scales, shifts, None if self.masks is None else at_cells(self.masks, x))
 
 
 @dataclass(frozen=True)
@@ -113,14 +152,17 @@ def at_cells(masks: Tensor, x: Tensor) -> Tensor:
     return F.avg_pool2d(masks, step) if step > 1 else masks
 
 
-def blend_affine(x: Tensor, scales: Tensor, shifts: Tensor, masks: Tensor) -> Tensor:
+def blend_affine(x: Tensor, scales: Tensor, shifts: Tensor, masks: Tensor | None) -> Tensor:
     """Blend R affine versions of one image: sum_r masks_r * (x * scales_r + shifts_r), in the precision of x.
 
     Args:
         x: (1, C, h, w).
         scales: (R, C).
         shifts: (R, C).
-        masks: (R, h, w), 1 in sum at each cell.
+        masks: (R, h, w), 1 in sum at each cell; None for a single region everywhere.
     """
-    scale, shift = (torch.einsum("rc,rhw->chw", part, masks) for part in (scales, shifts))
+    if masks is None:
+        scale, shift = scales[0, :, None, None], shifts[0, :, None, None]
+    else:
+        scale, shift = (torch.einsum("rc,rhw->chw", part, masks) for part in (scales, shifts))
     return torch.addcmul(shift, x.float(), scale).to(x.dtype)

@@ -1,11 +1,16 @@
 """Options that several commands share, and how they print."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stylebank.mixture import Mixture
+
+if TYPE_CHECKING:
+    from stylebank.memory import Tiling
 
 Bank = Annotated[Path | None, typer.Option(help="Bank file. \\[default: the one that comes with StyleBank]")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
@@ -25,7 +30,28 @@ Strength = Annotated[
     float, typer.Option(metavar="0..1", help="0 gives the photo's reconstruction, 1 the full style.")
 ]
 KeepColor = Annotated[bool, typer.Option("--keep-color", help="Keep the photo's colours, paint its luma.")]
+Tile = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|off|SIZE", help="Paint in tiles: as memory says, never, or of so many pixels a side."
+    ),
+]
+MaxMemory = Annotated[
+    str | None,
+    typer.Option(metavar="2GB", help="Memory to keep within. \\[default: part of what is free]"),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Everything that is known, as JSON.")]
+
+
+@contextmanager
+def tile_bar(tile: str, max_memory: str | None) -> Iterator["Tiling"]:
+    """How to paint what is too large, and a bar that shows how far it is."""
+    from stylebank import memory
+    from stylebank.console import TileBar
+
+    with TileBar() as bar:
+        limit = memory.parse(max_memory) if max_memory else None
+        yield memory.Tiling(tile, limit, bar)
 
 
 def say(line: str) -> None:

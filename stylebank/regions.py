@@ -109,9 +109,8 @@ def clustered(bank: StyleBank, photo: "Image", count: int, *, seed: int = 0) -> 
         max(MINIMUM_SIDE, round(length * scale / STRIDE) * STRIDE) for length in (photo.height, photo.width)
     )
     small = images.to_tensor(images.resized(photo, size=(height, width)))
-    device = next(bank.network.parameters()).device
     return segmentation.segment(
-        bank.network, small.to(device), count, size=(photo.height, photo.width), seed=seed
+        bank.network, small.to(bank.device), count, size=(photo.height, photo.width), seed=seed
     )
 
 

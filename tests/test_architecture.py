@@ -19,11 +19,14 @@ FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 # A module imports modules of the layers below its own, and of its own layer only what ALLOWED says.
 LAYERS = (
     "errors",
-    "config toml images decoding files tensorfile tensors devices distributed interrupts resources mixture",
-    "model instance_norm vgg losses",
+    (
+        "config toml images decoding files scratch tensorfile tensors devices interrupts memory "
+        "resources mixture"
+    ),
+    "instance_norm layers model vgg losses",
     (
         "checkpoint entries bundle data styleset style_words objective feature_pool warm_start metrics perceptual "
-        "fusion masks segmentation pictures charts distributed"
+        "fusion masks segmentation pictures charts tiling passes tiled budget distributed"
     ),
     (
         "train material algorithm incremental report session add_style editing optimize evaluate "
@@ -38,10 +41,14 @@ LAYERS = (
 ALLOWED = {
     "config": {"toml"},
     "images": {"decoding", "files"},
-    "model": {"instance_norm"},
+    "layers": {"instance_norm"},
+    "model": {"instance_norm", "layers"},
     "charts": {"pictures"},
     "tensorfile": {"files"},
     "entries": {"styleset"},
+    "passes": {"tiling"},
+    "tiled": {"fusion", "passes", "tiling"},
+    "budget": {"tiling"},
     "bundle": {"entries", "styleset"},
     "warm_start": {"bundle", "entries", "feature_pool", "objective"},
     "checkpoint": {"styleset", "data"},

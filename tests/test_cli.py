@@ -205,10 +205,11 @@ OPTIONS = {
     "export-style": "name [-o/--output] [--bank] [--force]",
     "import-style": "file [--bank] [--name]",
     "merge": "banks -o/--output [--rename] [--force]",
-    "stylize": "photos --style [--bank] [-o/--output] [--strength] [--keep-color] [--format] [--engine] [--precision] "
-    "[--device] [--json] [--force]",
+    "stylize": "photos --style [--bank] [-o/--output] [--strength] [--keep-color] [--format] [--tile] [--max-memory] "
+    "[--engine] [--precision] [--device] [--json] [--force]",
     "fuse": "photo [--mix] [--region] [--regions] [--auto-regions] [--assign] [--rest] [--strength] [--fusion] "
-    "[--feather] [--keep-color] [--seed] [-o/--output] [--bank] [--device] [--force]",
+    "[--feather] [--keep-color] [--seed] [-o/--output] [--bank] [--tile] [--max-memory] "
+    "[--device] [--force]",
     "sweep": "photo styles [--steps] [-o/--output] [--size] [--keep-color] [--bank] [--device] [--force]",
     "segment": "photo [-k/--regions] [-o/--output] [--seed] [--bank] [--device] [--force]",
     "optimize": "photo style [-o/--output] [--steps] [--method] [--init] [--seed] [--content-weight] [--style-weight] "

@@ -18,7 +18,8 @@ from stylebank.bundle import Bundle
 from stylebank.errors import ConfigError, ImageError, UnknownStyleError
 from stylebank.fusion import Mode, Paint
 from stylebank.instance_norm import Normalize, PerRegion, own
-from stylebank.model import match_moments, pad_to_stride, reflect_conv
+from stylebank.layers import reflect_conv
+from stylebank.model import match_moments, pad_to_stride
 
 KERNELS = {"dot": 1, "wave": 3, "night": 5, "scream": 7, "rain": 3}
 NAMES = tuple(KERNELS)

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from stylebank import StyleBank, bundle, cli, config, report, tensorfile
 from stylebank.config import Network
 from stylebank.errors import ConfigError
-from stylebank.model import ResidualBlock, StyleBankNetwork
+from stylebank.layers import ResidualBlock
+from stylebank.model import StyleBankNetwork
 
 Run = Callable[[str], tuple[object, str, str]]
 """A command line -> exit code, standard output, standard error."""

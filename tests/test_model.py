@@ -5,16 +5,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stylebank.layers import Conv, OutputConv, UpsampleConv, reflect_conv
 from stylebank.model import (
-    Conv,
-    OutputConv,
     StyleBankNetwork,
-    UpsampleConv,
     apply_filters,
     identity_filter,
     match_moments,
     pad_to_stride,
-    reflect_conv,
 )
 
 

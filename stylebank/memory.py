@@ -1,0 +1,119 @@
+"""How much memory there is, and how much of it the user lets painting take."""
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from stylebank.errors import ConfigError
+
+SMALLEST_TILE = 16
+"""Shortest side of a tile, in pixels; below it a tile would be mostly halo."""
+
+_SHARE = 0.6
+"""Of the memory that is free, without `--max-memory`."""
+
+Report = Callable[[float, float], object]
+"""Told after each tile how much work is done, and how much there is in all."""
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """How photos are painted that may not fit in memory.
+
+    Attributes:
+        tile: "auto", as memory says; "off", whole; or the side of tiles in pixels.
+        max_memory: bytes that the process may take in all, on CUDA those of the device; None: part of what is free.
+        report: told of the progress of painting in tiles.
+    """
+
+    tile: str = "auto"
+    max_memory: int | None = None
+    report: Report | None = None
+
+    def __post_init__(self) -> None:
+        if self.tile not in ("auto", "off") and not (
+            self.tile.isdecimal() and int(self.tile[:9]) >= SMALLEST_TILE
+        ):
+            raise ConfigError(
+                f"--tile {self.tile}: is no size of tiles; give auto, off or {SMALLEST_TILE} or more pixels"
+            )
+
+    def limit(self, device: str, taken: int) -> int:
+        """Bytes that the process may take in all, on a device's type; `taken` are those that it has taken."""
+        return self.max_memory or taken + int(_SHARE * available(device))
+
+
+def parse(words: str) -> int:
+    """Bytes that words such as 2GB, 1.5GiB or 800MB mean.
+
+    Raises:
+        ConfigError: they mean none.
+    """
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)\s*([kmgt])(i?)b?", words.strip().lower())
+    if not found:
+        raise ConfigError(f"--max-memory {words}: is no amount of memory; write 2GB, 1.5GiB or 800MB")
+    return int(float(found[1]) * (1024 if found[3] else 1000) ** ("kmgt".index(found[2]) + 1))
+
+
+def resident() -> int:
+    """Bytes of memory that this process has taken."""
+    try:
+        return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):  # no Linux
+        return 0
+
+
+def available(device: str) -> int:
+    """Bytes of memory that could still be taken: on the current "cuda" device, or of the machine and control group."""
+    if device == "cuda":
+        import torch
+
+        return torch.cuda.mem_get_info()[0]
+    return min([_machine(), *_control_groups(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))])
+
+
+def _machine() -> int:
+    try:
+        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
+        return next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
+    except (OSError, ValueError, StopIteration):  # no Linux
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+
+
+def _control_groups(own: Path, root: Path) -> list[int]:
+    """What the limits of this process's control groups, and of those around them, leave; version 1 and 2."""
+    found = []
+    try:
+        lines = [line.split(":", 2) for line in own.read_text("utf-8").splitlines()]
+    except OSError:
+        return []
+    for _, controllers, path in (line for line in lines if len(line) == 3):
+        if "memory" in controllers.split(","):
+            top, limit, usage, cache = (
+                root / "memory",
+                "limit_in_bytes",
+                "usage_in_bytes",
+                "total_inactive_file",
+            )
+        elif not controllers:
+            top, limit, usage, cache = root, "max", "current", "inactive_file"
+        else:
+            continue
+        folder = top / path.lstrip("/")
+        for group in (folder, *folder.parents):
+            if group.is_relative_to(top):
+                left = _left(group, limit, usage, cache)
+                found += [left] if left is not None else []
+    return found
+
+
+def _left(group: Path, limit: str, usage: str, cache: str) -> int | None:
+    """What one control group's limit leaves; pages of files that nobody uses give way."""
+    try:
+        most, used = (int((group / f"memory.{name}").read_text("ascii")) for name in (limit, usage))
+        rows = dict(line.split() for line in (group / "memory.stat").read_text("ascii").splitlines())
+        return max(0, most - used + int(rows.get(cache, 0)))
+    except (OSError, ValueError):  # no such file, or no limit: "max"
+        return None

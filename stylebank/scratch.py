@@ -1,0 +1,60 @@
+"""A map on disk, written and read in windows: what is too large for memory and too dear to compute twice."""
+
+import os
+import shutil
+import tempfile
+import weakref
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stylebank.errors import OutputError
+
+
+class Scratch:
+    """A map (C, H, W) float32 in a temporary file without a name: it is gone when dropped, whatever ends the process.
+
+    It is read and written by system calls, not mapped: a map's pages would count as the process's memory.
+
+    Raises:
+        OutputError: the disk of the temporary folder has not that much room; also on writing.
+    """
+
+    def __init__(self, channels: int, height: int, width: int) -> None:
+        self._row, self._cell = 4 * channels * width, 4 * channels
+        self._channels, self._bytes = channels, height * self._row
+        try:
+            if shutil.disk_usage(tempfile.gettempdir()).free < self._bytes:
+                raise self._full("No space left on device")
+            file = tempfile.TemporaryFile(prefix="stylebank-", buffering=0)  # noqa: SIM115  # see finalize
+        except OSError as error:
+            raise self._full(error.strerror) from error
+        self._descriptor = file.fileno()
+        weakref.finalize(self, file.close)
+
+    def write(self, x: Tensor, top: int, left: int) -> None:
+        """Write x (C, h, w) at a place."""
+        pixels = x.detach().permute(1, 2, 0).to("cpu", torch.float32).contiguous().numpy()
+        try:
+            for place, row in enumerate(pixels, top):
+                rest, offset = row.data.cast("B"), place * self._row + left * self._cell
+                while rest:
+                    written = os.pwrite(self._descriptor, rest, offset)
+                    rest, offset = rest[written:], offset + written
+        except OSError as error:
+            raise self._full(error.strerror) from error
+
+    def read(self, top: int, left: int, height: int, width: int) -> Tensor:
+        """Read (C, height, width) from a place."""
+        pixels = np.empty((height, width, self._channels), np.float32)
+        for place, row in enumerate(pixels, top):
+            found = os.preadv(self._descriptor, [row.data.cast("B")], place * self._row + left * self._cell)
+            assert found == row.nbytes, "read before it was written"
+        return torch.from_numpy(pixels).permute(2, 0, 1)
+
+    def _full(self, reason: str | None) -> OutputError:
+        return OutputError(
+            f"temporary folder {tempfile.gettempdir()}: cannot hold {self._bytes / 1e9:.3g} GB of features ({reason}); "
+            "free space, set TMPDIR to another folder, or allow more memory"
+        )
