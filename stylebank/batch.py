@@ -88,6 +88,8 @@ def run(jobs: Sequence[Job], paint: Callable[["Image"], "Image"], *, say: Callab
             say(f"{error}; skipped")
             skipped += 1
             continue
-        images.save(job.picture, paint(photo))
+        picture = paint(photo)
+        del photo  # a large one is a lot of memory, and so is encoding
+        images.save(job.picture, picture)
         say(str(job.picture))
     return skipped

@@ -112,7 +112,9 @@ def encode(image: Image.Image, suffix: str, *, quality: int = 95) -> bytes:
     Raises:
         OutputError: the format cannot hold an image of this size.
     """
-    plain = image.convert("RGB")
+    plain = (
+        image if image.mode == "RGB" and not image.info else image.convert("RGB")
+    )  # a copy: not the caller's
     plain.info.clear()
     buffer, name = io.BytesIO(), _FORMATS[suffix.lower()]
     options = {"quality": quality} if name in ("JPEG", "WEBP") else {}
