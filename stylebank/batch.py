@@ -198,20 +198,24 @@ def _groups(jobs: Iterable[Job], size: int) -> Iterator[list[Job]]:
 def _make(group: Sequence[Job], paint: Callable[[list["Image"]], list["Image"]]) -> list[Result]:
     """Read, paint and write a few photos; those of one size are painted at once."""
     results: dict[Job, Result] = {}
-    by_size: dict[tuple[int, int], list[tuple[Job, Image]]] = {}
+    by_size: dict[tuple[int, int], tuple[list[Job], list[Image]]] = {}
     for job in group:
         try:
             photo = _read(job.photo)
-            by_size.setdefault(photo.size, []).append((job, photo))
+            jobs, photos = by_size.setdefault(photo.size, ([], []))
+            jobs.append(job)
+            photos.append(photo)
+            del photo
         except ImageError as error:
             results[job] = Result(job, error=str(error))
-    for size, members in by_size.items():
+    for size, (jobs, photos) in by_size.items():
         try:
-            pictures = paint([photo for _, photo in members])
+            pictures = paint(photos)
         except ImageError as error:  # too large for this machine
-            results |= {job: Result(job, error=f"{job.photo}: {error}") for job, _ in members}
+            results |= {job: Result(job, error=f"{job.photo}: {error}") for job in jobs}
             continue
-        for (job, _), picture in zip(members, pictures, strict=True):
+        photos.clear()  # a large one takes as much memory as its picture
+        for job, picture in zip(jobs, pictures, strict=True):
             _write(job.picture, picture)
             results[job] = Result(job, size=size)
     return [results[job] for job in group]

@@ -130,8 +130,10 @@ def encode(image: Image.Image, suffix: str, *, quality: int = 95) -> bytes:
     Raises:
         OutputError: the format cannot hold an image of this size.
     """
-    plain = image.convert("RGB")
-    plain.info.clear()
+    plain = image
+    if image.mode != "RGB" or image.info:
+        plain = image.convert("RGB")
+        plain.info.clear()
     buffer, name = io.BytesIO(), _FORMATS[suffix.lower()]
     options = {"quality": quality} if name in ("JPEG", "WEBP") else {}
     if name == "JPEG":
