@@ -210,7 +210,7 @@ def _make(group: Sequence[Job], paint: Callable[[list["Image"]], list["Image"]])
             results[job] = Result(job, error=str(error))
     for size, (jobs, photos) in by_size.items():
         try:
-            pictures = paint(photos)
+            pictures = list(paint(photos))
         except ImageError as error:  # too large for this machine
             results |= {job: Result(job, error=f"{job.photo}: {error}") for job in jobs}
             continue
