@@ -115,7 +115,7 @@ def paint(passes: Passes, network: StyleBankNetwork, photo: Map, with_paint: Pai
         (1, 3, H, W), near [0, 1].
     """
     features = _encoded(passes, network, photo)
-    filtered = passes.keep(features.convolved(with_paint.filter, with_paint.apply))
+    filtered = _cast(network, passes.keep(features.convolved(with_paint.filter, with_paint.apply)))
     output = _decoded(network, filtered, passes.survey(filtered, list(network.decoder)))
     if not fusion.restores(network, [with_paint]):
         return output
@@ -144,10 +144,10 @@ def fuse(
 
     def mixed(window: Window) -> Tensor:
         x = features.read(window)
-        cells = at_cells(masks.read(window)[0], x)
+        cells = at_cells(masks.read(window)[0], x).to(x.dtype)
         return torch.stack([each.apply(mask * x) for each, mask in zip(paints, cells, strict=True)]).sum(0)
 
-    filtered = passes.keep(Map(features.convolved(widest, paints[0].apply).shape, mixed))
+    filtered = _cast(network, passes.keep(Map(features.convolved(widest, paints[0].apply).shape, mixed)))
     inside = masks if mode == "region" else None
     output = _decoded(network, filtered, passes.survey(filtered, list(network.decoder), inside))
     if not fusion.restores(network, paints):
@@ -171,7 +171,7 @@ def _exact(
     regions: list[Mapping[InstanceNorm, Statistics]] = []
     affines = []
     for each in paints:
-        filtered = passes.keep(features.convolved(each.filter, each.apply))
+        filtered = _cast(network, passes.keep(features.convolved(each.filter, each.apply)))
         known = passes.survey(filtered, list(network.decoder))
         regions += known.regions
         if restored:
@@ -181,10 +181,10 @@ def _exact(
 
     def mixed(window: Window) -> Tensor:
         x = features.read(window)
-        cells = at_cells(masks.read(window)[0], x)
+        cells = at_cells(masks.read(window)[0], x).to(x.dtype)
         return torch.stack([mask * each.apply(x) for each, mask in zip(paints, cells, strict=True)]).sum(0)
 
-    fused = passes.keep(Map(features.convolved(widest, paints[0].apply).shape, mixed))
+    fused = _cast(network, passes.keep(Map(features.convolved(widest, paints[0].apply).shape, mixed)))
     output = _decoded(network, fused, Known(regions, masks))
     if not restored:
         return output
@@ -197,18 +197,25 @@ def _encoded(passes: Passes, network: StyleBankNetwork, photo: Map) -> Map:
     layers = list(network.encoder)
     blocks = [layer for layer in layers if isinstance(layer, ConvBlock)]
     *first, last = blocks
+    photo = _cast(network, photo)
     known = passes.survey(photo, first)
-    raw = passes.keep(through(photo, [*first, last.conv], known.at))
+    raw = _cast(network, passes.keep(through(photo, [*first, last.conv], known.at)))
     injected = Known([{last.norm: passes.statistics(raw)}])
     features = Map(raw.shape, lambda window: last.activate(raw.read(window), injected.at(window)))
     for residual in layers[len(blocks) :]:
         found = passes.survey(features, [residual])
-        features = passes.keep(through(features, [residual], found.at))
+        features = _cast(network, passes.keep(through(features, [residual], found.at)))
     return features
 
 
+def _cast(network: StyleBankNetwork, found: Map) -> Map:
+    """The map in the precision of the network's convolutions; on disk all is float32."""
+    return Map(found.shape, lambda window: found.read(window).to(network.precision))
+
+
 def _decoded(network: StyleBankNetwork, features: Map, known: Known) -> Map:
-    return through(features, list(network.decoder), known.at)
+    output = through(features, list(network.decoder), known.at)
+    return Map(output.shape, lambda window: output.read(window).float())
 
 
 def _blended(output: Map, scales: Tensor, shifts: Tensor, masks: Map | None) -> Map:
