@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, TypeVar, get_args
 import torch
 from torch import Tensor
 
-from stylebank import budget, bundle, fusion, images, masks, mixture, resources, tiled
+from stylebank import budget, bundle, fusion, images, masks, mixture, resources, srgb, tiled
 from stylebank.bundle import Bundle
-from stylebank.devices import choose_device
+from stylebank.devices import choose_device, choose_precision
 from stylebank.errors import ConfigError, ImageError
 from stylebank.fusion import Mode, Paint
 from stylebank.masks import Mask
@@ -44,6 +44,7 @@ class StyleBank:
         contents: a bank as read from its file.
         device: "auto", "cpu" or "cuda".
         tiling: when PIL images are painted in tiles; tensors never are.
+        precision: of the convolutions, "float32", "bfloat16", or "auto", see `devices.choose_precision`.
 
     Attributes:
         contents: see above.
@@ -51,25 +52,37 @@ class StyleBank:
         device: where it computes.
     """
 
-    def __init__(self, contents: Bundle, *, device: str = "auto", tiling: Tiling | None = None) -> None:
+    def __init__(
+        self,
+        contents: Bundle,
+        *,
+        device: str = "auto",
+        tiling: Tiling | None = None,
+        precision: str = "float32",
+    ) -> None:
         self.contents = contents
         self._tiling = tiling or Tiling()
         self.device = choose_device(device)
         self.network: StyleBankNetwork = contents.build().to(self.device)
+        self.network.precision = choose_precision(precision, self.device)
 
     @classmethod
     def load(
-        cls, path: Path | str | None = None, *, device: str = "auto", tiling: Tiling | None = None
+        cls,
+        path: Path | str | None = None,
+        *,
+        device: str = "auto",
+        tiling: Tiling | None = None,
+        precision: str = "float32",
     ) -> "StyleBank":
         """Read a bank file; without a path, the one that comes with the package.
 
         Raises:
             TensorFileError: the file is missing, damaged or no bank.
-            DeviceError: there is no such device.
+            DeviceError: there is no such device or precision.
         """
-        return cls(
-            bundle.read(Path(path) if path else resources.default_bank()), device=device, tiling=tiling
-        )
+        contents = bundle.read(Path(path) if path else resources.default_bank())
+        return cls(contents, device=device, tiling=tiling, precision=precision)
 
     @property
     def styles(self) -> tuple[str, ...]:
@@ -191,7 +204,7 @@ class StyleBank:
         if not isinstance(image, Tensor):
             if 0 in image.size:
                 raise ImageError(f"image: has no pixels ({image.size[0]} x {image.size[1]}); give another")
-            upright = images.to_rgb(images.upright(image))
+            upright = srgb.to_rgb(srgb.upright(image))
             size = (upright.height, upright.width)
             side = budget.tile_side(self._tiling, self.network, size, regions=regions, device=self.device)
             if side is None:

@@ -143,7 +143,7 @@ def stylize(
     with tile_bar(tile, max_memory) as tiling:
         work = engines.Work(
             *(contents, mixed, keep_color),
-            precision=engines.precision_of(precision),
+            precision=precision,
             device=device,
             tiling=tiling,
         )

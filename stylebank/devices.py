@@ -19,6 +19,16 @@ def check_name(name: str) -> None:
         raise DeviceError(f"device {name!r}: is unknown; use auto, cpu or cuda")
 
 
+def check_precision(name: str) -> None:
+    """Refuse what is no name of a precision.
+
+    Raises:
+        DeviceError: it is not "auto", "float32" or "bfloat16".
+    """
+    if name not in ("auto", "float32", "bfloat16"):
+        raise DeviceError(f"precision '{name}': is unknown; choose one of auto, float32, bfloat16")
+
+
 def choose_device(name: str) -> "torch.device":
     """Turn "auto", "cpu" or "cuda" into a device; auto is CUDA where there is one.
 
@@ -38,9 +48,13 @@ def choose_precision(name: str, device: "torch.device") -> "torch.dtype":
 
     Auto is bfloat16 where the processor multiplies it natively (measured: 1.7 times the speed of float32 on CPUs
     with AVX512-BF16), else float32.
+
+    Raises:
+        DeviceError: the name is unknown.
     """
     import torch
 
+    check_precision(name)
     if name != "auto":
         return torch.bfloat16 if name == "bfloat16" else torch.float32
     native = torch.cuda.is_bf16_supported() if device.type == "cuda" else _cpu_has_bfloat16()

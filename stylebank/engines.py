@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 Engine = Literal["openvino", "onnx", "torch"]
 """In the order in which `choose` prefers them, by measurement (`scripts/bench stylize`)."""
 
-Precision = Literal["auto", "float32", "bfloat16"]
-"""Of the convolutions; auto is bfloat16 where the processor multiplies it natively and the engine can."""
-
 MINIMUM_SIDE = 16
 """Shortest image side, in pixels, as in `model`."""
 
@@ -59,7 +56,7 @@ class Work:
         keep_color: whether the photo's chroma stays.
         workers: threads that paint at the same time.
         threads: that each of them computes with.
-        precision: of the convolutions.
+        precision: of the convolutions, "float32", "bfloat16", or "auto": bfloat16 where processor and engine have it.
         device: "auto", "cpu" or "cuda"; only PyTorch knows CUDA.
         tiling: when a photo is too large to be painted whole.
     """
@@ -69,7 +66,7 @@ class Work:
     keep_color: bool = False
     workers: int = 1
     threads: int = 1
-    precision: Precision = "auto"
+    precision: str = "auto"
     device: str = "auto"
     tiling: Tiling = field(default_factory=Tiling)
 
@@ -102,28 +99,18 @@ def choose(wanted: str, *, device: str) -> Engine:
     return wanted  # type: ignore[return-value]
 
 
-def precision_of(word: str) -> Precision:
-    """Check the name of a precision.
-
-    Raises:
-        ConfigError: it is unknown.
-    """
-    if word not in get_args(Precision):
-        raise ConfigError(f"precision '{word}': is unknown; choose one of {', '.join(get_args(Precision))}")
-    return word  # type: ignore[return-value]
-
-
 def painter(engine: Engine, work: Work) -> Painter:
     """A function that paints images (B, H, W, 3) of any size, and that threads may call at the same time.
 
     Raises:
         UnknownStyleError, ConfigError: see `StyleBank.paint`.
-        DeviceError: there is no such device.
+        DeviceError: there is no such device or precision.
     """
     if engine == "torch":
         return _torch(work)
     from stylebank import onnx_graph
 
+    devices.check_precision(work.precision)
     model = onnx_graph.build(work.bank, work.mixture, keep_color=work.keep_color).SerializeToString()
     run = _openvino(model, work) if engine == "openvino" else _onnx_runtime(model, work)
     return lambda pixels: _painted(run, pixels)
@@ -273,9 +260,7 @@ def _painted(run: _Run, pixels: Pixels) -> Pixels:
 def _load(work: Work) -> "StyleBank":
     from stylebank.bank import StyleBank
 
-    bank = StyleBank(work.bank, device=work.device, tiling=work.tiling)
-    bank.network.precision = devices.choose_precision(work.precision, bank.device)
-    return bank
+    return StyleBank(work.bank, device=work.device, tiling=work.tiling, precision=work.precision)
 
 
 def _torch(work: Work) -> Painter:

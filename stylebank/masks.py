@@ -16,7 +16,7 @@ from PIL import Image, ImageColor
 from scipy import ndimage
 from torch import Tensor
 
-from stylebank import images
+from stylebank import images, srgb
 from stylebank.errors import ImageError, nearest
 
 Mask = Tensor | NDArray[np.generic] | Image.Image
@@ -41,7 +41,7 @@ def of(mask: Mask) -> Tensor:
         ImageError: it has another form.
     """
     if isinstance(mask, Image.Image):
-        return _to_mask(images.upright(mask))
+        return _to_mask(srgb.upright(mask))
     numbers = np.array(mask.detach().cpu().float().numpy() if isinstance(mask, Tensor) else mask)
     if numbers.ndim != 2 or not numbers.size or numbers.dtype.kind not in "biuf":
         raise ImageError(f"mask: is {numbers.dtype} of shape {numbers.shape}; give numbers (H, W)")
@@ -122,7 +122,7 @@ def read_labels(path: Path) -> Labels:
         image = image.convert("L").point(lambda level: level // 255)
     if image.mode in ("P", "L") or image.mode.startswith("I"):
         return Labels(str(path), np.array(image, dtype=np.int64), are_colours=False)
-    red, green, blue = np.moveaxis(np.array(images.to_rgb(image), dtype=np.int64), -1, 0)
+    red, green, blue = np.moveaxis(np.array(srgb.to_rgb(image), dtype=np.int64), -1, 0)
     return Labels(str(path), (red << 16) + (green << 8) + blue, are_colours=True)
 
 
@@ -176,7 +176,7 @@ def _nearest(found: Tensor, covered: Tensor) -> Tensor:
 
 def _to_mask(image: Image.Image) -> Tensor:
     """Luma, and where an image is transparent nothing."""
-    luma = np.array(images.to_rgb(image).convert("L"), dtype=np.float32) / 255
+    luma = np.array(srgb.to_rgb(image).convert("L"), dtype=np.float32) / 255
     if image.has_transparency_data:
         # `to_rgb` laid it over white, which is in the luma as 1 - alpha.
         luma -= 1 - np.array(image.convert("RGBA").getchannel("A"), dtype=np.float32) / 255

@@ -20,7 +20,7 @@ FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 LAYERS = (
     "errors",
     (
-        "config toml images decoding files scratch tensorfile tensors devices interrupts memory "
+        "config toml images srgb decoding files scratch tensorfile tensors devices interrupts memory "
         "resources mixture"
     ),
     "instance_norm layers model vgg losses",
@@ -40,7 +40,7 @@ LAYERS = (
 )
 ALLOWED = {
     "config": {"toml"},
-    "images": {"decoding", "files"},
+    "images": {"decoding", "files", "srgb"},
     "layers": {"instance_norm"},
     "model": {"instance_norm", "layers"},
     "charts": {"pictures"},
@@ -70,7 +70,7 @@ LAYER = {module: layer for layer, modules in enumerate(LAYERS) for module in mod
 
 # Who alone may touch a library or a function. Types alone (`if TYPE_CHECKING:`) bind nobody to a library.
 CONFINED = {
-    "PIL": {"images", "decoding", "pictures", "charts", "masks"},
+    "PIL": {"images", "srgb", "decoding", "pictures", "charts", "masks"},
     "safetensors": {"tensorfile"},
     "onnx": {"onnx_graph", "engines"},
     "onnxruntime": {"engines"},

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from stylebank import images
+from stylebank import images, srgb
 from stylebank.errors import ImageError, OutputError
 
 Levels = NDArray[Any]
@@ -116,7 +116,7 @@ def test_grey_of_16_bits_and_more_is_scaled_not_clipped(suffix: str, stored: Lev
 
 def test_floats_a_little_above_white_do_not_turn_the_photo_black() -> None:
     image = Image.fromarray(np.array([[0, 0.5, 1, 1.2, np.nan, np.inf]], np.float32))
-    assert np.asarray(images.to_rgb(image))[0, :4, 0].tolist() == [0, 128, 255, 255]
+    assert np.asarray(srgb.to_rgb(image))[0, :4, 0].tolist() == [0, 128, 255, 255]
 
 
 def test_colour_of_16_bits_is_within_one_level(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_transparency_lies_over_white_and_hides_what_is_below(mode: str, suffix:
 def test_16_bit_grey_with_a_transparent_key_lies_over_white() -> None:
     image = Image.fromarray(np.array([[1000, 1001, 65535]], np.uint16))
     image.info["transparency"] = 1000
-    assert np.asarray(images.to_rgb(image))[0, :, 0].tolist() == [255, 4, 255]
+    assert np.asarray(srgb.to_rgb(image))[0, :, 0].tolist() == [255, 4, 255]
 
 
 def swapped_profile() -> bytes:
@@ -220,7 +220,7 @@ def test_ycck_is_the_cmyk_it_was_made_of(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["1", "LA", "La", "PA", "RGBa", "CMYK", "YCbCr", "LAB", "HSV", "I;16B"])
 def test_image_in_memory_of_any_mode_becomes_rgb(mode: str) -> None:
-    assert images.to_rgb(Image.new(mode, (3, 2))).mode == "RGB"
+    assert srgb.to_rgb(Image.new(mode, (3, 2))).mode == "RGB"
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".tif", ".png", ".webp"])

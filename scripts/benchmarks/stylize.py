@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from stylebank import bundle, engines, mixture, resources
 from stylebank.bundle import Bundle
 from stylebank.config import Network
-from stylebank.engines import Engine, Precision, Work
+from stylebank.engines import Engine, Work
 from stylebank.model import STRIDE, StyleBankNetwork
 
 Job = Callable[[], object]
 
-OURS: tuple[tuple[Engine, Precision], ...] = (
+OURS: tuple[tuple[Engine, str], ...] = (
     ("openvino", "bfloat16"),
     ("openvino", "float32"),
     ("onnx", "float32"),
@@ -111,7 +111,7 @@ class _PlainUpsampling(torch.nn.Module):
 def _johnson(width: int, pixels: NDArray[np.uint8]) -> Job:
     """Johnson's network of the same widths, five residual blocks, eager, without this project's rewrites."""
     network = StyleBankNetwork(width=width, kernels=[1], kind="johnson").eval().requires_grad_(False)
-    for block in network.decoder[:2]:
+    for block in list(network.decoder)[:2]:
         assert isinstance(block.conv, torch.nn.Conv2d)
         block.conv = _PlainUpsampling(block.conv)
     last = network.decoder[2]
