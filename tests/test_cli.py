@@ -283,21 +283,3 @@ def test_sheet_shows_the_photo_and_every_style(run: Run) -> None:
     with Image.open("small.jpg") as sheet:
         assert sheet.format == "JPEG"
         assert 3 * 33 * 40 < sheet.size[0] * sheet.size[1] <= size[0] * size[1]
-
-
-def test_stylize_skips_broken_photos_of_a_folder_and_says_how_many(studio: Path) -> None:
-    """In a process of its own: nothing but those lines comes out, no warning of a library either."""
-    for name in ("broken.png", "huge.png", "thesis.png"):
-        shutil.copy(name, studio / "album/in")
-    command = [sys.executable, "-m", "stylebank", "stylize", "album", "--style", "wave", "--bank", "bank"]
-    done = subprocess.run([*command, "-o", "out"], capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    pictures = ["out/a-wave.png", "out/b-wave.png", "out/in/c-wave.png", "out/in/d-wave.png"]
-    assert done.stdout.splitlines() == pictures
-    *skipped, rate, last = done.stderr.splitlines()
-    assert re.fullmatch(r"note: 4 pictures in [\d.]+ s, [\d.e+]+ a second", rate)
-    reported = [f"album/in/{name}.png" for name in ("broken", "huge", "thesis")]
-    assert [line.split(": ")[0] for line in skipped] == reported
-    assert all(line.endswith("; skipped") for line in skipped)
-    assert last.startswith("stylebank: error: 3 of 7 photos")
-    assert sorted(str(path) for path in Path("out").rglob("*.*")) == pictures
