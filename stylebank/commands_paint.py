@@ -25,7 +25,7 @@ from stylebank.options import (
 
 if TYPE_CHECKING:
     from stylebank.batch import Job, Result
-    from stylebank.engines import Engine, Work
+    from stylebank.engines import Work
     from stylebank.unfinished import Unfinished
 
 
@@ -51,7 +51,7 @@ Format = Annotated[
 ]
 EngineName = Annotated[
     str,
-    typer.Option("--engine", help="openvino, onnx or torch; auto is the first of them that is installed."),
+    typer.Option("--engine", help="openvino, onnx, torch; auto: the fastest that is installed."),
 ]
 PrecisionName = Annotated[
     str, typer.Option("--precision", help="float32, bfloat16, or auto: bfloat16 where the processor has it.")
@@ -133,7 +133,7 @@ def stylize(
     mixed = mixture.parse(style, strength=strength, where=f"--style {style}")
     contents = bundle.read(bank or resources.default_bank())
     contents.mixed_filter(mixed.weights)  # names are checked before they become part of a file's
-    chosen = engines.choose(engine, device=device)
+    engines.choose(engine, device=device)  # refused before anything is planned
     images.check_suffix(Path(f"--format .{form}"))
     jobs = batch.plan(photos, output, style="+".join(mixed.names), suffix=f".{form}", force=force)
     process = rank_and_world()
@@ -147,19 +147,22 @@ def stylize(
             device=device,
             tiling=tiling,
         )
-        _paint(jobs[process[0] :: process[1]], chosen, work, unfinished, as_json=as_json)
+        _paint(jobs[process[0] :: process[1]], engine, work, unfinished, as_json=as_json)
 
 
 def _paint(
-    jobs: "list[Job]", engine: "Engine", work: "Work", unfinished: "Unfinished | None", *, as_json: bool
+    jobs: "list[Job]", engine: str, work: "Work", unfinished: "Unfinished | None", *, as_json: bool
 ) -> None:
     """Make the pictures that are not yet there."""
-    from stylebank import batch, engines
+    from stylebank import batch, engines, tuning
 
     remaining = unfinished.remaining(jobs) if unfinished else jobs
     if len(remaining) < len(jobs):
         note(f"{len(jobs) - len(remaining)} of {len(jobs)} pictures are done already")
-    crew = engines.crew(engine, work, photos=len(remaining))
+    chosen = engines.choose(engine, device=work.device)
+    if engine == "auto" and not engines.on_gpu(work.device):
+        chosen = tuning.fastest(work, default=chosen, photos=len(remaining), note=note)
+    crew = engines.crew(chosen, work, photos=len(remaining))
     if unfinished:
         unfinished.begin()
     reporter = Reporter(single=not unfinished, as_json=as_json)

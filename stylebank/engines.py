@@ -91,7 +91,7 @@ def choose(wanted: str, *, device: str) -> Engine:
             f"engine '{wanted}': computes on the CPU only; leave out --device cuda, or use torch"
         )
     if wanted == "auto":
-        return "torch" if _on_gpu(device) else next(name for name in names if not _missing(name))
+        return "torch" if on_gpu(device) else installed()[0]
     if problem := _missing(wanted):
         raise ConfigError(
             f"engine '{wanted}': is not installed ({problem}); pip install 'stylebank[{wanted}]'"
@@ -185,7 +185,12 @@ def cores() -> int:
     return min(found, int(limit)) if limit.isdecimal() and int(limit) else found
 
 
-def _on_gpu(device: str) -> bool:
+def installed() -> tuple[Engine, ...]:
+    """The engines that can be used here."""
+    return tuple(name for name in get_args(Engine) if not _missing(name))
+
+
+def on_gpu(device: str) -> bool:
     """Whether PyTorch would compute on a GPU, as far as one can tell without importing it."""
     return device == "cuda" or (device == "auto" and Path("/dev/nvidiactl").exists())
 
@@ -196,7 +201,7 @@ def _missing(engine: str) -> str:
         if engine != "torch":
             import onnx  # noqa: F401
         if engine == "onnx":
-            import onnxruntime  # noqa: F401
+            _import_onnxruntime()
         elif engine == "openvino":
             import openvino  # noqa: F401
     except ImportError as error:
@@ -227,9 +232,16 @@ def _openvino(model: bytes, work: Work) -> _Run:
     return run
 
 
-def _onnx_runtime(model: bytes, work: Work) -> _Run:
+def _import_onnxruntime() -> Any:
+    """ONNX Runtime, not allowed to tell its makers of it: from 1.29 on it would, by a connection of its own."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 
+    return onnxruntime
+
+
+def _onnx_runtime(model: bytes, work: Work) -> _Run:
+    onnxruntime = _import_onnxruntime()
     if work.precision == "bfloat16":
         raise ConfigError(
             "engine 'onnx': computes in float32; leave out --precision, or choose another engine"

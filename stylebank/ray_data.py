@@ -1,5 +1,6 @@
 """Folders of object stores, painted by a cluster: Ray Data over pyarrow's file systems, an extra."""
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -152,6 +153,7 @@ def stylize(
         ConfigError: Ray is not installed; or see `StyleBank.stylize`.
         UnknownStyleError, TensorFileError: see `StyleBank`.
     """
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # else a cluster that starts here tells its makers
     try:
         import ray.data
     except ImportError as error:

@@ -4,6 +4,7 @@ import os
 import shlex
 import socket
 import sys
+import tempfile
 import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,6 +13,11 @@ from typing import TYPE_CHECKING
 # Before anybody imports torch. Results are bit-exact for one thread count only, and the tests' tensors are
 # too small to gain from a second thread. Programs that a test starts inherit it.
 os.environ["OMP_NUM_THREADS"] = "1"
+
+# ONNX Runtime would prepare to send reports.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+# What a command remembers between runs is not to be the user's.
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="stylebank-tests-")
 
 import pytest
 from hypothesis import settings

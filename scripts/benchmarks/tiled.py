@@ -41,6 +41,7 @@ def main(
             photo, whole = Path(folder, "photo.png"), Path(folder, "whole.png")
             _draw(count).save(photo)
             base = ["stylize", str(photo), "--style", style, "--device", device]
+            base += ["--engine", "torch", "--precision", "float32"]
 
             def row(name: str, program: list[str], target: Path, tile: str) -> tuple[str, float, str]:
                 seconds, peak = _measured([*program, *base, "--tile", tile, "-o", str(target)])  # noqa: B023
