@@ -160,7 +160,7 @@ def _paint(
     if len(remaining) < len(jobs):
         note(f"{len(jobs) - len(remaining)} of {len(jobs)} pictures are done already")
     chosen = engines.choose(engine, device=work.device)
-    if engine == "auto" and not engines.on_gpu(work.device):
+    if engine == "auto" and unfinished and not engines.on_gpu(work.device):
         chosen = tuning.fastest(work, default=chosen, photos=len(remaining), note=note)
     crew = engines.crew(chosen, work, photos=len(remaining))
     if unfinished:

@@ -38,8 +38,8 @@ Painter = Callable[[Pixels], Pixels]
 
 _BATCH = 8  # photos on a GPU at a time
 
-_BYTES_PER_PIXEL = 12
-"""Memory of painting a whole photo, for each channel of the network's width; measured: 10 in float32, 6 in bfloat16."""
+_BYTES_PER_PIXEL: dict[Engine, int] = {"openvino": 12, "onnx": 12, "torch": 20}
+"""Memory of painting a whole photo, for each channel of the network's width; measured in float32: 10, 10, 16 to 19."""
 
 _Floats = NDArray[np.float32]  # (B, 3, H, W) in [0, 1]
 
@@ -91,7 +91,8 @@ def choose(wanted: str, *, device: str) -> Engine:
             f"engine '{wanted}': computes on the CPU only; leave out --device cuda, or use torch"
         )
     if wanted == "auto":
-        return "torch" if on_gpu(device) else installed()[0]
+        # Not `installed`: what is not used is not loaded.
+        return "torch" if on_gpu(device) else next(name for name in names if not _missing(name))
     if problem := _missing(wanted):
         raise ConfigError(
             f"engine '{wanted}': is not installed ({problem}); pip install 'stylebank[{wanted}]'"
@@ -141,8 +142,7 @@ def crew(engine: Engine, work: Work, *, photos: int) -> Crew:
     work = replace(work, workers=workers, threads=cores() // workers)
     paint = painter(engine, work)
     device = devices.choose_device(work.device).type if engine == "torch" else "cpu"
-
-    tiler = _Tiler(work, device)
+    tiler = _Tiler(engine, work, device)
 
     def paint_images(photos: list["Image"]) -> list["Image"]:
         if tiler.takes(photos[0].size):
@@ -156,8 +156,9 @@ def crew(engine: Engine, work: Work, *, photos: int) -> Crew:
 class _Tiler:
     """Paints what is too large for `painter`, with PyTorch, one photo at a time; it is loaded when it is needed."""
 
-    def __init__(self, work: Work, device: str) -> None:
+    def __init__(self, engine: Engine, work: Work, device: str) -> None:
         self._work, self._device, self._lock = work, device, threading.Lock()
+        self._bytes = _BYTES_PER_PIXEL[engine] * work.bank.network.width  # a pixel
         self._bank: StyleBank | None = None
 
     def takes(self, size: tuple[int, int]) -> bool:
@@ -167,15 +168,22 @@ class _Tiler:
             return work.tiling.tile != "off" and max(size) > int(work.tiling.tile)
         taken = memory.resident() if self._device == "cpu" else 0
         at_once = _BATCH if self._device == "cuda" else work.workers
-        needed = size[0] * size[1] * _BYTES_PER_PIXEL * work.bank.network.width * at_once
+        needed = size[0] * size[1] * self._bytes * at_once
         return taken + needed > work.tiling.limit(self._device, taken)
 
     def paint(self, photo: "Image") -> "Image":
-        """Paint one photo."""
+        """Paint one photo, with all cores."""
+        import torch
+
         with self._lock:
             if not self._bank:
                 self._bank = _load(self._work)
-            return self._bank.stylize(photo, self._work.mixture, keep_color=self._work.keep_color)
+            threads = torch.get_num_threads()
+            torch.set_num_threads(cores())
+            try:
+                return self._bank.stylize(photo, self._work.mixture, keep_color=self._work.keep_color)
+            finally:
+                torch.set_num_threads(threads)
 
 
 def cores() -> int:
