@@ -154,7 +154,7 @@ def _paint(
     jobs: "list[Job]", engine: str, work: "Work", unfinished: "Unfinished | None", *, as_json: bool
 ) -> None:
     """Make the pictures that are not yet there."""
-    from stylebank import batch, engines, tuning
+    from stylebank import batch, crew, engines, tuning
 
     remaining = unfinished.remaining(jobs) if unfinished else jobs
     if len(remaining) < len(jobs):
@@ -162,11 +162,11 @@ def _paint(
     chosen = engines.choose(engine, device=work.device)
     if engine == "auto" and unfinished and not engines.on_gpu(work.device):
         chosen = tuning.fastest(work, default=chosen, photos=len(remaining), note=note)
-    crew = engines.crew(chosen, work, photos=len(remaining))
+    hands = crew.gather(chosen, work, photos=len(remaining))
     if unfinished:
         unfinished.begin()
     reporter = Reporter(single=not unfinished, as_json=as_json)
-    batch.run(remaining, crew.paint, workers=crew.workers, together=crew.together, report=reporter)
+    batch.run(remaining, hands.paint, workers=hands.workers, together=hands.together, report=reporter)
     if unfinished:
         unfinished.finish()
     reporter.close()

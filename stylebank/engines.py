@@ -7,22 +7,20 @@ on the CPU. PyTorch knows GPUs, tiles and regions.
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stylebank import devices, images, memory
+from stylebank import devices
 from stylebank.bundle import Bundle
 from stylebank.errors import ConfigError
 from stylebank.memory import Tiling
 from stylebank.mixture import Mixture
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
     from stylebank.bank import StyleBank
 
 Engine = Literal["openvino", "onnx", "torch"]
@@ -35,11 +33,6 @@ Pixels = NDArray[np.uint8]
 """Images of one size, (B, H, W, 3), sRGB."""
 
 Painter = Callable[[Pixels], Pixels]
-
-_BATCH = 8  # photos on a GPU at a time
-
-_BYTES_PER_PIXEL: dict[Engine, int] = {"openvino": 12, "onnx": 12, "torch": 20}
-"""Memory of painting a whole photo, for each channel of the network's width; measured in float32: 10, 10, 16 to 19."""
 
 _Floats = NDArray[np.float32]  # (B, 3, H, W) in [0, 1]
 
@@ -115,75 +108,6 @@ def painter(engine: Engine, work: Work) -> Painter:
     model = onnx_graph.build(work.bank, work.mixture, keep_color=work.keep_color).SerializeToString()
     run = _openvino(model, work) if engine == "openvino" else _onnx_runtime(model, work)
     return lambda pixels: _painted(run, pixels)
-
-
-@dataclass(frozen=True)
-class Crew:
-    """How a batch of photos is painted.
-
-    Attributes:
-        paint: makes pictures of photos of one size.
-        workers: threads to call it from.
-        together: photos to give it at a time.
-    """
-
-    paint: Callable[[list["Image"]], list["Image"]]
-    workers: int
-    together: int
-
-
-def crew(engine: Engine, work: Work, *, photos: int) -> Crew:
-    """Divide the machine: on the CPU a photo for each core is faster than all cores for each photo.
-
-    Raises:
-        UnknownStyleError, ConfigError, DeviceError: see `painter`.
-    """
-    workers = max(1, min(cores(), photos))
-    work = replace(work, workers=workers, threads=cores() // workers)
-    paint = painter(engine, work)
-    device = devices.choose_device(work.device).type if engine == "torch" else "cpu"
-    tiler = _Tiler(engine, work, device)
-
-    def paint_images(photos: list["Image"]) -> list["Image"]:
-        if tiler.takes(photos[0].size):
-            return [tiler.paint(photo) for photo in photos]
-        pixels = np.stack([images.to_pixels(photo) for photo in photos])
-        return [images.from_pixels(picture) for picture in paint(pixels)]
-
-    return Crew(paint_images, workers, _BATCH if device == "cuda" else 1)
-
-
-class _Tiler:
-    """Paints what is too large for `painter`, with PyTorch, one photo at a time; it is loaded when it is needed."""
-
-    def __init__(self, engine: Engine, work: Work, device: str) -> None:
-        self._work, self._device, self._lock = work, device, threading.Lock()
-        self._bytes = _BYTES_PER_PIXEL[engine] * work.bank.network.width  # a pixel
-        self._bank: StyleBank | None = None
-
-    def takes(self, size: tuple[int, int]) -> bool:
-        """Whether a photo of this size (in any order) is not to be painted whole."""
-        work = self._work
-        if work.tiling.tile != "auto":
-            return work.tiling.tile != "off" and max(size) > int(work.tiling.tile)
-        taken = memory.resident() if self._device == "cpu" else 0
-        at_once = _BATCH if self._device == "cuda" else work.workers
-        needed = size[0] * size[1] * self._bytes * at_once
-        return taken + needed > work.tiling.limit(self._device, taken)
-
-    def paint(self, photo: "Image") -> "Image":
-        """Paint one photo, with all cores."""
-        import torch
-
-        with self._lock:
-            if not self._bank:
-                self._bank = _load(self._work)
-            threads = torch.get_num_threads()
-            torch.set_num_threads(cores())
-            try:
-                return self._bank.stylize(photo, self._work.mixture, keep_color=self._work.keep_color)
-            finally:
-                torch.set_num_threads(threads)
 
 
 def cores() -> int:
@@ -277,7 +201,8 @@ def _painted(run: _Run, pixels: Pixels) -> Pixels:
     return np.ascontiguousarray(np.rint(picture, out=picture).astype(np.uint8).transpose(0, 2, 3, 1))
 
 
-def _load(work: Work) -> "StyleBank":
+def load(work: Work) -> "StyleBank":
+    """The bank that does the work with PyTorch."""
     from stylebank.bank import StyleBank
 
     return StyleBank(work.bank, device=work.device, tiling=work.tiling, precision=work.precision)
@@ -286,7 +211,7 @@ def _load(work: Work) -> "StyleBank":
 def _torch(work: Work) -> Painter:
     import torch
 
-    bank = _load(work)
+    bank = load(work)
     bank.paint(work.mixture)  # a style that it does not have is refused before the first photo is read
     device = bank.device
     if device.type == "cpu":

@@ -30,7 +30,7 @@ LAYERS = (
     ),
     (
         "train material algorithm incremental report session add_style editing optimize evaluate "
-        "bank regions batch unfinished onnx_graph engines tuning ray_data console"
+        "bank regions batch unfinished onnx_graph engines crew tuning ray_data console"
     ),
     "__init__",
     "options",
@@ -59,6 +59,7 @@ ALLOWED = {
     "unfinished": {"batch"},
     "engines": {"bank", "onnx_graph"},
     "ray_data": {"engines"},
+    "crew": {"bank", "engines"},
     "tuning": {"engines"},
     "evaluate": {"optimize"},
     "material": {"report"},

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from stylebank import StyleBank, bundle, engines, mixture
+from stylebank import StyleBank, bundle, crew, engines, mixture
 from stylebank.bundle import Bundle
 from stylebank.config import Network
 from stylebank.engines import Engine, Pixels, Work
@@ -128,8 +128,8 @@ def test_a_machine_is_divided_among_the_photos(bank: Bundle, monkeypatch: pytest
     seen: list[Work] = []
     monkeypatch.setattr(engines, "painter", lambda _, work: seen.append(work))
     for photos_, workers, threads in ((1, 1, 8), (3, 3, 2), (100, 8, 1), (0, 1, 8)):
-        crew = engines.crew("onnx", work, photos=photos_)
-        assert (crew.workers, crew.together) == (workers, 1)
+        hands = crew.gather("onnx", work, photos=photos_)
+        assert (hands.workers, hands.together) == (workers, 1)
         assert (seen[-1].workers, seen[-1].threads) == (workers, threads)
 
 

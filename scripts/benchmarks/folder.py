@@ -10,7 +10,7 @@ from typing import Annotated
 import torch
 import typer
 
-from stylebank import StyleBank, batch, bundle, engines, images, mixture, resources
+from stylebank import StyleBank, batch, bundle, crew, engines, images, mixture, resources
 from stylebank.batch import Job
 from stylebank.engines import Work
 
@@ -29,7 +29,7 @@ def main(
     chosen = engines.choose(engine, device="cpu")
     work = Work(bank, mixture.parse(bank.names[0]), device="cpu")
     alone = engines.painter(chosen, Work(bank, work.mixture, threads=engines.cores(), device="cpu"))
-    crew = engines.crew(chosen, work, photos=count)
+    hands = crew.gather(chosen, work, photos=count)
     plain = StyleBank(bank, device="cpu")
     with tempfile.TemporaryDirectory() as scratch:
         photos = _cut(content or resources.photos_folder(), Path(scratch) / "photos", count, size)
@@ -49,7 +49,7 @@ def main(
             def crowd(jobs: list[Job] = jobs) -> None:
                 torch.set_num_threads(1)
                 batch.run(
-                    jobs, crew.paint, workers=crew.workers, together=crew.together, report=lambda _: None
+                    jobs, hands.paint, workers=hands.workers, together=hands.together, report=lambda _: None
                 )
 
             rows = [(_seconds(user), _seconds(loop), _seconds(crowd)) for _ in range(rounds + 1)][1:]
