@@ -4,20 +4,13 @@ import math
 import time
 from collections.abc import Mapping
 from types import TracebackType
-
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TaskProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from typing import TYPE_CHECKING
 
 from stylebank.distributed import ALONE, Group
 from stylebank.interrupts import StopRequest
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 _SHOWN = ("total", "held_back", "content", "identity")
 _PLAIN_EVERY = 30.0  # seconds between lines where the output is no terminal
@@ -34,6 +27,9 @@ class Watch:
     """
 
     def __init__(self, steps: int, *, what: str, at_most: bool = False, group: Group = ALONE) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
         self._left = "left at most" if at_most else "left"
         self._group = group
         self.stop = StopRequest(group.largest)
@@ -98,7 +94,6 @@ class TileBar:
     """
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
         self._bar: Progress | None = None
 
     def __enter__(self) -> "TileBar":
@@ -112,20 +107,30 @@ class TileBar:
 
     def __call__(self, done: float, total: float) -> None:
         """Move the bar."""
-        if not self._bar:
-            columns = (TaskProgressColumn(), TimeRemainingColumn(), TextColumn("left"))
-            self._bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                *columns,
-                console=self._console,
-                transient=True,
-                disable=not self._console.is_terminal,
-                speed_estimate_period=120,
-            )
-            self._bar.add_task("painting in tiles", total=total)
-            self._bar.start()
-        self._bar.update(TaskID(0), completed=done)
+        self._bar = self._bar or _tile_progress(total)
+        self._bar.update(self._bar.task_ids[0], completed=done)
         if done > total * (1 - 1e-9):
             self._bar.stop()
             self._bar = None
+
+
+def _tile_progress(total: float) -> "Progress":
+    """A bar on standard error, started; its libraries are loaded only when there are tiles."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True, highlight=False)
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        TextColumn("left"),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+        speed_estimate_period=120,
+    )
+    bar.add_task("painting in tiles", total=total)
+    bar.start()
+    return bar

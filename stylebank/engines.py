@@ -5,6 +5,7 @@ on the CPU. PyTorch knows GPUs, tiles and regions.
 """
 
 import os
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -135,16 +136,22 @@ def _missing(engine: str) -> str:
         if engine == "onnx":
             _import_onnxruntime()
         elif engine == "openvino":
-            import openvino  # noqa: F401
+            _import_openvino()
     except ImportError as error:
         return str(error)
     return ""
 
 
-def _openvino(model: bytes, work: Work) -> _Run:
-    from openvino import Core
+def _import_openvino() -> Any:
+    """OpenVINO without its telemetry, which would tell its makers of every import, by a process of its own."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # as if it were not installed
+    import openvino
 
-    core = Core()
+    return openvino
+
+
+def _openvino(model: bytes, work: Work) -> _Run:
+    core = _import_openvino().Core()
     options: dict[str, Any] = {
         "INFERENCE_NUM_THREADS": work.workers * work.threads,
         "NUM_STREAMS": work.workers,
@@ -165,7 +172,7 @@ def _openvino(model: bytes, work: Work) -> _Run:
 
 
 def _import_onnxruntime() -> Any:
-    """ONNX Runtime, not allowed to tell its makers of it: from 1.29 on it would, by a connection of its own."""
+    """ONNX Runtime without its telemetry, which from version 1.29 on is on by default."""
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
 

@@ -2,6 +2,7 @@
 
 import os
 import random
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -164,6 +165,8 @@ def _flops(bank: Bundle, size: int) -> float:
 def _limit(dtype: torch.dtype) -> float:
     """GFLOP/s of the fastest convolution that PyTorch or OpenVINO does: 128 to 128 channels, 3x3, in cache."""
     from onnx import TensorProto, helper, numpy_helper
+
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     from openvino import Core
 
     weight = np.random.default_rng(0).standard_normal((128, 128, 3, 3), np.float32)
