@@ -23,10 +23,11 @@ STREAM = Path("-")
 
 @dataclass(frozen=True)
 class Job:
-    """One photo and the picture to make of it; see `STREAM`."""
+    """One photo and the picture to make of it; see `STREAM`. The suffix is that of the picture's format."""
 
     photo: Path
     picture: Path
+    suffix: str = ".png"
 
 
 @dataclass(frozen=True)
@@ -76,12 +77,12 @@ def plan(
             raise ImageError("-: stands for the program's input, one photo; give it alone")
         if output and output != STREAM:
             check_outputs([output], [], force=force)
-        return [Job(STREAM, output or STREAM)]
+        return [Job(STREAM, output or STREAM, suffix)]
     found: list[tuple[Path, Path]] = []  # photo, its place in an output folder
     given = list(_matching(photos))
     for path in given:
         if files.is_folder(path):
-            found += [(photo, photo.relative_to(path)) for photo in images.find_photos(path)]
+            found += _photos_of(path, output or Path())
         elif files.identity(path) is None:
             raise ImageError(f"{path}: does not exist; check the path")
         else:
@@ -90,9 +91,9 @@ def plan(
     if output == STREAM:
         if len(found) > 1:
             raise OutputError(f"-: has room for one picture, and there are {len(found)}; give a folder")
-        return [Job(found[0][0], STREAM)]
+        return [Job(found[0][0], STREAM, suffix)]
     if output and single and not files.is_folder(output):
-        jobs = [Job(photos[0], output)]
+        jobs = [Job(given[0], output)]
     else:
         if output and (output.suffix.lower() in images.IMAGE_SUFFIXES or output.is_file()):
             raise OutputError(f"{output}: is a file, but there are {len(found)} photos; give a folder")
@@ -100,6 +101,7 @@ def plan(
         jobs = [
             Job(photo, folder / place.with_name(f"{place.stem}-{style}{suffix}")) for photo, place in found
         ]
+    jobs = list(dict.fromkeys(jobs))  # a photo that is given twice
     makers: dict[Path, Path] = {}
     for job in jobs:
         other = makers.setdefault(job.picture.resolve(), job.photo)
@@ -118,7 +120,24 @@ def _matching(paths: Sequence[Path]) -> Iterator[Path]:
             yield path
             continue
         start, pattern = (Path(path.anchor), path.relative_to(path.anchor)) if path.anchor else (Path(), path)
-        yield from sorted(start.glob(str(pattern))) or [path]
+        try:
+            yield from sorted(start.glob(str(pattern))) or [path]
+        except ValueError as error:
+            raise ImageError(
+                f"{path}: is no pattern ({error}); write folder/**/*.jpg, for example"
+            ) from error
+
+
+def _photos_of(folder: Path, output: Path) -> list[tuple[Path, Path]]:
+    """Photos below a folder with their places in it; pictures of an output folder inside it are none of them."""
+    inside, below = output.resolve(), folder.resolve()
+    if inside == below:
+        raise OutputError(f"{folder}: is where the pictures would go too; choose another folder with -o")
+    places = [(photo, photo.relative_to(folder)) for photo in images.find_photos(folder)]
+    if not inside.is_relative_to(below):
+        return places
+    own = inside.relative_to(below)
+    return [(photo, place) for photo, place in places if not place.is_relative_to(own)]
 
 
 def check_outputs(pictures: Iterable[Path], photos: Iterable[Path], *, force: bool) -> None:
@@ -216,18 +235,26 @@ def _make(group: Sequence[Job], paint: Callable[[list["Image"]], list["Image"]])
             continue
         photos.clear()  # a large one takes as much memory as its picture
         for job, picture in zip(jobs, pictures, strict=True):
-            _write(job.picture, picture)
+            _write(job, picture)
             results[job] = Result(job, size=size)
     return [results[job] for job in group]
 
 
 def _read(path: Path) -> "Image":
-    return images.read_bytes(sys.stdin.buffer.read(), "-") if path == STREAM else images.read(path)
-
-
-def _write(path: Path, picture: "Image") -> None:
     if path != STREAM:
-        images.save(path, picture, sweeping=False)
+        return images.read(path)
+    return images.read_bytes(sys.stdin.buffer.read() if sys.stdin else b"", "-")
+
+
+def _write(job: Job, picture: "Image") -> None:
+    if job.picture != STREAM:
+        images.save(job.picture, picture, sweeping=False)
         return
-    sys.stdout.buffer.write(images.encode(picture, ".png"))
-    sys.stdout.buffer.flush()
+    data = images.encode(picture, job.suffix)
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except (AttributeError, OSError) as error:  # None, if it is closed from the beginning
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise OutputError(f"-: cannot be written ({error}); send the output elsewhere") from error

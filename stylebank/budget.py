@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from stylebank import memory
-from stylebank.errors import ConfigError
+from stylebank.errors import ImageError
 from stylebank.instance_norm import InstanceNorm
 from stylebank.layers import ConvBlock, UpsampleConv
 from stylebank.memory import SMALLEST_TILE, Tiling
@@ -43,7 +43,7 @@ def tile_side(
         device: where it is painted.
 
     Raises:
-        ConfigError: the smallest tiles take more than `max_memory`.
+        ImageError: the smallest tiles take more than `max_memory`.
     """
     if tiling.tile == "off":
         return None
@@ -61,8 +61,8 @@ def tile_side(
     smallest = 4 * SMALLEST_TILE
     if side < smallest:
         needed = taken + lasting + smallest**2 * each
-        raise ConfigError(
-            f"memory: a photo of {size[1]} x {size[0]} px takes {needed / 1e9:.2f} GB even in tiles "
+        raise ImageError(
+            f"image: a photo of {size[1]} x {size[0]} px takes {needed / 1e9:.2f} GB even in tiles "
             f"({limit / 1e9:.2f} allowed); allow more with --max-memory, or make it smaller"
         )
     return min(side, _BEST_TILE[device.type]) // STRIDE - 2 * halo(network)

@@ -1,11 +1,13 @@
 """The commands' common entry: `stylebank COMMAND`, one line for every mistake, and the exit code.
 
 PyTorch is imported inside the commands, so that `stylebank --help` answers at once. Whatever a user can correct ends
-as one line on standard error and exit code 2; 130 and 143 answer SIGINT and SIGTERM; 1 is a bug.
+as one line on standard error and exit code 2; 130, 141 and 143 answer SIGINT, a closed pipe and SIGTERM; 1 is a bug.
 """
 
 import logging
+import os
 import sys
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
@@ -60,6 +62,12 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         code = _complain(str(error))
     except KeyboardInterrupt:
         code = 130
+    except BrokenPipeError:
+        code = _after_broken_pipe()
+    except SystemExit as leaving:
+        if not isinstance(leaving.__context__, BrokenPipeError):
+            raise
+        code = _after_broken_pipe()
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -70,8 +78,16 @@ def _run(arguments: list[str] | None) -> object:
         # Usage errors are typer's own; printed as one line instead of a box of five, by however many processes.
         if not hasattr(error, "format_message"):
             raise
-        with distributed.joined():
+        if (sys.argv[1:] if arguments is None else arguments)[:1] != ["train"]:
             raise ConfigError(error.format_message()) from error
+        with distributed.joined():  # of its processes one complains
+            raise ConfigError(error.format_message()) from error
+
+
+def _after_broken_pipe() -> int:
+    """Whoever read the output has seen enough, as `head` does: the shell's code for that, and not a word."""
+    sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  # what is buffered goes there on leaving
+    return 141
 
 
 def _complain(message: str) -> int:

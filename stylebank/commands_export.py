@@ -30,19 +30,25 @@ def export(
         raise OutputError(f"{output}: is no name of an ONNX file; choose one that ends in .onnx")
     if (style and mix) or (strength != 1 and not (style or mix)):
         raise ConfigError("export: give --style or --mix, one of them; a --strength goes with one of them")
-    files.refuse_foreign(output, lambda path: path.suffix.lower() == ".onnx", force=force)
-    mixed = None
-    if style or mix:
-        words = mixture.parse(style, strength=strength, where=f"--style {style}") if style else None
-        mixed = words or mixture.from_options(mix or [], strength=strength)
-        say_weights(mixed)
-    contents = bundle.read(bank or resources.default_bank())
     try:
         from stylebank import onnx_graph
     except ImportError as error:
         raise ConfigError(
             f"export: ONNX is not installed ({error}); pip install 'stylebank[onnx]'"
         ) from error
+    files.refuse_foreign(output, _is_onnx, force=force)
+    mixed = None
+    if style or mix:
+        words = mixture.parse(style, strength=strength, where=f"--style {style}") if style else None
+        mixed = words or mixture.from_options(mix or [], strength=strength)
+        say_weights(mixed)
+    contents = bundle.read(bank or resources.default_bank())
     files.write_atomically(output, onnx_graph.build(contents, mixed).SerializeToString())
     inputs = "image" if mixed else "image, weights"
     typer.echo(printable(f"{output}: {output.stat().st_size:,} bytes, {inputs} -> picture"))
+
+
+def _is_onnx(path: Path) -> bool:
+    from stylebank import onnx_graph
+
+    return onnx_graph.is_graph(path.read_bytes())

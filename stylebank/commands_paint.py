@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stylebank import __version__
 from stylebank.errors import ImageError, StyleBankError
 from stylebank.options import (
     Bank,
@@ -66,11 +67,11 @@ class Reporter:
     """Says what becomes of photos, a line each.
 
     Attributes:
-        single: whether there is one photo only, so that its error is the command's.
+        unfinished: record of the run; None if there is one photo only, so that its error is the command's.
         as_json: whether lines are JSON.
     """
 
-    single: bool
+    unfinished: "Unfinished | None"
     as_json: bool
     made: int = 0
     skipped: int = 0
@@ -84,12 +85,16 @@ class Reporter:
         """
         from stylebank.batch import STREAM
 
-        if result.error and self.single:
-            raise ImageError(result.error)
-        self.made, self.skipped = self.made + (not result.error), self.skipped + bool(result.error)
         if self.as_json:
             typer.echo(json.dumps(result.to_json()), err=result.job.picture == STREAM)
-        elif result.error:
+        if result.error and not self.unfinished:
+            raise ImageError(result.error)
+        self.made, self.skipped = self.made + (not result.error), self.skipped + bool(result.error)
+        if self.unfinished and not result.error:
+            self.unfinished.add(result.job)
+        if self.as_json:
+            return
+        if result.error:
             say(f"{result.error}; skipped")
         elif result.job.picture != STREAM:
             say(str(result.job.picture))
@@ -133,11 +138,13 @@ def stylize(
     mixed = mixture.parse(style, strength=strength, where=f"--style {style}")
     contents = bundle.read(bank or resources.default_bank())
     contents.mixed_filter(mixed.weights)  # names are checked before they become part of a file's
-    engines.choose(engine, device=device)  # refused before anything is planned
-    images.check_suffix(Path(f"--format .{form}"))
-    jobs = batch.plan(photos, output, style="+".join(mixed.names), suffix=f".{form}", force=force)
+    engines.choose(engine, device=device, precision=precision)  # refused before anything is planned
+    suffix = f".{form.removeprefix('.')}"
+    images.check_suffix(Path(f"--format {suffix}"))
+    jobs = batch.plan(photos, output, style="+".join(mixed.names), suffix=suffix, force=force)
     process = rank_and_world()
-    settings = {"bank": contents.digest(), "style": str(mixed), "keep_color": keep_color}
+    settings = {"version": __version__, "bank": contents.digest(), "style": repr(mixed)}
+    settings |= {"keep color": str(keep_color), "engine": engine, "precision": precision}
     unfinished = Unfinished(output or Path(), settings, process=process) if len(jobs) > 1 else None
     say_weights(mixed)
     with tile_bar(tile, max_memory) as tiling:
@@ -159,13 +166,13 @@ def _paint(
     remaining = unfinished.remaining(jobs) if unfinished else jobs
     if len(remaining) < len(jobs):
         note(f"{len(jobs) - len(remaining)} of {len(jobs)} pictures are done already")
-    chosen = engines.choose(engine, device=work.device)
+    chosen = engines.choose(engine, device=work.device, precision=work.precision)
     if engine == "auto" and unfinished and not engines.on_gpu(work.device):
         chosen = tuning.fastest(work, default=chosen, photos=len(remaining), note=note)
     hands = crew.gather(chosen, work, photos=len(remaining))
     if unfinished:
         unfinished.begin()
-    reporter = Reporter(single=not unfinished, as_json=as_json)
+    reporter = Reporter(unfinished, as_json)
     batch.run(remaining, hands.paint, workers=hands.workers, together=hands.together, report=reporter)
     if unfinished:
         unfinished.finish()

@@ -61,8 +61,11 @@ class _Tiler:
     """Paints what is too large for the engine, with PyTorch, one photo at a time; it is loaded when it is needed."""
 
     def __init__(self, engine: Engine, work: Work, device: str) -> None:
-        self._work, self._device, self._lock = work, device, threading.Lock()
+        self._work, self._lock = work, threading.Lock()
         self._bytes = _BYTES_PER_PIXEL[engine] * work.bank.network.width  # a pixel
+        taken = memory.resident() if device == "cpu" else 0
+        at_once = _BATCH if device == "cuda" else work.workers
+        self._budget = (work.tiling.limit(device, taken) - taken) / at_once  # for each photo
         self._bank: StyleBank | None = None
 
     def takes(self, size: tuple[int, int]) -> bool:
@@ -70,10 +73,7 @@ class _Tiler:
         work = self._work
         if work.tiling.tile != "auto":
             return work.tiling.tile != "off" and max(size) > int(work.tiling.tile)
-        taken = memory.resident() if self._device == "cpu" else 0
-        at_once = _BATCH if self._device == "cuda" else work.workers
-        needed = size[0] * size[1] * self._bytes * at_once
-        return taken + needed > work.tiling.limit(self._device, taken)
+        return size[0] * size[1] * self._bytes > self._budget
 
     def paint(self, photo: "Image") -> "Image":
         """Paint one photo, with all cores."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from stylebank import devices
 from stylebank.bundle import Bundle
-from stylebank.errors import ConfigError
+from stylebank.errors import ConfigError, ImageError
 from stylebank.memory import Tiling
 from stylebank.mixture import Mixture
 
@@ -65,18 +65,20 @@ class Work:
     tiling: Tiling = field(default_factory=Tiling)
 
 
-def choose(wanted: str, *, device: str) -> Engine:
-    """The engine to use: the one that is asked for, or the fastest that is installed.
+def choose(wanted: str, *, device: str, precision: str = "auto") -> Engine:
+    """The engine to use: the one that is asked for, or the fastest that is installed and can do it.
 
     Args:
         wanted: "auto" or an `Engine`.
         device: "auto", "cpu" or "cuda".
+        precision: see `Work`.
 
     Raises:
-        DeviceError: the device is unknown.
-        ConfigError: the engine is unknown, is not installed, or cannot use the device.
+        DeviceError: the device or the precision is unknown.
+        ConfigError: the engine is unknown, is not installed, or cannot use the device or the precision.
     """
     devices.check_name(device)
+    devices.check_precision(precision)
     names = get_args(Engine)
     if wanted not in ("auto", *names):
         raise ConfigError(f"engine '{wanted}': is unknown; choose one of auto, {', '.join(names)}")
@@ -86,7 +88,11 @@ def choose(wanted: str, *, device: str) -> Engine:
         )
     if wanted == "auto":
         # Not `installed`: what is not used is not loaded.
-        return "torch" if on_gpu(device) else next(name for name in names if not _missing(name))
+        return "torch" if on_gpu(device) else next(name for name in names if _can(name, precision))
+    if wanted == "onnx" and precision == "bfloat16":
+        raise ConfigError(
+            "engine 'onnx': computes in float32; leave out --precision, or choose another engine"
+        )
     if problem := _missing(wanted):
         raise ConfigError(
             f"engine '{wanted}': is not installed ({problem}); pip install 'stylebank[{wanted}]'"
@@ -105,7 +111,6 @@ def painter(engine: Engine, work: Work) -> Painter:
         return _torch(work)
     from stylebank import onnx_graph
 
-    devices.check_precision(work.precision)
     model = onnx_graph.build(work.bank, work.mixture, keep_color=work.keep_color).SerializeToString()
     run = _openvino(model, work) if engine == "openvino" else _onnx_runtime(model, work)
     return lambda pixels: _painted(run, pixels)
@@ -118,9 +123,13 @@ def cores() -> int:
     return min(found, int(limit)) if limit.isdecimal() and int(limit) else found
 
 
-def installed() -> tuple[Engine, ...]:
-    """The engines that can be used here."""
-    return tuple(name for name in get_args(Engine) if not _missing(name))
+def able(precision: str) -> tuple[Engine, ...]:
+    """The engines that are installed and compute in a precision."""
+    return tuple(name for name in get_args(Engine) if _can(name, precision))
+
+
+def _can(engine: Engine, precision: str) -> bool:
+    return not (engine == "onnx" and precision == "bfloat16") and not _missing(engine)
 
 
 def on_gpu(device: str) -> bool:
@@ -132,13 +141,13 @@ def _missing(engine: str) -> str:
     """Why an engine cannot be used; empty if it can."""
     try:
         if engine != "torch":
-            import onnx  # noqa: F401
+            from onnx import ModelProto  # noqa: F401
         if engine == "onnx":
             _import_onnxruntime()
         elif engine == "openvino":
             _import_openvino()
-    except ImportError as error:
-        return str(error)
+    except Exception as error:  # a half-installed library raises what it likes
+        return " ".join(str(error).split())[:160] or type(error).__name__
     return ""
 
 
@@ -164,8 +173,10 @@ def _openvino(model: bytes, work: Work) -> _Run:
     def run(images: _Floats) -> _Floats:
         if not hasattr(own, "request"):
             own.request = compiled.create_infer_request()
-        results = own.request.infer([images], share_inputs=True, share_outputs=True)
-        picture: _Floats = results[0]
+        # Not `infer`: it keeps the last picture and says nothing when there is no memory for this one.
+        own.request.start_async([images], share_inputs=True)
+        own.request.wait()
+        picture: _Floats = own.request.get_output_tensor(0).data
         return picture
 
     return run
@@ -181,10 +192,6 @@ def _import_onnxruntime() -> Any:
 
 def _onnx_runtime(model: bytes, work: Work) -> _Run:
     onnxruntime = _import_onnxruntime()
-    if work.precision == "bfloat16":
-        raise ConfigError(
-            "engine 'onnx': computes in float32; leave out --precision, or choose another engine"
-        )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = work.threads
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
@@ -204,7 +211,12 @@ def _painted(run: _Run, pixels: Pixels) -> Pixels:
         pixels = np.pad(pixels, ((0, 0), (0, below), (0, right), (0, 0)), mode="reflect")
     channels_first = pixels.transpose(0, 3, 1, 2)
     images = np.multiply(channels_first, np.float32(1 / 255), dtype=np.float32, order="C")
-    picture = run(images)[:, :, :height, :width] * np.float32(255)
+    try:
+        picture = run(images)[:, :, :height, :width] * np.float32(255)
+    except (RuntimeError, MemoryError) as error:  # of sizes that fit, an engine refuses none
+        raise ImageError(
+            f"image: {width} x {height} px need more memory than there is; make it smaller"
+        ) from error
     return np.ascontiguousarray(np.rint(picture, out=picture).astype(np.uint8).transpose(0, 2, 3, 1))
 
 

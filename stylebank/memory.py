@@ -34,7 +34,7 @@ class Tiling:
 
     def __post_init__(self) -> None:
         if self.tile not in ("auto", "off") and not (
-            self.tile.isdecimal() and int(self.tile[:9]) >= SMALLEST_TILE
+            self.tile.isdecimal() and len(self.tile) < 10 and int(self.tile) >= SMALLEST_TILE
         ):
             raise ConfigError(
                 f"--tile {self.tile}: is no size of tiles; give auto, off or {SMALLEST_TILE} or more pixels"
@@ -52,7 +52,7 @@ def parse(words: str) -> int:
         ConfigError: they mean none.
     """
     found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)\s*([kmgt])(i?)b?", words.strip().lower())
-    if not found:
+    if not found or not float(found[1]):
         raise ConfigError(f"--max-memory {words}: is no amount of memory; write 2GB, 1.5GiB or 800MB")
     return int(float(found[1]) * (1024 if found[3] else 1000) ** ("kmgt".index(found[2]) + 1))
 

@@ -68,6 +68,14 @@ def build(bank: Bundle, mixture: Mixture | None, *, keep_color: bool = False) ->
     return graph.model(inputs, "picture", metadata={"styles": json.dumps(names)})
 
 
+def is_graph(data: bytes) -> bool:
+    """Whether the bytes of a file are an ONNX model."""
+    try:
+        return bool(ModelProto.FromString(data).graph.node)
+    except Exception:  # protobuf has an error of its own
+        return False
+
+
 @dataclass
 class _Graph:
     """Nodes and constants in the order of their making; every value goes by its name."""
@@ -84,7 +92,7 @@ class _Graph:
     def constant(self, value: NDArray[Any]) -> str:
         """Add an array."""
         name = f"constant_{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        self.constants.append(numpy_helper.from_array(np.require(value, requirements="C"), name))
         return name
 
     def integers(self, *values: int) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stylebank import bundle, engines, images, mixture, resources
+from stylebank import bundle, crew, engines, images, mixture, resources
 from stylebank.engines import Engine, Work
 from stylebank.errors import ConfigError, ContentError, ImageError
 
@@ -45,6 +45,10 @@ class Folders:
         from pyarrow.fs import FileSelector, FileType
 
         system, root = _opened(self.source)
+        if PurePosixPath(_opened(self.output)[1]).is_relative_to(root):
+            raise ContentError(
+                f"{self.output}: is inside {self.source}; choose another folder for the pictures"
+            )
         try:
             found = system.get_file_info(FileSelector(root, recursive=True))
         except OSError as error:
@@ -85,7 +89,7 @@ class Stylizer:
     """
 
     def __init__(self, engine: Engine, work: Work, folders: Folders) -> None:
-        self._paint, self._folders = engines.painter(engine, work), folders
+        self._paint, self._folders = crew.gather(engine, work, photos=1).paint, folders
         self._source, self._output = _opened(folders.source), _opened(folders.output)
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,13 +112,15 @@ class Stylizer:
         try:
             with source.open_input_stream(f"{source_root}/{photo}") as stream:
                 image = images.read_bytes(stream.read(), photo)
-        except ImageError as error:
+            (picture,) = self._paint([image])
+        except (ImageError, OSError) as error:  # a photo may have gone
             return str(error)
-        picture = images.from_pixels(self._paint(images.to_pixels(image)[None])[0])
-        data = images.encode(picture, self._folders.suffix)
+        if output.type_name == "local":
+            images.save(Path(target), picture)
+            return ""
         output.create_dir(str(PurePosixPath(target).parent), recursive=True)
-        with output.open_output_stream(target) as stream:  # object stores show whole objects only
-            stream.write(data)
+        with output.open_output_stream(target) as stream:  # an object store shows whole objects only
+            stream.write(images.encode(picture, self._folders.suffix))
         return ""
 
 
@@ -150,6 +156,7 @@ def stylize(
 
     Raises:
         ContentError: see `Folders.photos`.
+        OutputError: the suffix is that of no format.
         ConfigError: Ray is not installed; or see `StyleBank.stylize`.
         UnknownStyleError, TensorFileError: see `StyleBank`.
     """
@@ -158,21 +165,32 @@ def stylize(
         import ray.data
     except ImportError as error:
         raise ConfigError(f"ray: is not installed ({error}); pip install 'stylebank[ray]'") from error
+    images.check_suffix(Path(f"picture{suffix}"))
     mixed = mixture.parse(style, strength=strength)
     contents = bundle.read(Path(bank) if bank else resources.default_bank())
     contents.mixed_filter(mixed.weights)  # refused here rather than by every actor
     folders = Folders(source, output, "+".join(mixed.names), suffix, overwrite)
     photos = folders.photos()
+    work = Work(contents, mixed, keep_color=keep_color)
+    yield from _on_cluster(photos, folders, work, engine=engine, actors=actors)
+
+
+def _on_cluster(
+    photos: list[str], folders: Folders, work: Work, *, engine: str, actors: int | None
+) -> Iterator[tuple[str, str, str]]:
+    import ray
+
     ray.init(ignore_reinit_error=True, log_to_driver=False)
-    gpus = ray.cluster_resources().get("GPU", 0)
+    machines = ray.cluster_resources()
+    gpus = machines.get("GPU", 0)
     chosen = engines.choose(
         "torch" if gpus and engine == "auto" else engine, device="auto" if gpus else "cpu"
     )
     rows = ray.data.from_items([{"photo": photo} for photo in photos]).map_batches(
         Stylizer,
-        fn_constructor_args=(chosen, Work(contents, mixed, keep_color=keep_color), folders),
+        fn_constructor_args=(chosen, work, folders),
         batch_size=_TOGETHER,
-        concurrency=actors or int(gpus or ray.cluster_resources()["CPU"]),
+        concurrency=actors or int(gpus or machines["CPU"]),
         num_gpus=1 if gpus and chosen == "torch" else 0,
     )
     for row in rows.iter_rows():

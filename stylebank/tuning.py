@@ -31,16 +31,16 @@ def fastest(work: Work, *, default: Engine, photos: int, note: Callable[[str], N
         photos: how many there are.
         note: told what was measured.
     """
-    installed = engines.installed()
+    able = engines.able(work.precision)
     memory, key = _memory(), _machine(work)
     known = _remembered(memory)
-    if known.get(key) in installed:
+    if known.get(key) in able:
         return known[key]
-    if photos < MANY or len(installed) == 1:
+    if photos < MANY or len(able) == 1:
         return default
     alone = replace(work, workers=1, threads=1, device="cpu")
-    seconds = {name: _seconds(name, alone) for name in installed}
-    best = min(installed, key=seconds.__getitem__)
+    seconds = {name: _seconds(name, alone) for name in able}
+    best = min(able, key=seconds.__getitem__)
     with suppress(OutputError):  # a home that cannot be written: measured again next time
         write_atomically(memory, json.dumps(known | {key: best}, indent=1).encode())
     shown = ", ".join(f"{name} {1000 * found:.0f} ms" for name, found in seconds.items())
@@ -64,7 +64,7 @@ def _seconds(engine: Engine, work: Work) -> float:
 
 def _memory() -> Path:
     """The file that remembers, in the user's folder for caches."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stylebank" / "engines.json"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "stylebank/engines.json"
 
 
 def _remembered(memory: Path) -> dict[str, Engine]:
@@ -80,5 +80,5 @@ def _machine(work: Work) -> str:
     processor = platform.processor() or platform.machine()
     with suppress(OSError), Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as file:
         processor = next((line for line in file if line.startswith("model name")), processor)
-    facts = (processor, engines.cores(), engines.installed(), work.bank.network, work.precision)
+    facts = (processor, engines.cores(), engines.able(work.precision), work.bank.network, work.precision)
     return sha256_bytes(repr(facts).encode())

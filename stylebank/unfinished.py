@@ -1,7 +1,7 @@
-"""What an interrupted run over many photos has left to do: a marker in the output folder says since when it runs.
+"""What an interrupted run over many photos has left to do: a record of the pictures it made, in the output folder.
 
-Pictures are written whole or not at all, so one that is younger than the marker of a run with the same settings is
-done. The marker is there only until the run comes to its end.
+A picture is done if it and its photo are still the files of the record, and the run has the same settings. The record
+is there only until the run comes to its end.
 """
 
 import json
@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from stylebank.batch import Job
+from stylebank.errors import OutputError
 from stylebank.files import sha256_bytes, write_atomically
 
 
 class Unfinished:
-    """The marker of one run, or of one process of a run that several share.
+    """The record of one run, or of one process of a run that several share.
 
     Args:
         folder: where the pictures go.
@@ -27,37 +28,70 @@ class Unfinished:
     ) -> None:
         self._path = folder / f".stylebank-unfinished-{process[0] + 1}-of-{process[1]}"
         self._digest = sha256_bytes(json.dumps(settings, sort_keys=True).encode())
+        self._done = self._read()
 
     def remaining(self, jobs: Sequence[Job]) -> list[Job]:
-        """The jobs that no interrupted run with these settings has done; a photo that has changed is to do again."""
-        since = self._since()
-        return list(jobs) if since is None else [job for job in jobs if not _is_done(job, since)]
+        """The jobs that no interrupted run with these settings has done."""
+        return [job for job in jobs if not self._has(job)]
 
     def begin(self) -> None:
-        """Set the marker, unless the run continues one.
+        """Set the record up, unless the run continues one.
 
         Raises:
             OutputError: the folder cannot be written.
         """
-        if self._since() is None:
-            write_atomically(self._path, self._digest.encode())
+        if not self._done:
+            write_atomically(self._path, f"{self._digest}\n".encode())
+
+    def add(self, job: Job) -> None:
+        """Record a picture that is written.
+
+        Raises:
+            OutputError: the folder cannot be written.
+        """
+        line = json.dumps([str(job.picture), _stamps(job)])
+        try:
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+        except OSError as error:
+            raise OutputError(
+                f"{self._path}: cannot be written ({error.strerror}); free space or choose another place"
+            ) from error
 
     def finish(self) -> None:
-        """Take the marker away: another run of the same command makes all pictures anew."""
+        """Take the record away: another run of the same command makes all pictures anew."""
         self._path.unlink(missing_ok=True)
 
-    def _since(self) -> int | None:
-        """When the run began, in nanoseconds; None if there is no marker with these settings."""
+    def _has(self, job: Job) -> bool:
+        stamps = self._done.get(str(job.picture))
+        return stamps is not None and stamps == _stamps(job)
+
+    def _read(self) -> dict[str, object]:
+        """What is recorded under these settings; a line that was cut short is none."""
         try:
-            is_ours = self._path.read_bytes() == self._digest.encode()
-            return self._path.stat().st_mtime_ns if is_ours else None
-        except OSError:
-            return None
+            head, *lines = self._path.read_text("utf-8", errors="replace").splitlines()
+        except (OSError, ValueError):  # there is none, or it is empty
+            return {}
+        if head != self._digest:
+            return {}
+        found = {}
+        for line in lines:
+            try:
+                picture, stamps = json.loads(line)
+                found[picture] = stamps
+            except (ValueError, TypeError):
+                continue
+        return found
 
 
-def _is_done(job: Job, since: int) -> bool:
+def _stamps(job: Job) -> list[list[int]] | None:
+    """What tells the picture and the photo from other files of their names; None if one is missing."""
     try:
-        made, taken = (path.stat().st_mtime_ns for path in (job.picture, job.photo))
+        return [_stamp(job.picture), _stamp(job.photo)]
     except OSError:
-        return False
-    return made >= max(since, taken)
+        return None
+
+
+def _stamp(path: Path) -> list[int]:
+    status = path.stat()
+    return [status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]

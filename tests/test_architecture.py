@@ -58,7 +58,7 @@ ALLOWED = {
     "regions": {"bank"},
     "unfinished": {"batch"},
     "engines": {"bank", "onnx_graph"},
-    "ray_data": {"engines"},
+    "ray_data": {"crew", "engines"},
     "crew": {"bank", "engines"},
     "tuning": {"engines"},
     "evaluate": {"optimize"},

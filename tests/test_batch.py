@@ -120,8 +120,10 @@ def test_a_picture_never_replaces_its_photo(way: str) -> None:
 def test_a_picture_never_replaces_another_of_the_photos() -> None:
     draw("trip/a.png")
     draw("trip/a-wave.png")
-    with pytest.raises(OutputError, match="is the photo itself"):
+    with pytest.raises(OutputError, match="trip: is where the pictures would go too"):
         plan("trip", output="trip")
+    with pytest.raises(OutputError, match="is the photo itself"):
+        plan("trip/a.png", "trip/a-wave.png", output="trip")
 
 
 def test_a_picture_replaces_an_image_but_nothing_else() -> None:
@@ -202,6 +204,32 @@ def test_a_pattern_stands_for_what_fits_it_also_where_no_shell_expands_it(
     assert [Path(photo).relative_to(home) for photo in plan(home / pattern, output="out")] == [
         Path(photo) for photo in wanted
     ]
+
+
+def test_a_pattern_with_one_match_is_one_photo() -> None:
+    draw("trip/a.jpg")
+    assert plan("trip/*.jpg", output="x.png") == {"trip/a.jpg": "x.png"}
+    with pytest.raises(ImageError, match="is no pattern"):
+        plan("**.jpg")
+
+
+def test_pictures_of_an_output_folder_inside_the_photos_are_no_photos(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("trip/a.jpg", "trip/painted/a-wave.png", "trip/painted.jpg"):
+        draw(name)
+    wanted = {"trip/a.jpg": "trip/painted/a-wave.png", "trip/painted.jpg": "trip/painted/painted-wave.png"}
+    assert plan("trip", output="trip/painted") == wanted
+    monkeypatch.chdir("trip")
+    with pytest.raises(OutputError, match="is where the pictures would go too"):
+        plan(".")
+    assert list(plan(".", output="painted")) == ["a.jpg", "painted.jpg"]
+
+
+def test_a_photo_that_is_given_twice_is_painted_once() -> None:
+    draw("a.jpg")
+    jobs = batch.plan([Path("a.jpg"), Path("a.jpg")], None, style="wave")
+    assert len(jobs) == 1
 
 
 def test_a_file_with_a_name_like_a_pattern_is_that_file() -> None:

@@ -2,7 +2,6 @@
 
 import io
 import os
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Barrier
@@ -190,13 +189,18 @@ def names(jobs: list[Job]) -> str:
     return "".join(job.photo.stem for job in jobs)
 
 
+def record(unfinished: Unfinished, jobs: list[Job]) -> None:
+    unfinished.begin()
+    batch.run(jobs, invert, workers=1, together=1, report=lambda result: unfinished.add(result.job))
+
+
 def test_what_was_interrupted_continues_where_it_stopped() -> None:
     jobs, settings = many(), {"style": "wave"}
     stopped = Unfinished(Path("out"), settings)
     assert names(stopped.remaining(jobs)) == "abcd"
-    stopped.begin()
-    run(jobs[:2])
-    assert names(Unfinished(Path("out"), settings).remaining(jobs)) == "cd"
+    record(stopped, jobs[:2])
+    again = Unfinished(Path("out"), settings)
+    assert names(again.remaining(jobs)) == "cd"
     other = [
         Unfinished(Path("out"), {"style": "night"}),
         Unfinished(Path("out"), settings, process=(0, 2)),
@@ -205,26 +209,33 @@ def test_what_was_interrupted_continues_where_it_stopped() -> None:
     assert {names(each.remaining(jobs)) for each in other} == {"abcd"}, (
         "the control: another run has done nothing"
     )
-    again = Unfinished(Path("out"), settings)
-    again.begin()
-    assert names(again.remaining(jobs)) == "cd", "a second interruption loses nothing"
-    run(jobs[2:])
-    again.finish()
+    record(again, jobs[2:3])
+    last = Unfinished(Path("out"), settings)
+    assert names(last.remaining(jobs)) == "d", "a second interruption loses nothing"
+    record(last, jobs[3:])
+    last.finish()
     assert names(Unfinished(Path("out"), settings).remaining(jobs)) == "abcd"
     assert {path.name for path in Path("out").iterdir()} == {f"{name}.png" for name in "abcd"}
 
 
-def test_pictures_of_before_the_run_and_of_changed_photos_are_made_anew() -> None:
+def test_pictures_and_photos_that_are_others_by_now_are_done_again() -> None:
     jobs = many()
-    run(jobs)
-    hour = time.time() - 3600
-    os.utime(jobs[0].picture, (hour, hour))
-    run_ = Unfinished(Path("out"), {})
-    run_.begin()
-    run(jobs[1:])
-    later = time.time() + 3600
-    os.utime(jobs[1].photo, (later, later))
-    assert names(run_.remaining(jobs)) == "ab"
+    record(Unfinished(Path("out"), {}), jobs)
+    draw("old.png", "blue")
+    os.utime("old.png", (0, 0))
+    Path("old.png").rename(jobs[0].photo)  # older than its picture, and yet another photo
+    run(jobs[1:2])  # somebody else paints it
+    jobs[2].picture.unlink()
+    assert names(Unfinished(Path("out"), {}).remaining(jobs)) == "abc"
+
+
+@pytest.mark.parametrize("tail", [b'["out/b.p', b"\xff\n", b"3\n", b"[]\n", b"{}"])
+def test_a_record_that_was_cut_short_loses_its_last_line_only(tail: bytes) -> None:
+    jobs = many()
+    record(Unfinished(Path("out"), {}), jobs[:1])
+    (path,) = Path("out").glob(".stylebank*")
+    path.write_bytes(path.read_bytes() + tail)
+    assert names(Unfinished(Path("out"), {}).remaining(jobs)) == "bcd"
 
 
 def test_what_a_killed_run_left_is_swept_once_and_not_for_every_picture(

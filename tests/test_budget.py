@@ -5,7 +5,7 @@ import torch
 
 from stylebank import budget, memory
 from stylebank.budget import tile_side
-from stylebank.errors import ConfigError
+from stylebank.errors import ImageError
 from stylebank.memory import Tiling
 from stylebank.model import StyleBankNetwork
 
@@ -53,7 +53,7 @@ def test_tiles_shrink_with_the_memory_and_too_little_is_refused(
     assert found[0] is not None
     assert found[0] < 16
     assert found[3] == found[4]
-    with pytest.raises(ConfigError, match=r"4000 x 2500 px takes 0\.21 GB even in tiles .*--max-memory"):
+    with pytest.raises(ImageError, match=r"4000 x 2500 px takes 0\.21 GB even in tiles .*--max-memory"):
         side(60)
 
 

@@ -67,6 +67,9 @@ PAINT bank --engine [onnx|openvino] --device cuda -> ^engine '%': computes on th
 PAINT bank --precision half -> ^precision 'half': is unknown; choose one of auto, float32, bfloat16
 PAINT bank --format [gif|psd|""] -> is no known image format
 PAINT bank --engine onnx --precision bfloat16 -> ^engine 'onnx': computes in float32
+stylize photo.png --bank bank --style wave --max-memory 0GB -> is no amount of memory
+stylize photo.png --bank bank --style wave --tile 99999999999 -> is no size of tiles
+export -o notes.onnx --style wave --bank bank -> ^notes.onnx: exists and is another kind
 stylize - photo.png --style wave --bank bank -> ^-: stands for the program's input
 stylize album -o - --style wave --bank bank -> ^-: has room for one picture
 stylize photo.png --bank bank --style [wave:|wave:x|wave@2|wave:-1|wave+night|wave:1+wave:1] -> ^--style %: \w+
@@ -141,6 +144,7 @@ def template(make_bank: Callable[..., Bundle], tmp_path_factory: pytest.TempPath
         "empty.png": b"",
         "thesis": b"my thesis",
         "thesis.png": b"my thesis",
+        "notes.onnx": b"my thesis",
         "broken.png": photo[:-2000],
         "huge.png": photo[:12] + header + zlib.crc32(header).to_bytes(4, "big") + photo[33:],
         "bytes.toml": b'name = "\xff"',

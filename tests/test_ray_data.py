@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +46,8 @@ def test_what_cannot_become_pictures_is_refused(folders: Folders, tmp_path: Path
     with pytest.raises(ContentError, match=r"day/b\.jpg and day/b\.png would become one picture"):
         folders.photos()
     (tmp_path / "empty").mkdir()
+    with pytest.raises(ContentError, match="is inside"):
+        replace(folders, output=str(tmp_path / "in/out")).photos()
     for source, wanted in (
         (tmp_path / "empty", "holds no photos"),
         (tmp_path / "none", "cannot be listed"),
@@ -60,9 +63,9 @@ def test_an_actor_paints_what_is_not_yet_there(
     work = Work(make_bank({"wave": 3}), mixture.parse("wave"), precision="float32", device="cpu")
     actor = Stylizer("onnx", work, folders)
     (tmp_path / "in/bad.jpg").write_bytes(b"no image")
-    found = actor(rows("a.jpg", "bad.jpg", "day/b.png"))
-    assert list(found["picture"]) == ["a-wave.png", "bad-wave.png", "day/b-wave.png"]
-    assert [bool(error) for error in found["error"]] == [False, True, False]
+    found = actor(rows("a.jpg", "bad.jpg", "day/b.png", "gone.jpg"))
+    assert list(found["picture"]) == ["a-wave.png", "bad-wave.png", "day/b-wave.png", "gone-wave.png"]
+    assert [bool(error) for error in found["error"]] == [False, True, False, True]
     assert found["error"][1].startswith("bad.jpg: is no image")
     photo = images.to_pixels(images.read(tmp_path / "in/a.jpg"))[None]
     wanted = engines.painter("onnx", work)(photo)[0]

@@ -55,6 +55,11 @@ def test_for_many_photos_the_fastest_is_found_once_and_remembered(work: Work, me
     assert fastest(replace(work, precision="float32"), 1) == "openvino", "the control: another precision"
 
 
+def test_only_engines_that_know_the_precision_are_measured(work: Work, measured: list[Engine]) -> None:
+    assert fastest(replace(work, precision="bfloat16"), 100) == "torch"
+    assert measured == ["openvino", "torch"]
+
+
 def test_another_machine_or_a_damaged_memory_is_measured_anew(
     work: Work, measured: list[Engine], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,7 +83,7 @@ def test_an_engine_that_is_gone_is_not_used(
     memory = home / "stylebank/engines.json"
     memory.write_text(memory.read_text().replace("onnx", "abacus"))
     assert fastest(work, 1) == "openvino"
-    monkeypatch.setattr(engines, "installed", lambda: ("torch",))
+    monkeypatch.setattr(engines, "able", lambda _: ("torch",))
     measured.clear()
     assert tuning.fastest(work, default="torch", photos=100, note=print) == "torch"
     assert measured == [], "there is nothing to choose"
@@ -88,7 +93,7 @@ def test_real_engines_are_measured_and_told(work: Work, monkeypatch: pytest.Monk
     monkeypatch.setattr(tuning, "_SIDE", 32)
     told: list[str] = []
     best = tuning.fastest(work, default="openvino", photos=100, note=told.append)
-    assert best in engines.installed()
+    assert best in engines.able("auto")
     assert told[0].startswith(f"{best} is the fastest engine on this machine (32 x 32 px: openvino ")
 
 
