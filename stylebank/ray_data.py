@@ -162,7 +162,7 @@ def stylize(
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # else a cluster that starts here tells its makers
     try:
-        import ray.data
+        import ray.data  # noqa: F401  # before anything is read
     except ImportError as error:
         raise ConfigError(f"ray: is not installed ({error}); pip install 'stylebank[ray]'") from error
     images.check_suffix(Path(f"picture{suffix}"))
@@ -178,7 +178,7 @@ def stylize(
 def _on_cluster(
     photos: list[str], folders: Folders, work: Work, *, engine: str, actors: int | None
 ) -> Iterator[tuple[str, str, str]]:
-    import ray
+    import ray.data
 
     ray.init(ignore_reinit_error=True, log_to_driver=False)
     machines = ray.cluster_resources()
