@@ -7,11 +7,12 @@ import torch
 from torch import nn
 
 from stylebank import memory
+from stylebank.config import STRIDE
 from stylebank.errors import ImageError
 from stylebank.instance_norm import InstanceNorm
 from stylebank.layers import ConvBlock, UpsampleConv
 from stylebank.memory import SMALLEST_TILE, Tiling
-from stylebank.model import STRIDE, StyleBankNetwork
+from stylebank.model import StyleBankNetwork
 from stylebank.tiling import PIXELS, Shape, convolved, traced
 
 _BEST_TILE = {"cpu": 512, "cuda": 2048}

@@ -25,6 +25,13 @@ def _number(default: Any, low: float, high: float) -> Any:
     return field(default=default, metadata={"low": low, "high": high})
 
 
+STRIDE = 4
+"""Pixels per feature cell: two convolutions of stride 2."""
+
+MINIMUM_SIDE = 16
+"""Shortest image side that the network takes, in pixels: below it the 9x9 layers have nothing to reflect."""
+
+
 @dataclass(frozen=True)
 class Network:
     """The shape of encoder, filters and decoder; `model.StyleBankNetwork` says what each means."""

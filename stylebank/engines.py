@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from stylebank import devices
 from stylebank.bundle import Bundle
+from stylebank.config import MINIMUM_SIDE
 from stylebank.errors import ConfigError, ImageError
 from stylebank.memory import Tiling
 from stylebank.mixture import Mixture
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 
 Engine = Literal["openvino", "onnx", "torch"]
 """In the order in which `choose` prefers them, by measurement (`scripts/bench stylize`)."""
-
-MINIMUM_SIDE = 16
-"""Shortest image side, in pixels, as in `model`."""
 
 Pixels = NDArray[np.uint8]
 """Images of one size, (B, H, W, 3), sRGB."""

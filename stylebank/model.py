@@ -17,6 +17,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from stylebank.config import MINIMUM_SIDE, STRIDE
 from stylebank.instance_norm import Normalize, Statistics, own, statistics_of
 from stylebank.layers import (
     Conv,
@@ -27,12 +28,6 @@ from stylebank.layers import (
     reflect_conv,
     run_layers,
 )
-
-STRIDE = 4
-"""Pixels per feature cell: two convolutions of stride 2."""
-
-MINIMUM_SIDE = 16
-"""Shortest image side, in pixels: below it the 9x9 layers have nothing to reflect."""
 
 Output = Literal["sigmoid", "linear"]
 Kind = Literal["stylebank", "johnson"]

@@ -14,11 +14,9 @@ from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 from stylebank.bundle import Bundle, padded
+from stylebank.config import STRIDE
 from stylebank.errors import ConfigError
 from stylebank.mixture import Mixture
-
-STRIDE = 4
-"""Pixels per feature cell, as in `model`."""
 
 _OPSET, _IR = 18, 9  # read by every ONNX Runtime since 1.14 of 2023
 _EPSILON = 1e-5  # of the norms

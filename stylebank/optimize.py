@@ -18,10 +18,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stylebank import config, styleset, toml, vgg
-from stylebank.config import Loss, Style
+from stylebank.config import MINIMUM_SIDE, Loss, Style
 from stylebank.devices import choose_device
 from stylebank.errors import ConfigError, ImageError
-from stylebank.model import MINIMUM_SIDE
 from stylebank.objective import Objective, check_layers
 
 Method = Literal["lbfgs", "adam"]

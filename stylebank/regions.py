@@ -12,10 +12,10 @@ from torch import Tensor
 
 from stylebank import images, masks, mixture, segmentation
 from stylebank.bank import StyleBank
+from stylebank.config import MINIMUM_SIDE, STRIDE
 from stylebank.errors import ConfigError
 from stylebank.masks import Labels
 from stylebank.mixture import Mixture
-from stylebank.model import MINIMUM_SIDE, STRIDE
 
 if TYPE_CHECKING:
     from PIL.Image import Image

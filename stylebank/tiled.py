@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from stylebank import fusion, images
+from stylebank.config import STRIDE
 from stylebank.fusion import Mode, Paint
 from stylebank.instance_norm import InstanceNorm, Statistics, at_cells, blend_affine
 from stylebank.layers import ConvBlock
 from stylebank.memory import Report
-from stylebank.model import STRIDE, StyleBankNetwork
+from stylebank.model import StyleBankNetwork
 from stylebank.passes import Known, Map, Passes, through
 from stylebank.tiling import PIXELS, Shape, Window, cells_of, places, tiles
 

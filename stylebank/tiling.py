@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from stylebank.config import MINIMUM_SIDE, STRIDE
 from stylebank.instance_norm import InstanceNorm
 from stylebank.layers import Conv, UpsampleConv
-from stylebank.model import MINIMUM_SIDE, STRIDE, mirrored
+from stylebank.model import mirrored
 
 
 @dataclass(frozen=True)

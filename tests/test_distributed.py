@@ -252,8 +252,9 @@ def test_a_step_from_the_same_weights_has_the_same_gradient(step: int, several: 
         )
         for adam in (after, wanted)
     ]
-    # Float rounding as above, without Adam's share in it: 1e-6 to 2e-6.
-    assert (gradients[0] - gradients[1]).norm() < 1e-5 * gradients[1].norm() > 0
+    # Float rounding as above, without Adam's share in it: 1e-6 to 2e-6. Where rounding lets a ReLU or a maximum of VGG
+    # fall to the other side a few values jump: 1.3e-3, once in four runs.
+    assert (gradients[0] - gradients[1]).norm() < 1e-2 * gradients[1].norm() > 0
 
 
 def test_a_style_moves_for_all_if_one_rank_used_it_and_for_none_if_none_did(several: Studio) -> None:

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from stylebank import bundle, engines, mixture, resources
 from stylebank.bundle import Bundle
-from stylebank.config import Network
+from stylebank.config import STRIDE, Network
 from stylebank.engines import Engine, Work
-from stylebank.model import STRIDE, StyleBankNetwork
+from stylebank.model import StyleBankNetwork
 
 Job = Callable[[], object]
 
