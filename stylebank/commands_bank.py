@@ -47,15 +47,17 @@ def verify(
     file: Annotated[Path, typer.Argument(help="A bank, style file, checkpoint or VGG file.")],
 ) -> None:
     """Check every byte of a file that StyleBank wrote."""
-    from stylebank import bundle, checkpoint, entries, files, tensorfile
+    from stylebank import bundle, entries, files, tensorfile
 
     kind = tensorfile.kind_of(file)
     if kind == bundle.KIND:
         bundle.read(file)
-    elif kind == checkpoint.KIND:
-        checkpoint.read(file)
     elif kind == entries.KIND:
         entries.read(file)
+    elif kind == "checkpoint":
+        from stylebank import checkpoint
+
+        checkpoint.read(file)
     else:
         tensorfile.read(file, kind=kind or bundle.KIND)
     typer.echo(f"{file}: intact {kind}, sha256 {files.sha256_file(file)}")
