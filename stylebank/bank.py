@@ -13,7 +13,7 @@ from torch import Tensor
 from stylebank import budget, bundle, fusion, images, masks, mixture, resources, srgb, tiled
 from stylebank.bundle import Bundle
 from stylebank.devices import choose_device, choose_precision
-from stylebank.errors import ConfigError, ImageError
+from stylebank.errors import ConfigError, ImageError, too_large
 from stylebank.fusion import Mode, Paint
 from stylebank.masks import Mask
 from stylebank.memory import Tiling
@@ -204,7 +204,7 @@ class StyleBank:
         if not isinstance(image, Tensor):
             if 0 in image.size:
                 raise ImageError(f"image: has no pixels ({image.size[0]} x {image.size[1]}); give another")
-            upright = srgb.to_rgb(srgb.upright(image))
+            upright = srgb.upright_rgb(image)
             size = (upright.height, upright.width)
             side = budget.tile_side(self._tiling, self.network, size, regions=regions, device=self.device)
             if side is None:
@@ -266,6 +266,4 @@ def _complaining(size: tuple[int, int]) -> Iterator[None]:
         lacks = isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
         if not lacks:
             raise
-        raise ImageError(
-            f"image: {size[1]} x {size[0]} px need more memory than there is; make it smaller"
-        ) from error
+        raise too_large(width=size[1], height=size[0]) from error

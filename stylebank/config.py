@@ -32,6 +32,10 @@ MINIMUM_SIDE = 16
 """Shortest image side that the network takes, in pixels: below it the 9x9 layers have nothing to reflect."""
 
 
+JOHNSON_BLOCKS = 5
+"""Residual blocks of Johnson's network."""
+
+
 @dataclass(frozen=True)
 class Network:
     """The shape of encoder, filters and decoder; `model.StyleBankNetwork` says what each means."""
@@ -51,7 +55,7 @@ class Network:
     @property
     def residual_blocks(self) -> int:
         """Between the encoder's convolutions and the filter."""
-        return 0 if self.is_bank else 5
+        return 0 if self.is_bank else JOHNSON_BLOCKS
 
 
 @dataclass(frozen=True)

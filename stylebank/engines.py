@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from stylebank import devices
 from stylebank.bundle import Bundle
 from stylebank.config import MINIMUM_SIDE
-from stylebank.errors import ConfigError, ImageError
+from stylebank.errors import ConfigError, too_large
 from stylebank.memory import Tiling
 from stylebank.mixture import Mixture
 
@@ -141,15 +141,15 @@ def _missing(engine: str) -> str:
         if engine != "torch":
             from onnx import ModelProto  # noqa: F401
         if engine == "onnx":
-            _import_onnxruntime()
+            import_onnxruntime()
         elif engine == "openvino":
-            _import_openvino()
+            import_openvino()
     except Exception as error:  # a half-installed library raises what it likes
         return " ".join(str(error).split())[:160] or type(error).__name__
     return ""
 
 
-def _import_openvino() -> Any:
+def import_openvino() -> Any:
     """OpenVINO without its telemetry, which would tell its makers of every import, by a process of its own."""
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # as if it were not installed
     import openvino
@@ -158,7 +158,7 @@ def _import_openvino() -> Any:
 
 
 def _openvino(model: bytes, work: Work) -> _Run:
-    core = _import_openvino().Core()
+    core = import_openvino().Core()
     options: dict[str, Any] = {
         "INFERENCE_NUM_THREADS": work.workers * work.threads,
         "NUM_STREAMS": work.workers,
@@ -180,7 +180,7 @@ def _openvino(model: bytes, work: Work) -> _Run:
     return run
 
 
-def _import_onnxruntime() -> Any:
+def import_onnxruntime() -> Any:
     """ONNX Runtime without its telemetry, which from version 1.29 on is on by default."""
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     import onnxruntime
@@ -189,7 +189,7 @@ def _import_onnxruntime() -> Any:
 
 
 def _onnx_runtime(model: bytes, work: Work) -> _Run:
-    onnxruntime = _import_onnxruntime()
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = work.threads
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
@@ -212,9 +212,7 @@ def _painted(run: _Run, pixels: Pixels) -> Pixels:
     try:
         picture = run(images)[:, :, :height, :width] * np.float32(255)
     except (RuntimeError, MemoryError) as error:  # of sizes that fit, an engine refuses none
-        raise ImageError(
-            f"image: {width} x {height} px need more memory than there is; make it smaller"
-        ) from error
+        raise too_large(width, height) from error
     return np.ascontiguousarray(np.rint(picture, out=picture).astype(np.uint8).transpose(0, 2, 3, 1))
 
 

@@ -59,6 +59,11 @@ class RunError(StyleBankError):
     """A run folder belongs to another experiment, or cannot be continued."""
 
 
+def too_large(width: int, height: int) -> ImageError:
+    """What to raise where there is no memory to paint an image of so many pixels."""
+    return ImageError(f"image: {width} x {height} px need more memory than there is; make it smaller")
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """' (did you mean X?)' if a known word is close or has this one in it, else an empty string."""
     words = list(known)

@@ -28,6 +28,7 @@ from stylebank.instance_norm import (
 )
 from stylebank.layers import reflect_conv
 from stylebank.model import StyleBankNetwork, identity_filter, moments_affine
+from stylebank.srgb import LUMA
 
 Mode = Literal["exact", "region", "paper"]
 """Whose statistics D's norms use where styles meet.
@@ -133,7 +134,7 @@ def keep_color(output: Tensor, photo: Tensor) -> Tensor:
 
     In Y'CbCr (ITU-R BT.601) grey has no chroma, so that another luma is one number added to R, G and B.
     """
-    luma = torch.tensor([0.299, 0.587, 0.114], device=output.device).view(1, 3, 1, 1)
+    luma = torch.tensor(LUMA, device=output.device).view(1, 3, 1, 1)
     return photo + ((output - photo) * luma).sum(1, keepdim=True)
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 from stylebank.decoding import MAX_PIXELS, decode, one_line, opened
 from stylebank.errors import ContentError, OutputError
 from stylebank.files import is_folder, write_atomically
-from stylebank.srgb import to_rgb, upright
+from stylebank.srgb import upright, upright_rgb
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,7 +41,7 @@ def read(path: Path, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     Raises:
         ImageError: it is missing, no image, damaged, cut short, or has more than `max_pixels` pixels.
     """
-    return decode(path, _upright_rgb, max_pixels=max_pixels)
+    return decode(path, upright_rgb, max_pixels=max_pixels)
 
 
 def read_bytes(data: bytes, name: str) -> Image.Image:
@@ -50,7 +50,7 @@ def read_bytes(data: bytes, name: str) -> Image.Image:
     Raises:
         ImageError: see `read`.
     """
-    return decode(Path(name), _upright_rgb, max_pixels=MAX_PIXELS, data=io.BytesIO(data))
+    return decode(Path(name), upright_rgb, max_pixels=MAX_PIXELS, data=io.BytesIO(data))
 
 
 def read_unconverted(path: Path) -> Image.Image:
@@ -228,7 +228,3 @@ def fitted(image: Image.Image, *, long_side: int) -> Image.Image:
     scale = min(1.0, long_side / max(image.size))
     width, height = (max(1, round(length * scale)) for length in image.size)
     return image if scale == 1.0 else resized(image, size=(height, width))
-
-
-def _upright_rgb(image: Image.Image) -> Image.Image:
-    return to_rgb(upright(image))

@@ -17,7 +17,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from stylebank.config import MINIMUM_SIDE, STRIDE
+from stylebank.config import JOHNSON_BLOCKS, MINIMUM_SIDE, STRIDE
 from stylebank.instance_norm import Normalize, Statistics, own, statistics_of
 from stylebank.layers import (
     Conv,
@@ -98,7 +98,7 @@ class StyleBankNetwork(nn.Module):
         kind: Kind = "stylebank",
     ) -> None:
         super().__init__()
-        self.encoder = Encoder(width, residual_blocks=5 if kind == "johnson" else 0)
+        self.encoder = Encoder(width, residual_blocks=JOHNSON_BLOCKS if kind == "johnson" else 0)
         self.decoder = Decoder(width, output)
         self.filters = nn.ParameterList([identity_filter(4 * width, kernel) for kernel in kernels])
         self.filters.requires_grad_(kind == "stylebank")

@@ -17,13 +17,11 @@ from stylebank.bundle import Bundle, padded
 from stylebank.config import STRIDE
 from stylebank.errors import ConfigError
 from stylebank.mixture import Mixture
+from stylebank.srgb import LUMA
 
 _OPSET, _IR = 18, 9  # read by every ONNX Runtime since 1.14 of 2023
 _EPSILON = 1e-5  # of the norms
 _FLAT = 1e-3  # deviation below which a channel has no contrast to restore, as in `model`
-
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-"""Of R, G and B, as in `fusion`."""
 
 Weights = NDArray[np.float32]
 
@@ -244,6 +242,6 @@ def _moments(graph: _Graph, x: str) -> tuple[str, str]:
 
 def _with_chroma_of(graph: _Graph, photo: str, picture: str) -> str:
     """The picture's luma with the photo's chroma, see `fusion.keep_color`."""
-    luma = graph.constant(LUMA[:, None, None])
+    luma = graph.constant(np.array(LUMA, np.float32)[:, None, None])
     change = graph.op("Mul", graph.op("Sub", picture, photo), luma)
     return graph.op("Add", photo, graph.op("ReduceSum", change, graph.integers(1)))

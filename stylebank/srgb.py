@@ -5,6 +5,9 @@ import io
 import numpy as np
 from PIL import ExifTags, Image, ImageCms
 
+LUMA = (0.299, 0.587, 0.114)
+"""Of R, G and B, ITU-R BT.601."""
+
 # How a photo with this EXIF orientation is turned upright.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -15,6 +18,11 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """Any Pillow image turned upright, as RGB in sRGB."""
+    return to_rgb(upright(image))
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

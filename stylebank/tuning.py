@@ -32,7 +32,7 @@ def fastest(work: Work, *, default: Engine, photos: int, note: Callable[[str], N
         note: told what was measured.
     """
     able = engines.able(work.precision)
-    memory, key = _memory(), _machine(work)
+    memory, key = _memory(), _machine(work, able)
     known = _remembered(memory)
     if known.get(key) in able:
         return known[key]
@@ -75,10 +75,10 @@ def _remembered(memory: Path) -> dict[str, Engine]:
     return found if isinstance(found, dict) else {}
 
 
-def _machine(work: Work) -> str:
+def _machine(work: Work, able: tuple[Engine, ...]) -> str:
     """What the choice depends on, as a digest: processor, cores, engines, network and precision."""
     processor = platform.processor() or platform.machine()
     with suppress(OSError), Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as file:
         processor = next((line for line in file if line.startswith("model name")), processor)
-    facts = (processor, engines.cores(), engines.able(work.precision), work.bank.network, work.precision)
+    facts = (processor, engines.cores(), able, work.bank.network, work.precision)
     return sha256_bytes(repr(facts).encode())

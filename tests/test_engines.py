@@ -127,8 +127,8 @@ def test_an_engine_without_memory_for_a_photo_says_so_and_shows_no_other(
 ) -> None:
     """OpenVINO's `infer` would give the picture of the photo before."""
     fake = _Failing()
-    monkeypatch.setattr(engines, "_import_openvino", lambda: fake)
-    monkeypatch.setattr(engines, "_import_onnxruntime", lambda: fake)
+    monkeypatch.setattr(engines, "import_openvino", lambda: fake)
+    monkeypatch.setattr(engines, "import_onnxruntime", lambda: fake)
     monkeypatch.setattr(_Failing, "run", lambda *_: fake.wait())
     for engine in ENGINES[:2]:
         paint = engines.painter(engine, Work(bank, mixture.parse("wave"), device="cpu"))
@@ -144,7 +144,7 @@ def test_a_half_installed_engine_is_none(monkeypatch: pytest.MonkeyPatch) -> Non
     def broken() -> None:
         raise OSError("libgomp.so.1: cannot open")
 
-    monkeypatch.setattr(engines, "_import_openvino", broken)
+    monkeypatch.setattr(engines, "import_openvino", broken)
     assert engines.choose("auto", device="cpu") == "onnx"
     with pytest.raises(ConfigError, match=r"'openvino': is not installed \(libgomp\.so\.1"):
         engines.choose("openvino", device="cpu")

