@@ -1,0 +1,130 @@
+"""The script that makes the shipped bank: jointly, then style by style, in slices, and in the order of its lists."""
+
+import importlib.util
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from stylebank import add_style, bundle, report, resources
+from stylebank.errors import ImageError
+
+ROOT = Path(__file__).resolve().parents[1]
+
+JOINT = """
+[training]
+steps = 2
+batch = 2
+crop = 32
+precision = "float32"
+
+[report]
+held_back = 1
+
+[[style]]
+name = "b"
+image = "0.png"
+size = 48
+"""
+
+ADDED = """
+[[style]]
+name = "z"
+image = "1.png"
+size = 48
+
+[[style]]
+name = "a"
+images = ["0.png", "1.png", "0.png", "blank", "0.png"]
+size = 48
+"""
+
+
+@pytest.fixture
+def release(
+    tmp_path: Path, paintings: Path, vgg_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., None]:
+    """`scripts/release` on tiny styles; threads in the place of processes, which would not see what is patched."""
+    path = ROOT / "scripts" / "release.py"
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    training = replace(add_style._TRAINING, crop=32, precision="float32")
+    monkeypatch.setattr(add_style, "_TRAINING", training)
+    monkeypatch.setattr("stylebank.warm_start.STEPS", 1)
+    monkeypatch.setattr(report, "PREVIEW_SIDE", 64)
+
+    def workers(_jobs: int, stop: threading.Event) -> Executor:
+        module._asked["to stop"] = stop
+        return ThreadPoolExecutor(1)  # PyTorch's threads are set for the process
+
+    monkeypatch.setattr(module, "workers", workers)
+    (tmp_path / "joint.toml").write_text(JOINT)
+    (tmp_path / "added.toml").write_text(ADDED)
+
+    def run(**how: Any) -> None:
+        asked = {"styles": paintings, "content": resources.photos_folder(), "device": "cpu", "vgg": vgg_file}
+        asked |= {"joint": tmp_path / "joint.toml", "added": tmp_path / "added.toml", "steps": 1}
+        module.main(
+            **{**asked, "run": tmp_path / "run", "out": tmp_path / "bank", "jobs": 2, "minutes": None, **how}
+        )
+
+    return run
+
+
+def test_slices_come_to_the_same_bank_in_the_order_of_the_lists(
+    release: Callable[..., None], tmp_path: Path
+) -> None:
+    with pytest.raises(typer.Exit) as leaving:
+        release(minutes=0)
+    assert leaving.value.exit_code == 75
+    assert not (tmp_path / "bank").exists()
+    release()
+    bank = bundle.read(tmp_path / "bank")
+    assert [(entry.name, entry.is_joint) for entry in bank.entries] == [
+        ("b", True),
+        ("z", False),
+        ("a", False),
+    ]
+    assert [image.source for image in bank.find("a").style.layers] == [
+        "0.png",
+        "1.png",
+        "0.png",
+        "blank",
+        "0.png",
+    ]
+    before = (tmp_path / "bank").read_bytes()
+    release()
+    assert (tmp_path / "bank").read_bytes() == before
+
+
+def test_an_error_of_one_style_ends_all_and_keeps_what_is_ready(
+    release: Callable[..., None], tmp_path: Path
+) -> None:
+    broken = ADDED.replace('"0.png", "1.png", "0.png", "blank"', '"0.png", "gone.png", "0.png", "blank"')
+    (tmp_path / "added.toml").write_text(broken)
+    with pytest.raises(ImageError, match=r"gone\.png"):
+        release()
+    assert "z" in bundle.read(tmp_path / "run" / "z.safetensors").names
+    assert not (tmp_path / "bank").exists()
+    (tmp_path / "added.toml").write_text(ADDED)
+    release()
+    assert bundle.read(tmp_path / "bank").names == ("b", "z", "a")
+
+
+def test_the_configs_name_each_style_once_and_at_least_six_sets_of_different_images() -> None:
+    from stylebank import config
+
+    files = [ROOT / "configs" / name for name in ("release.toml", "release_added.toml")]
+    styles = [style for file in files for style in config.read(file).styles]
+    names = [style.name for style in styles]
+    assert len(set(names)) == len(names) >= 32
+    layered = [style for style in styles if style.zoom or len(set(style.images)) > 1]
+    assert len(layered) >= 6
