@@ -1,11 +1,12 @@
 """Benchmarks by name; each lives in a module of its own under scripts/benchmarks."""
 
 import typer
-from benchmarks import add_style, folder, fuse, quality, stylize, tiled, train
+from benchmarks import add_style, autoencoder, folder, fuse, quality, stylize, tiled, train
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Speed, as ratios within one run.")
 app.command(name="train")(train.main)
 app.command(name="add-style")(add_style.main)
+app.command(name="autoencoder")(autoencoder.main)
 app.command(name="fuse")(fuse.main)
 app.command(name="folder")(folder.main)
 app.command(name="stylize")(stylize.main)
