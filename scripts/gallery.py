@@ -8,29 +8,35 @@ from stylebank import StyleBank, data, images, mixture, pictures, regions, resou
 
 SIDE = 384  # pixels
 FOR_ONE = "chelsea.jpg"
-FOR_SHEET = ("astronaut.jpg", "coffee.jpg", "rocket.jpg")
-
-
+FOR_PHOTOS = ("astronaut.jpg", "coffee.jpg", "rocket.jpg")
+SHOWN = (
+    "hokusai_great_wave",
+    "kandinsky_composition_vii",
+    "franz_marc_yellow_cow",
+    "mondrian_composition",
+    "zoomed_water_lilies",
+    "mosaic",
+)
 FOR_FUSION = "astronaut.jpg"
 PATH = ("hokusai_great_wave", "munch_the_scream")
 REGIONS = ("munch_the_scream", "van_gogh_starry_night", "kandinsky_composition_vii")
 
 
 def main() -> None:
-    """Write sheet.jpg, one photo in every style, photos.jpg, several, with their reconstructions, and fusion.jpg."""
+    """Write sheet.jpg, one photo in every style, photos.jpg, several in some, and fusion.jpg."""
     weights, folder = resources.weights_folder(), resources.photos_folder()
     bank = StyleBank.load(device="cpu")
     photo = images.fitted(images.read(folder / FOR_ONE), long_side=SIDE)
     cells = [("photo", photo), *((name, bank.stylize(photo, name)) for name in bank.styles)]
-    images.save(weights / "sheet.jpg", pictures.single_sheet(cells, cell=SIDE))
+    images.save(weights / "sheet.jpg", pictures.single_sheet(cells, cell=SIDE), quality=88)
 
     network = bank.contents.build()
     rows = []
-    for square in data.read_squares([folder / name for name in FOR_SHEET], SIDE, print).split(1):
+    for square in data.read_squares([folder / name for name in FOR_PHOTOS], SIDE, print).split(1):
         with torch.no_grad():
             again = network.reconstruct(square)
-        rows.append([square, again, *(bank.stylize(square, style) for style in bank.styles)])
-    labels = ["photo", "auto-encoder", *bank.styles]
+        rows.append([square, again, *(bank.stylize(square, style) for style in SHOWN)])
+    labels = ["photo", "auto-encoder", *SHOWN]
     images.save(weights / "photos.jpg", pictures.contact_sheet(rows, column_labels=labels, cell=240))
     draw_fusion(bank, folder / FOR_FUSION, weights / "fusion.jpg")
 

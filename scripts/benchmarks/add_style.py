@@ -1,8 +1,8 @@
 """A style added with encoder and decoder frozen against the same style trained jointly, and a warm start against none.
 
-The yardstick is a bank that `stylebank train configs/joint.toml` makes: the release's recipe with other paintings. Each
-style that it has and the growing bank lacks is added to a copy, by the automatic stop, from the mixture of the bank's
-filters (warm) and from the identity (plain); all are measured on the same photos, which none was trained on.
+The yardstick is a bank that `stylebank train configs/joint.toml` makes, and what grows one by configs/base.toml. Each
+style that the yardstick has and the growing bank lacks is added to a copy, by the automatic stop, from the mixture of
+the bank's filters (warm) and from the identity (plain); all are measured on the same photos, which none was trained on.
 """
 
 import shutil
@@ -56,7 +56,7 @@ def main(
     joint: Annotated[Path, typer.Option(help="Bank with the styles trained jointly, by configs/joint.toml.")],
     styles: Annotated[Path, typer.Option(help="Folder that holds the images which the bank names.")],
     content: Annotated[Path, typer.Option(help="Folder of photos; both banks held back the same of them.")],
-    bank: Annotated[Path | None, typer.Option(help="The bank to grow. [default: the shipped one]")] = None,
+    bank: Annotated[Path, typer.Option(help="The bank to grow, by configs/base.toml.")],
     plain_steps: Annotated[
         int, typer.Option(min=EVALUATE_EVERY, help="Steps of the plain start; the warm one's are automatic.")
     ] = 300,
@@ -65,7 +65,6 @@ def main(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Style loss and seconds of added styles against jointly trained ones; steps of a warm against a plain start."""
-    bank = bank or resources.default_bank()
     yardstick, base = bundle.read(joint), bundle.read(bank)
     chosen = [entry for entry in yardstick.entries if entry.name not in base.names]
     if not chosen:

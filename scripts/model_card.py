@@ -1,0 +1,95 @@
+"""Write the tables of weights/README.md: report cards, the images of layered sets, artists and titles of paintings."""
+
+import csv
+from itertools import groupby
+from pathlib import Path
+from statistics import median
+
+from stylebank import bundle, resources
+from stylebank.bundle import Bundle
+from stylebank.entries import Entry
+from stylebank.styleset import BLANK, LayerImage
+
+BEGIN, END = "<!-- begin: scripts/model_card.py -->", "<!-- end -->"
+"""What stands between these lines of the model card is this script's."""
+
+
+def main() -> None:
+    """Bring the model card up to date with the bank beside it."""
+    card = resources.weights_folder() / "README.md"
+    before, _, rest = card.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    tables = section(bundle.read(resources.default_bank()), resources.weights_folder() / "paintings.csv")
+    card.write_text(f"{before}{BEGIN}\n{tables}\n{END}{after}")
+
+
+def section(bank: Bundle, paintings: Path) -> str:
+    """The tables as Markdown.
+
+    Args:
+        bank: whose entries all have report cards.
+        paintings: CSV with the columns file, artist, title.
+    """
+    layers = [image.layer for image in bank.entries[0].style.layers]
+    lines = [
+        f"| style | r {' | '.join(layers)} | content | SSIM | trained |",
+        "|---|" + "---|" * (len(layers) + 3),
+        *(_row(entry) for entry in bank.entries),
+        _medians(bank),
+        "",
+        "| layered set | its five images |",
+        "|---|---|",
+        *(f"| {entry.name} | {_images(entry)} |" for entry in bank.entries if _is_layered(entry)),
+        "",
+        "| image | by | title |",
+        "|---|---|---|",
+        *_paintings(bank, paintings),
+    ]
+    return "\n".join(lines)
+
+
+def _row(entry: Entry) -> str:
+    card = entry.card
+    assert card, f"{entry.name}: its training was stopped before its end"
+    ratios = " | ".join(f"{ratio:.3f}" for ratio in card.style_ratio)
+    how = card.origin if entry.is_joint else f"added, {card.steps} steps"
+    return f"| {entry.name} | {ratios} | {card.content:.2f} | {card.ssim:.2f} | {how} |"
+
+
+def _medians(bank: Bundle) -> str:
+    cards = [entry.card for entry in bank.entries if entry.card]
+    columns = zip(*(card.style_ratio for card in cards), strict=True)
+    ratios = " | ".join(f"**{median(column):.3f}**" for column in columns)
+    content, ssim = median(card.content for card in cards), median(card.ssim for card in cards)
+    return f"| **median** | {ratios} | **{content:.2f}** | **{ssim:.2f}** | |"
+
+
+def _is_layered(entry: Entry) -> bool:
+    return len({image.same_image() for image in entry.style.layers}) > 1
+
+
+def _images(entry: Entry) -> str:
+    """Which image each layer of a set sees, equal neighbours together; a part of one by its size and corner."""
+    parts = []
+    for image, group in groupby(entry.style.layers, key=LayerImage.same_image):
+        names = [layer.layer for layer in group]
+        where = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
+        left, top, width, height = image.crop
+        part = f", {width} x {height} px at ({left}, {top})" if left or top else ""
+        parts.append(f"{where}: {Path(image.source).stem}{part}")
+    return "; ".join(parts)
+
+
+def _paintings(bank: Bundle, paintings: Path) -> list[str]:
+    """A line for each painting that supervises a style, by name; the drawn sets are this project's own."""
+    with paintings.open(newline="") as file:
+        known = {row["file"]: row for row in csv.DictReader(file)}
+    drawn = {path.name for path in resources.drawn_styles().rglob("*")} | {BLANK}
+    used = {image.source for entry in bank.entries for image in entry.style.layers} - drawn
+    return [
+        f"| {Path(name).stem} | {known[name]['artist']} | {known[name]['title']} |" for name in sorted(used)
+    ]
+
+
+if __name__ == "__main__":
+    main()
