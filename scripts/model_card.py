@@ -1,14 +1,13 @@
 """Write the tables of weights/README.md: report cards, the images of layered sets, artists and titles of paintings."""
 
 import csv
-from itertools import groupby
 from pathlib import Path
 from statistics import median
 
 from stylebank import bundle, resources
 from stylebank.bundle import Bundle
 from stylebank.entries import Entry
-from stylebank.styleset import BLANK, LayerImage
+from stylebank.styleset import BLANK
 
 BEGIN, END = "<!-- begin: scripts/model_card.py -->", "<!-- end -->"
 """What stands between these lines of the model card is this script's."""
@@ -39,7 +38,7 @@ def section(bank: Bundle, paintings: Path) -> str:
         "",
         "| layered set | its five images |",
         "|---|---|",
-        *(f"| {entry.name} | {_images(entry)} |" for entry in bank.entries if _is_layered(entry)),
+        *(f"| {entry.name} | {_images(entry)} |" for entry in bank.entries if entry.style.is_layered),
         "",
         "| image | by | title |",
         "|---|---|---|",
@@ -64,16 +63,10 @@ def _medians(bank: Bundle) -> str:
     return f"| **median** | {ratios} | **{content:.2f}** | **{ssim:.2f}** | |"
 
 
-def _is_layered(entry: Entry) -> bool:
-    return len({image.same_image() for image in entry.style.layers}) > 1
-
-
 def _images(entry: Entry) -> str:
     """Which image each layer of a set sees, equal neighbours together; a part of one by its size and corner."""
     parts = []
-    for image, group in groupby(entry.style.layers, key=LayerImage.same_image):
-        names = [layer.layer for layer in group]
-        where = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
+    for where, image in entry.style.runs():
         left, top, width, height = image.crop
         part = f", {width} x {height} px at ({left}, {top})" if left or top else ""
         parts.append(f"{where}: {Path(image.source).stem}{part}")

@@ -24,7 +24,7 @@ from stylebank.config import Config, Style
 from stylebank.console import Watch
 from stylebank.errors import StyleBankError
 from stylebank.interrupts import StopRequest
-from stylebank.session import Callbacks
+from stylebank.session import Callbacks, check_places
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 NOT_DONE = 75
@@ -56,6 +56,7 @@ def main(
     vgg: Annotated[Path | None, typer.Option(help="A VGG file. [default: the one that comes along]")] = None,
 ) -> None:
     """Train, add, merge."""
+    check_places(run, content=content, out=out, resume=False, force=False)
     ends = time.monotonic() + 60 * minutes if minutes is not None else float("inf")
     experiment = config.read(joint, styles_folder=styles)
     more = config.read(added, styles_folder=styles).styles

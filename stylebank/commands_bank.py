@@ -1,6 +1,5 @@
 """Commands that keep and share: list, verify, bake, remove, rename, export, import, merge."""
 
-import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,11 +29,7 @@ def list_styles(bank: Bank = None, as_json: AsJson = False) -> None:
         if not entry.style.layers:
             continue
         typer.echo(f"\n{entry.name}")
-        for _, group in itertools.groupby(
-            entry.style.layers, lambda image: (image.same_image(), image.weight)
-        ):
-            first, *others = group
-            layers = f"{first.layer} to {others[-1].layer}" if others else first.layer
+        for layers, first in entry.style.runs():
             left, top, width, height = first.crop
             rows, columns = first.size
             say(

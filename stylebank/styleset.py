@@ -13,6 +13,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,6 +96,19 @@ class StyleSet:
     name: str
     kernel: int
     layers: tuple[LayerImage, ...]
+
+    @property
+    def is_layered(self) -> bool:
+        """Whether its layers see different images."""
+        return len({image.same_image() for image in self.layers}) > 1
+
+    def runs(self) -> list[tuple[str, LayerImage]]:
+        """Neighbouring layers with one image and weight, "relu1_1 to relu3_1" or "relu4_1", and the first of each."""
+        found = []
+        for _, group in groupby(self.layers, lambda image: (image.same_image(), image.weight)):
+            first, *others = group
+            found.append((f"{first.layer} to {others[-1].layer}" if others else first.layer, first))
+        return found
 
     def located(self, *folders: Path) -> "StyleSet":
         """The same, with the images of a style that was read from a bank found below folders, by name and content.

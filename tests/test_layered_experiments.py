@@ -1,6 +1,6 @@
 """The eight layered experiments: what each config says, what it costs, and what blank images and crops do."""
 
-import importlib.util
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -36,15 +36,9 @@ RUN = {
 
 
 @pytest.fixture(scope="module")
-def script() -> ModuleType:
-    """scripts/layered_experiments.py, which is no part of the package."""
-    path = ROOT / "scripts" / "layered_experiments.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def script(load_script: Callable[[str], ModuleType]) -> ModuleType:
+    """scripts/layered_experiments.py."""
+    return load_script("layered_experiments")
 
 
 @pytest.fixture(scope="module")

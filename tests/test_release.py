@@ -1,18 +1,18 @@
 """The script that makes the shipped bank: jointly, then style by style, in slices, and in the order of its lists."""
 
-import importlib.util
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 import typer
 
 from stylebank import add_style, bundle, report, resources
-from stylebank.errors import ImageError
+from stylebank.errors import ImageError, OutputError
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -47,15 +47,14 @@ size = 48
 
 @pytest.fixture
 def release(
-    tmp_path: Path, paintings: Path, vgg_file: Path, monkeypatch: pytest.MonkeyPatch
+    load_script: Callable[[str], ModuleType],
+    tmp_path: Path,
+    paintings: Path,
+    vgg_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[..., None]:
     """`scripts/release` on tiny styles; threads in the place of processes, which would not see what is patched."""
-    path = ROOT / "scripts" / "release.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load_script("release")
     training = replace(add_style._TRAINING, crop=32, precision="float32")
     monkeypatch.setattr(add_style, "_TRAINING", training)
     monkeypatch.setattr("stylebank.warm_start.STEPS", 1)
@@ -128,3 +127,11 @@ def test_the_configs_name_each_style_once_and_at_least_six_sets_of_different_ima
     assert len(set(names)) == len(names) >= 32
     layered = [style for style in styles if style.zoom or len(set(style.images)) > 1]
     assert len(layered) >= 6
+
+
+def test_a_file_that_is_no_bank_is_not_replaced(release: Callable[..., None], tmp_path: Path) -> None:
+    (tmp_path / "bank").write_text("mine")
+    with pytest.raises(OutputError, match="bank"):
+        release()
+    assert (tmp_path / "bank").read_text() == "mine"
+    assert not (tmp_path / "run").exists()
