@@ -1,8 +1,9 @@
 """Train the bank that comes along: an experiment's styles jointly, then more with encoder and decoder frozen.
 
 The same command again continues; with --minutes it leaves by itself after each slice, for machines that are lent for
-a short while or wanted back. Styles are added to copies of the joint bank, several at once, and merged in the order
-of their list, so that the bank does not depend on which was ready first.
+a short while or wanted back. Styles are added to copies of the joint bank, several at once, and collected in the order
+of their list, so that the bank does not depend on which was ready first. An added style takes the place of a joint one
+of its name: so a recipe is mended without training everything again.
 """
 
 import multiprocessing
@@ -10,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, wait
 from multiprocessing.synchronize import Event
 from pathlib import Path
@@ -19,7 +20,8 @@ from typing import Annotated
 import torch
 import typer
 
-from stylebank import add_style, bundle, config, editing, files, resources, train
+from stylebank import add_style, bundle, config, editing, resources, train
+from stylebank.bundle import Bundle
 from stylebank.config import Config, Style
 from stylebank.console import Watch
 from stylebank.errors import StyleBankError
@@ -55,7 +57,7 @@ def main(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     vgg: Annotated[Path | None, typer.Option(help="A VGG file. [default: the one that comes along]")] = None,
 ) -> None:
-    """Train, add, merge."""
+    """Train, add, collect."""
     check_places(run, content=content, out=out, resume=False, force=False)
     ends = time.monotonic() + 60 * minutes if minutes is not None else float("inf")
     experiment = config.read(joint, styles_folder=styles)
@@ -66,8 +68,9 @@ def main(
         raise typer.Exit(NOT_DONE)
     with StopRequest() as stop:
         release.add(more, jobs, stop=lambda: stop() or time.monotonic() >= ends)
-    ready = [release.grown(style) for style in more if release.is_ready(style)]
-    bank = editing.merge([release.joint, *ready], out=out, renames=(), force=out.exists())
+    ready = [style for style in more if release.is_ready(style)]
+    bank = release.collect(ready)
+    bundle.write(out, bank)
     typer.echo(f"{out}: {len(bank.entries)} styles")
     if len(ready) < len(more):
         typer.echo(f"{len(more) - len(ready)} styles are not done yet; run again to continue", err=True)
@@ -130,7 +133,7 @@ class Release:
             return
         bank = self.grown(style)
         if not bank.exists():
-            files.write_atomically(bank, self.joint.read_bytes())
+            bundle.write(bank, without([style], bundle.read(self.joint)))
 
         def progress(step: int, losses: Mapping[str, float]) -> None:
             if step % _SPEAK_EVERY == 0:
@@ -146,6 +149,23 @@ class Release:
             steps=self.steps,
             device=self.device,
         )
+
+    def collect(self, styles: Sequence[Style]) -> Bundle:
+        """The joint bank with styles that are ready, in this order."""
+        bank = without(styles, bundle.read(self.joint))
+        for style in styles:
+            grown = bundle.read(self.grown(style))
+            change = editing.adding(
+                grown.find(style.name), coder_digest=grown.coder_digest(), source=str(self.grown(style))
+            )
+            bank = change(bank)
+        return bank
+
+
+def without(styles: Sequence[Style], bank: Bundle) -> Bundle:
+    """A bank less its entries of the names of these styles."""
+    names = {style.name for style in styles} & set(bank.names)
+    return editing.removing(tuple(names))(bank)
 
 
 def workers(jobs: int, stop: Event) -> Executor:

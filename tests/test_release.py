@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import typer
 
-from stylebank import add_style, bundle, report, resources
+from stylebank import add_style, bundle, config, report, resources
 from stylebank.errors import ImageError, OutputError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -118,14 +118,27 @@ def test_an_error_of_one_style_ends_all_and_keeps_what_is_ready(
     assert bundle.read(tmp_path / "bank").names == ("b", "z", "a")
 
 
-def test_the_configs_name_each_style_once_and_at_least_six_sets_of_different_images() -> None:
-    from stylebank import config
+def test_an_added_style_takes_the_place_of_a_joint_one_of_its_name(
+    release: Callable[..., None], tmp_path: Path
+) -> None:
+    release()
+    before = bundle.read(tmp_path / "bank")
+    again = '[[style]]\nname = "b"\nimage = "1.png"\nsize = 48\n'
+    (tmp_path / "added.toml").write_text(ADDED + again)
+    release()
+    bank = bundle.read(tmp_path / "bank")
+    assert bank.names == ("z", "a", "b")
+    assert not bank.find("b").is_joint
+    assert [image.source for image in bank.find("b").style.layers] == ["1.png"] * 5
+    assert all(bank.find(name).is_same(before.find(name)) for name in ("z", "a"))
+    assert bank.coder_digest() == before.coder_digest()
 
+
+def test_the_configs_name_at_least_32_styles_and_six_sets_of_different_images() -> None:
     files = [ROOT / "configs" / name for name in ("release.toml", "release_added.toml")]
-    styles = [style for file in files for style in config.read(file).styles]
-    names = [style.name for style in styles]
-    assert len(set(names)) == len(names) >= 32
-    layered = [style for style in styles if style.zoom or len(set(style.images)) > 1]
+    styles = {style.name: style for file in files for style in config.read(file).styles}
+    assert len(styles) >= 32
+    layered = [style for style in styles.values() if style.zoom or len(set(style.images)) > 1]
     assert len(layered) >= 6
 
 
