@@ -1,8 +1,13 @@
 """Draw the pictures of weights/README.md with the bank that ships."""
 
+import itertools
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import torch
+import typer
+from torch import Tensor
 
 from stylebank import StyleBank, data, images, mixture, pictures, regions, resources
 
@@ -22,8 +27,10 @@ PATH = ("hokusai_great_wave", "munch_the_scream")
 REGIONS = ("munch_the_scream", "van_gogh_starry_night", "kandinsky_composition_vii")
 
 
-def main() -> None:
-    """Write sheet.jpg, one photo in every style, photos.jpg, several in some, and fusion.jpg."""
+def main(
+    before: Annotated[Path | None, typer.Option(help="An earlier bank, to compare styles with.")] = None,
+) -> None:
+    """Write sheet.jpg, photos.jpg, fusion.jpg and, with an earlier bank, recipes.jpg."""
     weights, folder = resources.weights_folder(), resources.photos_folder()
     bank = StyleBank.load(device="cpu")
     photo = images.fitted(images.read(folder / FOR_ONE), long_side=SIDE)
@@ -32,13 +39,36 @@ def main() -> None:
 
     network = bank.contents.build()
     rows = []
-    for square in data.read_squares([folder / name for name in FOR_PHOTOS], SIDE, print).split(1):
+    for square in squares(FOR_PHOTOS).split(1):
         with torch.no_grad():
             again = network.reconstruct(square)
         rows.append([square, again, *(bank.stylize(square, style) for style in SHOWN)])
     labels = ["photo", "auto-encoder", *SHOWN]
     images.save(weights / "photos.jpg", pictures.contact_sheet(rows, column_labels=labels, cell=240))
     draw_fusion(bank, folder / FOR_FUSION, weights / "fusion.jpg")
+    if before is not None:
+        draw_recipes(StyleBank.load(before, device="cpu"), bank, weights / "recipes.jpg")
+
+
+def squares(names: Sequence[str]) -> Tensor:
+    """Centre squares of photos that come along, (B, 3, SIDE, SIDE)."""
+    folder = resources.photos_folder()
+    return data.read_squares([folder / name for name in names], SIDE, print)
+
+
+def draw_recipes(before: StyleBank, now: StyleBank, target: Path) -> None:
+    """The styles that two banks have by the same name but from other images or weights, side by side."""
+    changed = [
+        name
+        for name in now.styles
+        if name in before.styles and now.contents.find(name).style != before.contents.find(name).style
+    ]
+    rows = []
+    for square in squares((FOR_ONE, *FOR_PHOTOS)).split(1):
+        pairs = ((before.stylize(square, name), now.stylize(square, name)) for name in changed)
+        rows.append([square, *itertools.chain.from_iterable(pairs)])
+    labels = ["photo", *(f"{name}, {when}" for name in changed for when in ("before", "now"))]
+    images.save(target, pictures.contact_sheet(rows, column_labels=labels, cell=240), quality=88)
 
 
 def draw_fusion(bank: StyleBank, photo: Path, target: Path) -> None:
@@ -59,4 +89,4 @@ def draw_fusion(bank: StyleBank, photo: Path, target: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    typer.run(main)

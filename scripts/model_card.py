@@ -52,6 +52,9 @@ def _row(entry: Entry) -> str:
     assert card, f"{entry.name}: its training was stopped before its end"
     ratios = " | ".join(f"{ratio:.3f}" for ratio in card.style_ratio)
     how = card.origin if entry.is_joint else f"added, {card.steps} steps"
+    weights = [f"{image.weight:g}" for image in entry.style.layers]
+    if set(weights) != {"1"}:
+        how += f", weights {' '.join(weights)}"
     return f"| {entry.name} | {ratios} | {card.content:.2f} | {card.ssim:.2f} | {how} |"
 
 
