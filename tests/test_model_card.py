@@ -1,6 +1,7 @@
 """The model card tells of the bank that lies beside it."""
 
 from collections.abc import Callable
+from statistics import median
 from types import ModuleType
 
 import pytest
@@ -27,6 +28,19 @@ def test_the_tables_are_what_the_script_writes_of_the_shipped_bank(script: Modul
 def test_it_names_each_file_s_size_and_digest(name: str) -> None:
     path = resources.weights_folder() / name
     assert f"| {path.stat().st_size:,} | `{files.sha256_file(path)}` |" in CARD.read_text()
+
+
+@pytest.mark.parametrize("readme", ["README.md", "weights/README.md"])
+@pytest.mark.parametrize(
+    ("bank", "row"), [("bank", "| this bank, 256 px"), ("bank-small", "half the width, 16")]
+)
+def test_the_readmes_medians_are_those_of_the_banks(bank: str, row: str, readme: str) -> None:
+    entries = bundle.read(resources.weights_folder() / f"{bank}.safetensors").entries
+    cards = [entry.card for entry in entries if entry.card]
+    ratios = " | ".join(f"{median(ratio):.3f}" for ratio in zip(*(c.style_ratio for c in cards), strict=True))
+    content, ssim = median(card.content for card in cards), median(card.ssim for card in cards)
+    lines = (CARD.parents[1] / readme).read_text().splitlines()
+    assert [f"| {ratios} | {content:.2f} | {ssim:.2f} |" in line for line in lines if row in line] == [True]
 
 
 def test_the_shipped_bank_has_what_was_promised() -> None:
