@@ -1,4 +1,4 @@
-"""Draw the pictures of weights/README.md with the bank that ships."""
+"""Draw what weights/README.md shows of the shipped bank's work: sheet, photos, fusion, recipes."""
 
 import itertools
 from collections.abc import Sequence

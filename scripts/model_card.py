@@ -16,8 +16,9 @@ BEGIN, END = "<!-- begin: scripts/model_card.py -->", "<!-- end -->"
 def main() -> None:
     """Bring the model card up to date with the bank beside it."""
     card = resources.weights_folder() / "README.md"
-    before, _, rest = card.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
+    before, begin, rest = card.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    assert begin and end, f"{card}: lacks the line {BEGIN} or {END}"
     tables = section(bundle.read(resources.default_bank()), resources.weights_folder() / "paintings.csv")
     card.write_text(f"{before}{BEGIN}\n{tables}\n{END}{after}")
 

@@ -13,18 +13,19 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, wait
+from dataclasses import asdict
 from multiprocessing.synchronize import Event
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import torch
 import typer
 
-from stylebank import add_style, bundle, config, editing, resources, train
+from stylebank import add_style, bundle, config, editing, resources, styleset, train
 from stylebank.bundle import Bundle
 from stylebank.config import Config, Style
 from stylebank.console import Watch
-from stylebank.errors import StyleBankError
+from stylebank.errors import OutputError, StyleBankError
 from stylebank.interrupts import StopRequest
 from stylebank.session import Callbacks, check_places
 
@@ -48,7 +49,7 @@ def main(
     run: Annotated[Path, typer.Option(help="Folder for all runs and unfinished banks.")] = Path(
         "runs/release"
     ),
-    out: Annotated[Path, typer.Option(help="The bank.")] = Path("bank.safetensors"),
+    out: Annotated[Path, typer.Option(help="The bank, written when all is done.")] = Path("bank.safetensors"),
     minutes: Annotated[float | None, typer.Option(help="Leave after so many. [default: when done]")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Styles to add at once; they share the cores.")] = 1,
     steps: Annotated[
@@ -59,22 +60,30 @@ def main(
 ) -> None:
     """Train, add, collect."""
     check_places(run, content=content, out=out, resume=False, force=False)
+    if out.resolve().is_relative_to(run.resolve()):
+        raise OutputError(f"{out}: lies among the unfinished banks; choose a place outside of --run")
     ends = time.monotonic() + 60 * minutes if minutes is not None else float("inf")
     experiment = config.read(joint, styles_folder=styles)
     more = config.read(added, styles_folder=styles).styles
     release = Release(content, run, device, vgg or resources.vgg_weights(), steps)
-    if not release.train(experiment, ends):
-        typer.echo("the joint training is not done yet; run again to continue", err=True)
-        raise typer.Exit(NOT_DONE)
+    if not release.is_trained(experiment):
+        with Watch(experiment.training.steps, what="training") as watch:
+            release.train(experiment, watch, ends)
+        if not release.is_trained(experiment):
+            leave("the joint training is not done yet", watch.stop)
     with StopRequest() as stop:
         release.add(more, jobs, stop=lambda: stop() or time.monotonic() >= ends)
-    ready = [style for style in more if release.is_ready(style)]
-    bank = release.collect(ready)
+    if missing := release.missing(more):
+        leave(f"{len(missing)} of {len(more)} styles are not added yet", stop)
+    bank = release.collect(more)
     bundle.write(out, bank)
     typer.echo(f"{out}: {len(bank.entries)} styles")
-    if len(ready) < len(more):
-        typer.echo(f"{len(more) - len(ready)} styles are not done yet; run again to continue", err=True)
-        raise typer.Exit(NOT_DONE)
+
+
+def leave(why: str, stop: StopRequest) -> NoReturn:
+    """End a slice: by the code of the signal that asked for it, or by that of time spent."""
+    typer.echo(f"{why}; run again to continue", err=True)
+    raise typer.Exit(stop.exit_code if stop.signal else NOT_DONE)
 
 
 class Release:
@@ -86,36 +95,68 @@ class Release:
 
     def grown(self, style: Style) -> Path:
         """The copy of the joint bank that gets a style."""
-        return self.folder / f"{style.name}.safetensors"
+        return self.folder / "added" / f"{style.name}.safetensors"
 
-    def is_ready(self, style: Style) -> bool:
-        """Whether a style has been added to its copy."""
-        return self.grown(style).exists() and style.name in bundle.read(self.grown(style)).names
+    def is_trained(self, experiment: Config) -> bool:
+        """Whether the joint bank is there and its training at its end.
 
-    def train(self, experiment: Config, ends: float) -> bool:
-        """Train jointly until `ends`, a time of the monotonic clock; whether it is done."""
-        if self.joint.exists() and all(entry.card for entry in bundle.read(self.joint).entries):
-            return True
-        with Watch(experiment.training.steps, what="training") as watch:
-            outcome = train.train(
-                experiment,
-                content=self.content,
-                run=self.folder / "joint",
-                out=self.joint,
-                callbacks=Callbacks(
-                    watch.note, watch.progress, stop=lambda: watch.stop() or time.monotonic() >= ends
-                ),
-                device=self.device,
-                vgg_weights=self.vgg,
+        Raises:
+            OutputError: it is of another experiment.
+        """
+        if not self.joint.exists():
+            return False
+        bank = bundle.read(self.joint)
+        if bank.training["config"] != experiment.to_manifest():
+            raise OutputError(f"{self.joint}: is of another experiment; choose another --run")
+        return all(entry.card for entry in bank.entries)
+
+    def train(self, experiment: Config, watch: Watch, ends: float) -> None:
+        """Train jointly, until asked to stop or until `ends`, a time of the monotonic clock."""
+        train.train(
+            experiment,
+            content=self.content,
+            run=self.folder / "joint",
+            out=self.joint,
+            callbacks=Callbacks(
+                watch.note, watch.progress, stop=lambda: watch.stop() or time.monotonic() >= ends
+            ),
+            device=self.device,
+            vgg_weights=self.vgg,
+        )
+
+    def missing(self, styles: Sequence[Style]) -> list[Style]:
+        """Which of the styles are not added to their copies yet.
+
+        Raises:
+            OutputError: one was added from other images, weights or steps.
+        """
+        return [style for style in styles if not self._is_added(style)]
+
+    def _is_added(self, style: Style) -> bool:
+        path = self.grown(style)
+        if not path.exists():
+            return False
+        bank = bundle.read(path)
+        if style.name not in bank.names:
+            return False
+        entry = bank.find(style.name)
+        wanted = add_style.experiment_for(bank, style, steps=self.steps, seed=0)
+        images = styleset.resolve(wanted.styles[0], wanted.loss.style_layers, wanted.loss.layer_weights)
+        if (entry.style.to_manifest(), entry.recipe["training"]) != (
+            images.to_manifest(),
+            asdict(wanted.training),
+        ):
+            raise OutputError(
+                f"{path}: '{style.name}' was added by another recipe; to add it anew, delete that file and the "
+                f"folder {path.with_suffix('')}"
             )
-        return outcome.figures is not None
+        return True
 
-    def add(self, styles: tuple[Style, ...], jobs: int, stop: Callable[[], bool]) -> None:
+    def add(self, styles: Sequence[Style], jobs: int, stop: Callable[[], bool]) -> None:
         """Add what is missing, each style in a process of its own, until all are or `stop` says so."""
-        missing = [style for style in styles if not self.is_ready(style)]
         event = _PROCESSES.Event()
         with workers(jobs, event) as pool:
-            waiting: set[Future[None]] = {pool.submit(self.add_one, style) for style in missing}
+            waiting: set[Future[None]] = {pool.submit(self.add_one, style) for style in self.missing(styles)}
             try:
                 while waiting:
                     done, waiting = wait(waiting, timeout=0.5)
@@ -133,6 +174,7 @@ class Release:
             return
         bank = self.grown(style)
         if not bank.exists():
+            bank.parent.mkdir(exist_ok=True)
             bundle.write(bank, without([style], bundle.read(self.joint)))
 
         def progress(step: int, losses: Mapping[str, float]) -> None:
@@ -143,7 +185,7 @@ class Release:
             style,
             bank=bank,
             content=self.content,
-            run=self.folder / style.name,
+            run=bank.with_suffix(""),
             callbacks=Callbacks(lambda line: typer.echo(line, err=True), progress, stop),
             vgg_weights=self.vgg,
             steps=self.steps,
@@ -151,21 +193,20 @@ class Release:
         )
 
     def collect(self, styles: Sequence[Style]) -> Bundle:
-        """The joint bank with styles that are ready, in this order."""
+        """The joint bank with the added styles, in this order."""
         bank = without(styles, bundle.read(self.joint))
         for style in styles:
-            grown = bundle.read(self.grown(style))
-            change = editing.adding(
-                grown.find(style.name), coder_digest=grown.coder_digest(), source=str(self.grown(style))
-            )
-            bank = change(bank)
+            path = self.grown(style)
+            grown = bundle.read(path)
+            entry = grown.find(style.name)
+            bank = editing.adding(entry, coder_digest=grown.coder_digest(), source=str(path))(bank)
         return bank
 
 
 def without(styles: Sequence[Style], bank: Bundle) -> Bundle:
     """A bank less its entries of the names of these styles."""
-    names = {style.name for style in styles} & set(bank.names)
-    return editing.removing(tuple(names))(bank)
+    names = [style.name for style in styles if style.name in bank.names]
+    return editing.removing(names)(bank)
 
 
 def workers(jobs: int, stop: Event) -> Executor:
@@ -175,9 +216,10 @@ def workers(jobs: int, stop: Event) -> Executor:
 
 
 def _begin(stop: Event, threads: int) -> None:
-    """What each worker starts with: Ctrl-C is for the parent, which asks all to save and leave."""
+    """What each worker starts with: signals are for the parent, which asks all to save and leave."""
     _asked["to stop"] = stop
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     torch.set_num_threads(threads)
 
 
@@ -185,4 +227,5 @@ if __name__ == "__main__":
     try:
         typer.run(main)
     except StyleBankError as error:
-        sys.exit(f"error: {error}")
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)

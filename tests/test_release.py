@@ -78,13 +78,18 @@ def release(
     return run
 
 
-def test_slices_come_to_the_same_bank_in_the_order_of_the_lists(
+def test_slices_come_to_one_bank_in_the_order_of_the_lists_whatever_was_ready_first(
     release: Callable[..., None], tmp_path: Path
 ) -> None:
     with pytest.raises(typer.Exit) as leaving:
         release(minutes=0)
     assert leaving.value.exit_code == 75
     assert not (tmp_path / "bank").exists()
+    second = ADDED.split("[[style]]")[2]
+    (tmp_path / "added.toml").write_text(f"[[style]]{second}")
+    release()
+    assert bundle.read(tmp_path / "bank").names == ("b", "a")
+    (tmp_path / "added.toml").write_text(ADDED)
     release()
     bank = bundle.read(tmp_path / "bank")
     assert [(entry.name, entry.is_joint) for entry in bank.entries] == [
@@ -111,11 +116,42 @@ def test_an_error_of_one_style_ends_all_and_keeps_what_is_ready(
     (tmp_path / "added.toml").write_text(broken)
     with pytest.raises(ImageError, match=r"gone\.png"):
         release()
-    assert "z" in bundle.read(tmp_path / "run" / "z.safetensors").names
+    assert "z" in bundle.read(tmp_path / "run" / "added" / "z.safetensors").names
     assert not (tmp_path / "bank").exists()
     (tmp_path / "added.toml").write_text(ADDED)
     release()
     assert bundle.read(tmp_path / "bank").names == ("b", "z", "a")
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "complaint"),
+    [
+        ("added.toml", 'image = "1.png"', 'image = "0.png"', "'z' was added by another recipe"),
+        ("added.toml", 'name = "z"', 'name = "z"\nweights = [1, 1, 1, 1, 0.5]', "'z' was added by another"),
+        ("joint.toml", "steps = 2", "steps = 3", "is of another experiment"),
+    ],
+)
+def test_what_was_made_by_another_recipe_is_refused(
+    release: Callable[..., None], tmp_path: Path, file: str, old: str, new: str, complaint: str
+) -> None:
+    release()
+    before = (tmp_path / "bank").read_bytes()
+    path = tmp_path / file
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(OutputError, match=complaint):
+        release()
+    assert (tmp_path / "bank").read_bytes() == before
+
+
+def test_other_steps_are_another_recipe(release: Callable[..., None]) -> None:
+    release()
+    with pytest.raises(OutputError, match="'z' was added by another recipe"):
+        release(steps=2)
+
+
+def test_a_bank_among_the_unfinished_ones_is_refused(release: Callable[..., None], tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="choose a place outside of --run"):
+        release(out=tmp_path / "run" / "joint.safetensors")
 
 
 def test_an_added_style_takes_the_place_of_a_joint_one_of_its_name(
@@ -134,12 +170,17 @@ def test_an_added_style_takes_the_place_of_a_joint_one_of_its_name(
     assert bank.coder_digest() == before.coder_digest()
 
 
-def test_the_configs_name_at_least_32_styles_and_six_sets_of_different_images() -> None:
-    files = [ROOT / "configs" / name for name in ("release.toml", "release_added.toml")]
-    styles = {style.name: style for file in files for style in config.read(file).styles}
-    assert len(styles) >= 32
-    layered = [style for style in styles.values() if style.zoom or len(set(style.images)) > 1]
-    assert len(layered) >= 6
+def test_the_shipped_bank_is_of_the_shipped_configs() -> None:
+    joint, added = (
+        config.read(ROOT / "configs" / name).styles for name in ("release.toml", "release_added.toml")
+    )
+    styles = [*(style for style in joint if style.name not in {other.name for other in added}), *added]
+    bank = bundle.read(resources.default_bank())
+    assert bank.names == tuple(style.name for style in styles)
+    for entry, style in zip(bank.entries, styles, strict=True):
+        assert tuple(image.weight for image in entry.style.layers) == (style.weights or (1.0,) * 5)
+        named = [Path(name.split("@")[0]).name for name in (style.image, *style.images, *style.zoom) if name]
+        assert {image.source for image in entry.style.layers} == set(named)
 
 
 def test_a_file_that_is_no_bank_is_not_replaced(release: Callable[..., None], tmp_path: Path) -> None:
