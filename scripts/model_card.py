@@ -18,7 +18,8 @@ def main() -> None:
     card = resources.weights_folder() / "README.md"
     before, begin, rest = card.read_text().partition(BEGIN)
     _, end, after = rest.partition(END)
-    assert begin and end, f"{card}: lacks the line {BEGIN} or {END}"
+    assert begin, f"{card}: lacks the line {BEGIN}"
+    assert end, f"{card}: lacks the line {END}"
     tables = section(bundle.read(resources.default_bank()), resources.weights_folder() / "paintings.csv")
     card.write_text(f"{before}{BEGIN}\n{tables}\n{END}{after}")
 
