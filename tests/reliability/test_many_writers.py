@@ -166,11 +166,13 @@ def torn_by_kills(bank: Path, style_files: list[Path]) -> int:
         receiver, sender = os.pipe()
 
         def work(sender: int = sender, length: int = length) -> None:
+            os.write(sender, b"!")
             add_all(style_files[length:LONGEST], bank, lambda: os.write(sender, b"."))
             signal.pause()
 
         child = start(work)
         os.close(sender)
+        assert os.read(receiver, 1) == b"!"  # it runs, however busy the machine is
         time.sleep(instants.uniform(0.01, 1) * seconds)
         os.kill(child, signal.SIGKILL)
         assert exit_code(child) == -signal.SIGKILL
@@ -193,7 +195,7 @@ def torn_by_kills(bank: Path, style_files: list[Path]) -> int:
         if length >= LONGEST - 5:
             bank.write_bytes(empty)
             length = 0
-    assert finished >= KILLS / 2, "the loops did add"
+    assert finished >= KILLS / 4, "the loops did add"
     return torn
 
 
