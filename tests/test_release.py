@@ -170,12 +170,14 @@ def test_an_added_style_takes_the_place_of_a_joint_one_of_its_name(
     assert bank.coder_digest() == before.coder_digest()
 
 
-def test_the_shipped_bank_is_of_the_shipped_configs() -> None:
+@pytest.mark.parametrize(("experiment", "file"), [("release", "bank"), ("small", "bank-small")])
+def test_the_shipped_banks_are_of_the_shipped_configs(experiment: str, file: str) -> None:
     joint, added = (
-        config.read(ROOT / "configs" / name).styles for name in ("release.toml", "release_added.toml")
+        config.read(ROOT / "configs" / name).styles
+        for name in (f"{experiment}.toml", f"{experiment}_added.toml")
     )
     styles = [*(style for style in joint if style.name not in {other.name for other in added}), *added]
-    bank = bundle.read(resources.default_bank())
+    bank = bundle.read(resources.weights_folder() / f"{file}.safetensors")
     assert bank.names == tuple(style.name for style in styles)
     for entry, style in zip(bank.entries, styles, strict=True):
         assert tuple(image.weight for image in entry.style.layers) == (style.weights or (1.0,) * 5)
