@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import typer
 
-from stylebank import add_style, bundle, config, report, resources
+from stylebank import add_style, bundle, config, report, resources, styleset
 from stylebank.errors import ImageError, OutputError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -181,8 +181,9 @@ def test_the_shipped_banks_are_of_the_shipped_configs(experiment: str, file: str
     assert bank.names == tuple(style.name for style in styles)
     for entry, style in zip(bank.entries, styles, strict=True):
         assert tuple(image.weight for image in entry.style.layers) == (style.weights or (1.0,) * 5)
-        named = [Path(name.split("@")[0]).name for name in (style.image, *style.images, *style.zoom) if name]
-        assert {image.source for image in entry.style.layers} == set(named)
+        assert {image.source for image in entry.style.layers} == {
+            path.name for path in styleset.files_of(style)
+        }
 
 
 def test_a_file_that_is_no_bank_is_not_replaced(release: Callable[..., None], tmp_path: Path) -> None:

@@ -159,25 +159,26 @@ def torn_by_kills(bank: Path, style_files: list[Path]) -> int:
     instants, torn, finished, empty = random.Random(0), 0, 0, bank.read_bytes()
     began = time.monotonic()
     add_all(style_files[:5], bank)
-    seconds = time.monotonic() - began  # of five: on a slow disk, too, kills fall in and between additions
+    seconds = (
+        time.monotonic() - began
+    ) / 5  # of one: on a slow disk, too, kills fall in and between additions
     bank.write_bytes(empty)
     length = 0
     for _ in range(KILLS):
         receiver, sender = os.pipe()
 
         def work(sender: int = sender, length: int = length) -> None:
-            os.write(sender, b"!")
             add_all(style_files[length:LONGEST], bank, lambda: os.write(sender, b"."))
             signal.pause()
 
         child = start(work)
         os.close(sender)
-        assert os.read(receiver, 1) == b"!"  # it runs, however busy the machine is
-        time.sleep(instants.uniform(0.01, 1) * seconds)
-        os.kill(child, signal.SIGKILL)
-        assert exit_code(child) == -signal.SIGKILL
         with os.fdopen(receiver, "rb") as pipe:
-            over = len(pipe.read())
+            over = len(pipe.read(instants.randint(1, 5)))  # waits for so many, however busy the machine is
+            time.sleep(instants.uniform(0, 2) * seconds)
+            os.kill(child, signal.SIGKILL)
+            assert exit_code(child) == -signal.SIGKILL
+            over += len(pipe.read())
         finished += over
         try:
             found = bundle.read(bank)
@@ -195,7 +196,7 @@ def torn_by_kills(bank: Path, style_files: list[Path]) -> int:
         if length >= LONGEST - 5:
             bank.write_bytes(empty)
             length = 0
-    assert finished >= KILLS / 4, "the loops did add"
+    assert finished >= KILLS / 2, "the loops did add"
     return torn
 
 
