@@ -9,7 +9,12 @@ import torch
 import typer
 from torch import Tensor
 
-from stylebank import StyleBank, data, images, mixture, pictures, regions, resources
+from stylebank import StyleBank
+from stylebank.bank import mixture
+from stylebank.files import resources
+from stylebank.painting import regions
+from stylebank.pixels import images, pictures
+from stylebank.training import data
 
 SIDE = 384  # pixels
 FOR_ONE = "chelsea.jpg"

@@ -14,9 +14,12 @@ import torch.nn.functional as F
 import typer
 from torch import Tensor
 
-from stylebank import images, optimize, pictures, resources, styleset, vgg
 from stylebank.config import Loss, Style
-from stylebank.optimize import Progress
+from stylebank.files import resources
+from stylebank.pixels import images, pictures
+from stylebank.reference import optimization
+from stylebank.reference.optimization import Progress
+from stylebank.supervision import styleset, vgg
 
 EXPERIMENTS = ("control", "exp1_relu1_1", "exp1_relu5_1", "exp2", "exp3_1", "exp3_2", "exp3_3", "exp3_4")
 FOLDER = Path(__file__).resolve().parents[1] / "configs" / "layered"
@@ -37,7 +40,7 @@ def main(
         f"{'':14} {'steps':>5} {'VGG layers':>10} {'of five passes':>14} {'content':>8} {'edges kept':>10}"
     )
     for name in EXPERIMENTS:
-        settings, loss, style = optimize.read_experiment(FOLDER / f"{name}.toml", styles_folder=styles)
+        settings, loss, style = optimization.read_experiment(FOLDER / f"{name}.toml", styles_folder=styles)
         settings = replace(settings, steps=min(settings.steps, steps or settings.steps))
         found: list[Progress] = []
 
@@ -45,7 +48,7 @@ def main(
             found.append(progress)
             return True
 
-        picture = optimize.paint(
+        picture = optimization.paint(
             content, style, loss, settings, vgg_weights=resources.vgg_weights(), report=keep
         )
         run = convolutions(style, loss)

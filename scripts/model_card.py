@@ -4,10 +4,11 @@ import csv
 from pathlib import Path
 from statistics import median
 
-from stylebank import bundle, resources
-from stylebank.bundle import Bundle
-from stylebank.entries import Entry
-from stylebank.styleset import BLANK
+from stylebank.bank import bundle
+from stylebank.bank.bundle import Bundle
+from stylebank.bank.entries import Entry
+from stylebank.files import resources
+from stylebank.supervision.styleset import BLANK
 
 BEGIN, END = "<!-- begin: scripts/model_card.py -->", "<!-- end -->"
 """What stands between these lines of the model card is this script's."""

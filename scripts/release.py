@@ -21,13 +21,17 @@ from typing import Annotated, NoReturn
 import torch
 import typer
 
-from stylebank import add_style, bundle, config, editing, resources, styleset, train
-from stylebank.bundle import Bundle
+from stylebank import config
+from stylebank.bank import bundle, editing
+from stylebank.bank.bundle import Bundle
+from stylebank.cli.console import Watch
 from stylebank.config import Config, Style
-from stylebank.console import Watch
 from stylebank.errors import OutputError, StyleBankError
-from stylebank.interrupts import StopRequest
-from stylebank.session import Callbacks, check_places
+from stylebank.files import resources
+from stylebank.machine.interrupts import StopRequest
+from stylebank.supervision import styleset
+from stylebank.training import added, joint
+from stylebank.training.session import Callbacks, check_places
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 NOT_DONE = 75
@@ -112,7 +116,7 @@ class Release:
 
     def train(self, experiment: Config, watch: Watch, ends: float) -> None:
         """Train jointly, until asked to stop or until `ends`, a time of the monotonic clock."""
-        train.train(
+        joint.train(
             experiment,
             content=self.content,
             run=self.folder / "joint",
@@ -140,7 +144,7 @@ class Release:
         if style.name not in bank.names:
             return False
         entry = bank.find(style.name)
-        wanted = add_style.experiment_for(bank, style, steps=self.steps, seed=0)
+        wanted = added.experiment_for(bank, style, steps=self.steps, seed=0)
         images = styleset.resolve(wanted.styles[0], wanted.loss.style_layers, wanted.loss.layer_weights)
         if (entry.style.to_manifest(), entry.recipe["training"]) != (
             images.to_manifest(),
@@ -181,7 +185,7 @@ class Release:
             if step % _SPEAK_EVERY == 0:
                 typer.echo(f"{style.name} {step}  held back {losses.get('held_back', 0):.3f}", err=True)
 
-        add_style.add_style(
+        added.add_style(
             style,
             bank=bank,
             content=self.content,

@@ -1,6 +1,6 @@
 """python -m stylebank."""
 
-from stylebank.cli import main
+from stylebank.cli.app import main
 
 if __name__ == "__main__":
     main()

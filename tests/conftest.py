@@ -27,8 +27,8 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from stylebank.bundle import Bundle
-    from stylebank.styleset import StyleSet
+    from stylebank.bank.bundle import Bundle
+    from stylebank.supervision.styleset import StyleSet
 
 # The photos and paintings that the project trains on: kept beside the checkout, not in it.
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -83,10 +83,10 @@ def command_line(capsys: pytest.CaptureFixture[str]) -> Callable[[str], tuple[ob
     """Run the words of a command line: exit code, standard output, standard error."""
 
     def run(line: str) -> tuple[object, str, str]:
-        from stylebank import cli
+        from stylebank.cli import app
 
         with pytest.raises(SystemExit) as leaving:
-            cli.main(shlex.split(line))
+            app.main(shlex.split(line))
         return leaving.value.code, *capsys.readouterr()
 
     return run
@@ -109,7 +109,7 @@ def vgg_weights() -> dict[str, "Tensor"]:
     """Random weights of VGG-16's shapes and a sensible scale: all that a claim about gradients needs."""
     import torch
 
-    from stylebank.vgg import PLAN
+    from stylebank.supervision.vgg import PLAN
 
     generator = torch.Generator().manual_seed(0)
     widths = {"1": 64, "2": 128, "3": 256, "4": 512, "5": 512}
@@ -127,8 +127,8 @@ def vgg_weights() -> dict[str, "Tensor"]:
 @pytest.fixture(scope="session")
 def vgg_file(vgg_weights: dict[str, "Tensor"], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Those weights as a file."""
-    from stylebank import tensorfile
-    from stylebank.tensors import to_numpy
+    from stylebank.files import tensorfile
+    from stylebank.network.tensors import to_numpy
 
     path = tmp_path_factory.mktemp("vgg") / "vgg.safetensors"
     tensorfile.write(path, kind="vgg", tensors=to_numpy(vgg_weights), manifest={})
@@ -148,10 +148,10 @@ def make_bank() -> Callable[..., "Bundle"]:
     ) -> "Bundle":
         import torch
 
-        from stylebank import bundle
+        from stylebank.bank import bundle
+        from stylebank.bank.entries import Card
         from stylebank.config import Network
-        from stylebank.entries import Card
-        from stylebank.model import StyleBankNetwork
+        from stylebank.network.model import StyleBankNetwork
 
         network = StyleBankNetwork(width=4, kernels=list(kernels.values()))
         weights = {key: weight for key, weight in network.named_parameters() if "filters." not in key}
@@ -174,8 +174,8 @@ def make_bank() -> Callable[..., "Bundle"]:
 
 
 def _style_set(name: str, kernel: int) -> "StyleSet":
-    from stylebank.styleset import LayerImage, StyleSet
-    from stylebank.vgg import STYLE_LAYERS
+    from stylebank.supervision.styleset import LayerImage, StyleSet
+    from stylebank.supervision.vgg import STYLE_LAYERS
 
     layers = [
         LayerImage(layer, f"{name}.jpg", f"{place}b" * 32, (place, 2, 30, 40), (64, 48), place / 2)

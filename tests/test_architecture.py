@@ -13,86 +13,44 @@ import pytest
 import stylebank
 
 ROOT = Path(__file__).resolve().parents[1]
-TREES = {path.stem: ast.parse(path.read_text("utf-8")) for path in sorted((ROOT / "stylebank").glob("*.py"))}
+PACKAGE = ROOT / "stylebank"
+SOURCES = {
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in sorted(PACKAGE.rglob("*.py"))
+}
+"""Every module by its dotted name inside the package: "errors", "painting.canvas", "painting.__init__"."""
+TREES = {module: ast.parse(path.read_text("utf-8")) for module, path in SOURCES.items()}
 FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 
-# A module imports modules of the layers below its own, and of its own layer only what ALLOWED says.
-LAYERS = (
-    "errors",
-    (
-        "config toml images srgb decoding files scratch tensorfile tensors devices interrupts memory "
-        "resources mixture"
-    ),
-    "instance_norm layers model vgg losses",
-    (
-        "checkpoint entries bundle data styleset style_words objective feature_pool warm_start metrics perceptual "
-        "fusion masks segmentation pictures charts tiling passes tiled budget distributed"
-    ),
-    (
-        "train material algorithm incremental report session add_style editing optimize evaluate "
-        "bank regions batch unfinished onnx_graph engines crew tuning ray_data console"
-    ),
-    "__init__",
-    "options",
-    "commands_paint commands_fuse commands_optimize commands_train commands_evaluate commands_export commands_bank",
-    "cli",
-    "__main__",
-)
-ALLOWED = {
-    "config": {"toml"},
-    "images": {"decoding", "files", "srgb"},
-    "layers": {"instance_norm"},
-    "model": {"instance_norm", "layers"},
-    "charts": {"pictures"},
-    "tensorfile": {"files"},
-    "entries": {"styleset"},
-    "passes": {"tiling"},
-    "tiled": {"fusion", "passes", "tiling"},
-    "budget": {"tiling"},
-    "bundle": {"entries", "styleset"},
-    "warm_start": {"bundle", "entries", "feature_pool", "objective"},
-    "checkpoint": {"styleset", "data"},
-    "objective": {"styleset"},
-    "metrics": {"objective"},
-    "incremental": {"algorithm"},
-    "regions": {"bank"},
-    "unfinished": {"batch"},
-    "engines": {"bank", "onnx_graph"},
-    "ray_data": {"crew", "engines"},
-    "crew": {"bank", "engines"},
-    "tuning": {"engines"},
-    "evaluate": {"optimize"},
-    "material": {"report"},
-    "session": {"report"},
-    "train": {"material", "algorithm", "report", "session"},
-    "add_style": {"material", "incremental", "report", "session", "editing"},
-    "commands_train": {"commands_bank"},
+# The house from top to bottom: a wing imports what stands below it, and what it alone may touch of the libraries.
+WINGS = {
+    "__main__": "",
+    "cli": "typer rich print",
+    "batch": "ray pyarrow",
+    "__init__": "",
+    "reference": "torchmetrics",
+    "painting": "",
+    "engines": "onnx onnxruntime openvino",
+    "training": "",
+    "bank": "",
+    "supervision": "",
+    "machine": "torch.distributed torch.nn.parallel",
+    "network": "",
+    "pixels": "PIL",
+    "config": "",
+    "files": "safetensors fcntl os.replace os.rename",
+    "errors": "",
 }
-LAYER = {module: layer for layer, modules in enumerate(LAYERS) for module in modules.split()}
-
-# Who alone may touch a library or a function. Types alone (`if TYPE_CHECKING:`) bind nobody to a library.
-CONFINED = {
-    "PIL": {"images", "srgb", "decoding", "pictures", "charts", "masks"},
-    "safetensors": {"tensorfile"},
-    "onnx": {"onnx_graph", "engines"},
-    "onnxruntime": {"engines"},
-    "openvino": {"engines"},
-    "ray": {"ray_data"},
-    "pyarrow": {"ray_data"},
-    "typer": {"cli", "options", *(module for module in TREES if module.startswith("commands_"))},
-    "rich": {"console"},
-    "fcntl": {"files"},
-    "torch.distributed": {"distributed"},
-    "torch.nn.parallel": {"distributed"},
-    "os.replace": {"files"},
-    "os.rename": {"files"},
-    "print": {"cli"},
-}
+# Inside a wing imports point down too: no circle, see `test_no_wing_holds_a_circle`.
 NOWHERE = (
     *("pickle", "marshal", "shelve", "yaml", "torch.load", "torch.save"),
     *("exec", "eval", "compile", "__import__", "importlib", "subprocess", "os.system"),
     *("socket", "http", "urllib", "requests"),
 )
+
+
+def wing(module: str) -> str:
+    """The wing that a module is in; what stands at the top level is a wing of its own."""
+    return module.partition(".")[0]
 
 
 def imports(tree: ast.AST) -> Iterator[str]:
@@ -106,9 +64,13 @@ def imports(tree: ast.AST) -> Iterator[str]:
 
 def own_imports(tree: ast.AST) -> set[str]:
     """Modules of the package that a tree imports; `__init__` for what the package itself offers."""
-    found = [name.split(".") for name in imports(tree)]
-    heads = {name[1] if name[1:] else "__init__" for name in found if name[0] == "stylebank"}
-    return {head if head in TREES else "__init__" for head in heads}
+    found = set()
+    for name in imports(tree):
+        if name.partition(".")[0] == "stylebank":
+            inner = name.split(".")[1:]
+            names = (".".join(inner[:length]) for length in range(len(inner), 0, -1))
+            found.add(next((module for module in names if module in TREES), "__init__"))
+    return found
 
 
 def uses(tree: ast.AST, name: str) -> bool:
@@ -118,7 +80,7 @@ def uses(tree: ast.AST, name: str) -> bool:
 
 
 def without_type_imports(tree: ast.Module) -> ast.Module:
-    """A module less its `if TYPE_CHECKING:` block."""
+    """A module less its `if TYPE_CHECKING:` block: types alone bind nobody to a library, or to a module."""
     kept = [node for node in tree.body if not (isinstance(node, ast.If) and uses(node.test, "TYPE_CHECKING"))]
     return ast.Module(kept, [])
 
@@ -128,21 +90,50 @@ def as_row(text: str) -> str:
     return text[:1].lower() + text[1:].rstrip(".")
 
 
-def test_every_module_has_a_place_in_the_layer_table() -> None:
-    assert set(TREES) - set(LAYER) == set()
+def test_every_module_stands_in_a_wing() -> None:
+    assert {wing(module) for module in TREES} == set(WINGS)
+
+
+def test_every_wing_has_three_to_twelve_files_and_no_two_files_have_one_name() -> None:
+    rooms = [module.split(".") for module in TREES if "." in module and not module.endswith("__init__")]
+    counts = {name: sum(room[0] == name for room in rooms) for name in {room[0] for room in rooms}}
+    assert {name: count for name, count in counts.items() if not 3 <= count <= 12} == {}
+    names = [room[-1] for room in rooms]
+    assert {name for name in names if names.count(name) > 1 or name in WINGS} == set()
+    assert all(len(room) == 2 for room in rooms)
 
 
 @pytest.mark.parametrize("module", TREES)
 def test_module_imports_only_downwards(module: str) -> None:
-    others = own_imports(TREES[module])
-    assert {other for other in others if LAYER[other] > LAYER[module]} == set()
-    assert {other for other in others if LAYER[other] == LAYER[module]} <= ALLOWED.get(module, set())
+    order = list(WINGS)
+    others = {wing(other) for other in own_imports(TREES[module])} - {wing(module)}
+    assert {other for other in others if order.index(other) < order.index(wing(module))} == set()
 
 
-@pytest.mark.parametrize("name", CONFINED)
-def test_library_or_function_stays_where_it_is_confined(name: str) -> None:
-    users = {module for module, tree in TREES.items() if uses(without_type_imports(tree), name)}
-    assert users <= CONFINED[name]
+@pytest.mark.parametrize("name", sorted({wing(module) for module in TREES if "." in module}))
+def test_no_wing_holds_a_circle(name: str) -> None:
+    inside = {module: tree for module, tree in TREES.items() if wing(module) == name}
+    above = {module: own_imports(tree) & set(inside) - {module} for module, tree in inside.items()}
+    while above:
+        lowest = {module for module, others in above.items() if not others}
+        assert lowest, f"a circle of {sorted(above)}"
+        above = {module: others - lowest for module, others in above.items() if module not in lowest}
+
+
+@pytest.mark.parametrize("name", [library for libraries in WINGS.values() for library in libraries.split()])
+def test_library_or_function_stays_in_the_wing_that_may_touch_it(name: str) -> None:
+    users = {wing(module) for module, tree in TREES.items() if uses(without_type_imports(tree), name)}
+    assert users <= {owner for owner, libraries in WINGS.items() if name in libraries.split()}
+
+
+def test_the_network_touches_nothing_but_torch() -> None:
+    outside = {
+        name.partition(".")[0]
+        for module, tree in TREES.items()
+        if wing(module) == "network"
+        for name in imports(without_type_imports(tree))
+    }
+    assert outside <= {"torch", "numpy", "stylebank"} | sys.stdlib_module_names
 
 
 @pytest.mark.parametrize("name", NOWHERE)
@@ -157,7 +148,7 @@ def test_search_for_banned_names_finds_them(code: str) -> None:
     assert any(uses(ast.parse(code), name) for name in NOWHERE)
 
 
-@pytest.mark.parametrize("module", ["stylebank", "stylebank.cli"])
+@pytest.mark.parametrize("module", ["stylebank", "stylebank.cli.app"])
 def test_import_does_not_load_the_heavy_libraries(module: str) -> None:
     code = f"import sys, {module}; print(*{{'torch', 'torchvision', 'numpy', 'PIL', 'safetensors'}} & set(sys.modules))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -166,7 +157,7 @@ def test_import_does_not_load_the_heavy_libraries(module: str) -> None:
 
 @pytest.mark.parametrize("module", TREES)
 def test_file_has_at_most_300_lines_and_its_functions_60(module: str) -> None:
-    lines = (ROOT / "stylebank" / f"{module}.py").read_text("utf-8").count("\n")
+    lines = SOURCES[module].read_text("utf-8").count("\n")
     functions = [node for node in ast.walk(TREES[module]) if isinstance(node, FUNCTION)]
     lengths = {node.name: (node.end_lineno or 0) - node.lineno + 1 for node in functions}
     assert lines <= 300
@@ -183,17 +174,29 @@ def test_module_and_its_public_definitions_have_docstrings(module: str) -> None:
     assert [node.name for node in definitions if node.name[0] != "_" and not ast.get_docstring(node)] == []
 
 
-def test_readme_tree_has_one_row_a_module_equal_to_its_first_docstring_line() -> None:
+def test_readme_tree_shows_wings_and_rooms_each_with_its_first_docstring_line() -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
-    block = re.search(r"^stylebank/.*\n((?:[ \t]+.*\n)+)", readme, re.MULTILINE)
+    block = re.search(r"^stylebank/.*\n((?:(?:[ \t]+.*)?\n)+?)```", readme, re.MULTILINE)
     assert block, "README.md shows no tree of stylebank/"
-    rows = re.findall(r"^\s+(\w+)\.py\s+(.+?)\s*$", block[1], re.MULTILINE)
+    rows, inside = {}, ""
+    for name, text in re.findall(r"^ +(\w+(?:\.py|/)?) *(.*?)$", block[1], re.MULTILINE):
+        if not text:
+            inside = f"{name}."
+        elif name.endswith("/"):
+            rows[f"{name.removesuffix('/')}.__init__"] = text
+        else:
+            rows[inside + name.removesuffix(".py")] = text
     first_lines = {
         module: (ast.get_docstring(tree) or "").partition("\n")[0] for module, tree in TREES.items()
     }
-    assert {module: as_row(text) for module, text in rows} == {
+    assert {module: as_row(text) for module, text in rows.items()} == {
         module: as_row(line) for module, line in first_lines.items()
     }
+
+
+def test_tests_mirror_the_wings() -> None:
+    folders = {path.parent.name for path in (ROOT / "tests").glob("*/test_*.py")}
+    assert folders == {wing(module) for module in TREES if "." in module} | {"reliability", "scripts"}
 
 
 def test_public_interface_is_these_three_names() -> None:

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stylebank import config, toml
+from stylebank import config
 from stylebank.errors import ConfigError, StyleBankError
+from stylebank.files import toml
 
 ROOT = Path(__file__).resolve().parents[1]
 STYLE = '[[style]]\nname = "a"\nimage = "a.png"\n'

@@ -16,24 +16,17 @@ import torch
 import typer
 from PIL import Image
 
-from stylebank import (
-    add_style,
-    bundle,
-    checkpoint,
-    data,
-    devices,
-    images,
-    material,
-    metrics,
-    pictures,
-    resources,
-    toml,
-)
-from stylebank.add_style import Outcome
-from stylebank.bundle import Bundle
+from stylebank.bank import bundle
+from stylebank.bank.bundle import Bundle
 from stylebank.config import Report, Style
-from stylebank.incremental import EVALUATE_EVERY
-from stylebank.session import Callbacks, checkpoint_path
+from stylebank.files import resources, toml
+from stylebank.machine import devices
+from stylebank.pixels import images, pictures
+from stylebank.supervision import metrics
+from stylebank.training import added, checkpoint, data, material
+from stylebank.training.added import Outcome
+from stylebank.training.incremental import EVALUATE_EVERY
+from stylebank.training.session import Callbacks, checkpoint_path
 
 SIDE = 256  # pixels
 HELD_BACK = Report().held_back
@@ -115,7 +108,7 @@ def _style(bank: Bundle, name: str, folder: Path) -> Style:
 def _add(style: Style, bank: Path, content: Path, run: Path, *, steps: int | None, device: str) -> Added:
     """Add the style; what the run says goes unheard, but for one line at its end."""
     quiet = Callbacks(note=lambda _: None, progress=lambda *_: None, stop=lambda: False)
-    outcome = add_style.add_style(
+    outcome = added.add_style(
         style,
         bank=bank,
         content=content,
@@ -131,7 +124,7 @@ def _add(style: Style, bank: Path, content: Path, run: Path, *, steps: int | Non
 
 def _figures(bank: Bundle, style: Style, content: Path, device: str) -> metrics.StyleFigures:
     """The joint entry, measured as added ones are."""
-    experiment = add_style.experiment_for(bank, style, steps=None, seed=0)
+    experiment = added.experiment_for(bank, style, steps=None, seed=0)
     found = material.gather(
         experiment, content, devices.choose_device(device), resources.vgg_weights(), lambda _: None
     )

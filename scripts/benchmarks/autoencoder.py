@@ -11,12 +11,16 @@ import torch
 import typer
 from torch import Tensor
 
-from stylebank import config, data, images, material, metrics, resources
-from stylebank.algorithm import Trainer
+from stylebank import config
 from stylebank.config import Config
-from stylebank.instance_norm import InstanceNorm
-from stylebank.material import Material
-from stylebank.model import StyleBankNetwork
+from stylebank.files import resources
+from stylebank.network.instance_norm import InstanceNorm
+from stylebank.network.model import StyleBankNetwork
+from stylebank.pixels import images
+from stylebank.supervision import metrics
+from stylebank.training import data, material
+from stylebank.training.algorithm import Trainer
+from stylebank.training.material import Material
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 

@@ -10,9 +10,14 @@ from typing import Annotated
 import torch
 import typer
 
-from stylebank import StyleBank, batch, bundle, crew, engines, images, mixture, resources
-from stylebank.batch import Job
-from stylebank.engines import Work
+from stylebank import StyleBank
+from stylebank.bank import bundle, mixture
+from stylebank.batch import crew, planning
+from stylebank.batch.planning import Job
+from stylebank.engines import choice
+from stylebank.engines.choice import Work
+from stylebank.files import resources
+from stylebank.pixels import images
 
 
 def main(
@@ -26,9 +31,9 @@ def main(
 ) -> None:
     """Photos a second by a loop over `StyleBank.stylize`, by one over an engine, and as `stylebank stylize` does it."""
     bank = bundle.read(resources.default_bank())
-    chosen = engines.choose(engine, device="cpu")
+    chosen = choice.choose(engine, device="cpu")
     work = Work(bank, mixture.parse(bank.names[0]), device="cpu")
-    alone = engines.painter(chosen, Work(bank, work.mixture, threads=engines.cores(), device="cpu"))
+    alone = choice.painter(chosen, Work(bank, work.mixture, threads=choice.cores(), device="cpu"))
     hands = crew.gather(chosen, work, photos=count)
     plain = StyleBank(bank, device="cpu")
     with tempfile.TemporaryDirectory() as scratch:
@@ -37,7 +42,7 @@ def main(
             jobs = [Job(photo, Path(scratch) / "pictures" / f"{photo.stem}{suffix}") for photo in photos]
 
             def user(jobs: list[Job] = jobs) -> None:
-                torch.set_num_threads(engines.cores())
+                torch.set_num_threads(choice.cores())
                 for job in jobs:
                     images.save(job.picture, plain.stylize(images.read(job.photo), bank.names[0]))
 
@@ -48,7 +53,7 @@ def main(
 
             def crowd(jobs: list[Job] = jobs) -> None:
                 torch.set_num_threads(1)
-                batch.run(
+                planning.run(
                     jobs, hands.paint, workers=hands.workers, together=hands.together, report=lambda _: None
                 )
 

@@ -12,9 +12,11 @@ import torch
 import typer
 from torch import Tensor
 
-from stylebank import StyleBank, images, resources
-from stylebank.fusion import Mode
-from stylebank.mixture import Mix
+from stylebank import StyleBank
+from stylebank.bank.mixture import Mix
+from stylebank.files import resources
+from stylebank.painting.fusion import Mode
+from stylebank.pixels import images
 
 
 def main(

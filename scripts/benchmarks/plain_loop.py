@@ -18,10 +18,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stylebank import images, losses
 from stylebank.config import Loss
-from stylebank.model import StyleBankNetwork, match_moments
-from stylebank.vgg import VGG
+from stylebank.network.model import StyleBankNetwork, match_moments
+from stylebank.pixels import images
+from stylebank.supervision import losses
+from stylebank.supervision.vgg import VGG
 
 
 class PlainNetwork(nn.Module):

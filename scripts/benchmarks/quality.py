@@ -11,11 +11,16 @@ import torch
 import typer
 from torch import Tensor
 
-from stylebank import bundle, data, images, metrics, optimize, resources, vgg
-from stylebank.bundle import Bundle
+from stylebank.bank import bundle
+from stylebank.bank.bundle import Bundle
 from stylebank.config import Loss, Report
-from stylebank.objective import Objective
-from stylebank.optimize import Progress, Settings
+from stylebank.files import resources
+from stylebank.pixels import images
+from stylebank.reference import optimization
+from stylebank.reference.optimization import Progress, Settings
+from stylebank.supervision import metrics, vgg
+from stylebank.supervision.objective import Objective
+from stylebank.training import data
 
 STEPS = (20, 50, 100, 300)
 
@@ -102,5 +107,5 @@ def _optimized(objective: Objective, photos: Tensor) -> Sequence[tuple[int, Tens
                 times[progress.step].append(time.perf_counter() - start)
             return True
 
-        optimize.optimize(objective, photo, Settings(steps=max(STEPS)), report=report)
+        optimization.optimize(objective, photo, Settings(steps=max(STEPS)), report=report)
     return [(steps, torch.cat(best[steps]), median(times[steps])) for steps in STEPS]

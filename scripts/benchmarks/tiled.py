@@ -11,16 +11,18 @@ import numpy as np
 import typer
 from PIL import Image
 
-from stylebank import images, resources
+from stylebank.files import resources
+from stylebank.pixels import images
 
 _NAIVE = """
 import sys
-from stylebank import cli, passes, tiled
+from stylebank.cli import app
+from stylebank.painting import passes, tiled
 class PerTile(passes.Known):
     def at(self, _):
         return lambda norm, x: norm(x)
 passes.Known = tiled.Known = PerTile
-cli.main(sys.argv[1:])
+app.main(sys.argv[1:])
 """
 
 

@@ -14,13 +14,17 @@ import typer
 from PIL import Image
 
 from benchmarks.plain_loop import PlainLoop
-from stylebank import config, data, images, losses, resources, styleset, vgg
-from stylebank.algorithm import Trainer
+from stylebank import config
 from stylebank.config import Config, Loss, Network, Report, Training
-from stylebank.data import ContentStream
-from stylebank.devices import choose_precision
-from stylebank.objective import Objective
-from stylebank.styleset import StyleSet
+from stylebank.files import resources
+from stylebank.machine.devices import choose_precision
+from stylebank.pixels import images
+from stylebank.supervision import losses, styleset, vgg
+from stylebank.supervision.objective import Objective
+from stylebank.supervision.styleset import StyleSet
+from stylebank.training import data
+from stylebank.training.algorithm import Trainer
+from stylebank.training.data import ContentStream
 
 PAINTINGS = tuple(
     f"{style}/{image}"

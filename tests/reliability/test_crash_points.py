@@ -17,8 +17,8 @@ from types import FrameType
 
 import pytest
 
-from stylebank import files
 from stylebank.errors import OutputError
+from stylebank.files import atomic
 
 # Python 3.12 warns of forks beside threads, which an earlier test's torch may have; these children never touch torch.
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
@@ -64,7 +64,7 @@ def at_step(number: int, events: set[str], act: Callable[[], None], steps: list[
 def steps_of_a_write(path: Path, events: set[str]) -> list[str]:
     steps: list[str] = []
     with profiled(at_step(-1, events, lambda: None, steps)):
-        files.write_atomically(path, NEW)
+        atomic.write_atomically(path, NEW)
     return steps
 
 
@@ -121,12 +121,12 @@ def test_killed_before_or_after_any_step_the_old_or_the_new_bytes_are_there(
 
         def work(number: int = number) -> None:
             with profiled(at_step(number, both, die, [])):
-                files.write_atomically(path, NEW)
+                atomic.write_atomically(path, NEW)
 
         assert in_child(work) == -signal.SIGKILL
         outcomes.append(content(path))
         leftovers += bool(temporaries(path))
-        files.write_atomically(path, NEW)  # the next writer
+        atomic.write_atomically(path, NEW)  # the next writer
         assert temporaries(path) == [], f"swept after a kill at step {number}, {steps[number]}"
         assert path.read_bytes() == NEW
     # There is one instant of change, the rename, and no other content at any time.
@@ -170,8 +170,8 @@ def torn_by_kills(write: Callable[[Path, bytes], object], path: Path) -> int:
 
 def test_a_writing_loop_killed_at_random_instants_never_loses_a_finished_write(tmp_path: Path) -> None:
     path = tmp_path / "file"
-    assert torn_by_kills(files.write_atomically, path) == 0
-    files.write_atomically(path, NEW)
+    assert torn_by_kills(atomic.write_atomically, path) == 0
+    atomic.write_atomically(path, NEW)
     assert temporaries(path) == []
     assert torn_by_kills(Path.write_bytes, path) > 0, "the control: a plain write is caught in the middle"
 
@@ -187,14 +187,14 @@ def test_killed_inside_the_write_the_old_bytes_are_there(written: int, tmp_path:
         signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_FSIZE, (written, written))
-        files.write_atomically(path, NEW)
+        atomic.write_atomically(path, NEW)
 
     assert in_child(work) == -signal.SIGXFSZ
     assert path.read_bytes() == OLD
     (half,) = temporaries(path)
     assert half.read_bytes() == NEW[:written]
     assert stat.S_IMODE(half.stat().st_mode) == 0o600
-    files.write_atomically(path, NEW)
+    atomic.write_atomically(path, NEW)
     assert (path.read_bytes(), temporaries(path)) == (NEW, [])
 
 
@@ -205,7 +205,7 @@ def test_a_disk_that_takes_half_of_it_leaves_the_old_file_and_one_line(tmp_path:
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
     try:
         with pytest.raises(OutputError, match=r"cannot be written \(File too large\); free space"):
-            files.write_atomically(path, NEW)
+            atomic.write_atomically(path, NEW)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert (path.read_bytes(), temporaries(path)) == (OLD, [])
@@ -231,7 +231,7 @@ def test_an_error_at_any_step_is_one_line_and_leaves_the_old_or_the_new_file(
         said = None
         try:
             with profiled(at_step(number, {"c_call"}, fail, [])):
-                files.write_atomically(path, NEW)
+                atomic.write_atomically(path, NEW)
         except OutputError as error:
             said = str(error)
             refused.append(step)
@@ -259,6 +259,6 @@ def test_an_interrupt_at_any_step_leaves_no_temporary_file(tmp_path: Path) -> No
             pytest.raises(KeyboardInterrupt),
             profiled(at_step(number, {"c_call"}, interrupt, [])),
         ):
-            files.write_atomically(path, NEW)
+            atomic.write_atomically(path, NEW)
         assert content(path) == (OLD if number <= steps.index("replace") else NEW)
         assert temporaries(path) == [], f"step {number}, {step}"

@@ -17,9 +17,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stylebank import bundle, checkpoint
-from stylebank.bundle import Bundle
-from stylebank.entries import Entry
+from stylebank.bank import bundle
+from stylebank.bank.bundle import Bundle
+from stylebank.bank.entries import Entry
+from stylebank.training import checkpoint
 
 KILLS = int(os.environ.get("STYLEBANK_KILLS", "3"))
 STEPS = 24
@@ -29,18 +30,19 @@ STEPS = 24
 PROGRAM = """
 import os, signal, sys
 from dataclasses import replace
-from stylebank import add_style, cli, incremental, report, warm_start
+from stylebank.cli import app
+from stylebank.training import added, incremental, report, warm_start
 signal.signal(signal.SIGINT, signal.default_int_handler)
-add_style._TRAINING = replace(add_style._TRAINING, crop=32, precision="float32")
-add_style._REPORT = replace(add_style._REPORT, checkpoint_every=4, held_back=1)
-add_style.POOL, warm_start.STEPS, report.PREVIEW_SIDE = 8, 2, 64
+added._TRAINING = replace(added._TRAINING, crop=32, precision="float32")
+added._REPORT = replace(added._REPORT, checkpoint_every=4, held_back=1)
+added.POOL, warm_start.STEPS, report.PREVIEW_SIDE = 8, 2, 64
 advance = incremental.FilterTrainer.advance
 def asked(trainer):
     if int(sys.argv[1]) and trainer.step == int(sys.argv[2]):
         os.kill(os.getpid(), int(sys.argv[1]))
     advance(trainer)
 incremental.FilterTrainer.advance = asked
-cli.main(sys.argv[3:])
+app.main(sys.argv[3:])
 """
 
 

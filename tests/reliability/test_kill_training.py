@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stylebank import bundle, checkpoint
+from stylebank.bank import bundle
+from stylebank.training import checkpoint
 
 KILLS = int(os.environ.get("STYLEBANK_KILLS", "4"))
 STEPS = 24

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from stylebank import bundle, cli, editing, entries, files, tensorfile
-from stylebank.bundle import Bundle
+from stylebank.bank import bundle, editing, entries
+from stylebank.bank.bundle import Bundle
+from stylebank.cli import app
 from stylebank.errors import TensorFileError
+from stylebank.files import atomic, tensorfile
 
 TIMES = int(os.environ.get("STYLEBANK_KILLS", "4"))
 WRITERS = 4
@@ -118,7 +120,7 @@ def test_without_the_lock_the_same_additions_lose_entries(
     bank: Path, style_files: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control of the test above."""
-    monkeypatch.setattr(files, "locked", nullcontext)
+    monkeypatch.setattr(atomic, "locked", nullcontext)
     before = bank.read_bytes()
     for _ in range(5):
         bank.write_bytes(before)
@@ -138,7 +140,7 @@ def test_of_many_processes_that_add_one_name_exactly_one_wins(bank: Path, style_
         def race(file: Path, name: str = name, barrier: int = barrier, opener: int = opener) -> None:
             os.close(opener)
             os.read(barrier, 1)  # until the parent closes it: all at once
-            cli.main(["import-style", str(file), "--bank", str(bank), "--name", name])
+            app.main(["import-style", str(file), "--bank", str(bank), "--name", name])
 
         racers = [start(lambda file=file: race(file)) for file in style_files[:WRITERS]]  # type: ignore[misc]
         os.close(barrier)

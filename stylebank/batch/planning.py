@@ -1,0 +1,261 @@
+"""Which picture each photo becomes, and the work on many: skip and report what cannot be read."""
+
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING
+
+from stylebank.errors import ImageError, OutputError
+from stylebank.files import atomic
+from stylebank.pixels import images
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+STREAM = Path("-")
+"""In the place of a photo, the program's input; of a picture, its output."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One photo and the picture to make of it; see `STREAM`. The suffix is that of the picture's format."""
+
+    photo: Path
+    picture: Path
+    suffix: str = ".png"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a job.
+
+    Attributes:
+        job: see there.
+        size: width and height of the picture, in pixels; None if there is none.
+        error: why there is none.
+    """
+
+    job: Job
+    size: tuple[int, int] | None = None
+    error: str | None = None
+
+    def to_json(self) -> dict[str, object]:
+        """As plain JSON data."""
+        found: dict[str, object] = {"photo": str(self.job.photo)}
+        if self.size is None:
+            return found | {"error": self.error}
+        return found | {"picture": str(self.job.picture), "width": self.size[0], "height": self.size[1]}
+
+
+def plan(
+    photos: Sequence[Path], output: Path | None, *, style: str, suffix: str = ".png", force: bool = False
+) -> list[Job]:
+    """Decide the output file of every photo; nothing is written yet.
+
+    A folder stands for all images below it, and its pictures keep their places in the output folder. A pattern such as
+    `trip/*.jpg` stands for all files that fit, if no file has that name.
+
+    Args:
+        photos: files, folders, patterns; or `STREAM` alone, whose picture goes to `STREAM` unless `output` says else.
+        output: a file or `STREAM` for one photo, else a folder; None for the current one.
+        style: part of the pictures' names.
+        suffix: of the pictures' names.
+        force: whether files of another kind may be replaced.
+
+    Raises:
+        ContentError: a folder holds no image.
+        ImageError: a photo does not exist.
+        OutputError: a picture would replace a photo, another picture or a file that is no image.
+    """
+    if STREAM in photos:
+        if len(photos) > 1:
+            raise ImageError("-: stands for the program's input, one photo; give it alone")
+        if output and output != STREAM:
+            check_outputs([output], [], force=force)
+        return [Job(STREAM, output or STREAM, suffix)]
+    found: list[tuple[Path, Path]] = []  # photo, its place in an output folder
+    given = list(_matching(photos))
+    for path in given:
+        if atomic.is_folder(path):
+            found += _photos_of(path, output or Path())
+        elif atomic.identity(path) is None:
+            raise ImageError(f"{path}: does not exist; check the path")
+        else:
+            found.append((path, Path(path.name)))
+    single = len(given) == 1 and not atomic.is_folder(given[0])
+    if output == STREAM:
+        if len(found) > 1:
+            raise OutputError(f"-: has room for one picture, and there are {len(found)}; give a folder")
+        return [Job(found[0][0], STREAM, suffix)]
+    if output and single and not atomic.is_folder(output):
+        jobs = [Job(given[0], output)]
+    else:
+        if output and (output.suffix.lower() in images.IMAGE_SUFFIXES or output.is_file()):
+            raise OutputError(f"{output}: is a file, but there are {len(found)} photos; give a folder")
+        folder = output or Path()
+        jobs = [
+            Job(photo, folder / place.with_name(f"{place.stem}-{style}{suffix}")) for photo, place in found
+        ]
+    jobs = list(dict.fromkeys(jobs))  # a photo that is given twice
+    makers: dict[Path, Path] = {}
+    for job in jobs:
+        other = makers.setdefault(job.picture.resolve(), job.photo)
+        if other != job.photo:
+            raise OutputError(
+                f"{job.picture}: would be made of both {other} and {job.photo}; stylize them apart"
+            )
+    check_outputs([job.picture for job in jobs], [job.photo for job in jobs], force=force)
+    return jobs
+
+
+def _matching(paths: Sequence[Path]) -> Iterator[Path]:
+    """The paths, and in place of a pattern the files that fit it."""
+    for path in paths:
+        if atomic.identity(path) or not any(letter in str(path) for letter in "*?["):
+            yield path
+            continue
+        start, pattern = (Path(path.anchor), path.relative_to(path.anchor)) if path.anchor else (Path(), path)
+        try:
+            yield from sorted(start.glob(str(pattern))) or [path]
+        except ValueError as error:
+            raise ImageError(
+                f"{path}: is no pattern ({error}); write folder/**/*.jpg, for example"
+            ) from error
+
+
+def _photos_of(folder: Path, output: Path) -> list[tuple[Path, Path]]:
+    """Photos below a folder with their places in it; pictures of an output folder inside it are none of them."""
+    inside, below = output.resolve(), folder.resolve()
+    if inside == below:
+        raise OutputError(f"{folder}: is where the pictures would go too; choose another folder with -o")
+    places = [(photo, photo.relative_to(folder)) for photo in images.find_photos(folder)]
+    if not inside.is_relative_to(below):
+        return places
+    own = inside.relative_to(below)
+    return [(photo, place) for photo, place in places if not place.is_relative_to(own)]
+
+
+def check_outputs(pictures: Iterable[Path], photos: Iterable[Path], *, force: bool) -> None:
+    """Refuse pictures that no format fits, that are one of the photos, or that replace a file of another kind.
+
+    Raises:
+        OutputError: saying which.
+    """
+    originals = {atomic.identity(photo) for photo in photos} - {None}
+    for picture in pictures:
+        images.check_suffix(picture)
+        atomic.refuse_foreign(picture, images.is_image, force=force)
+        if atomic.identity(picture) in originals:
+            raise OutputError(f"{picture}: is the photo itself; choose another output")
+
+
+def run(
+    jobs: Iterable[Job],
+    paint: Callable[[list["Image"]], list["Image"]],
+    *,
+    workers: int,
+    together: int,
+    report: Callable[[Result], None],
+) -> None:
+    """Make every picture; each worker reads, paints and writes, so that these overlap between workers.
+
+    Args:
+        jobs: taken as they are needed.
+        paint: paints photos of one size; called by several threads at the same time.
+        workers: threads.
+        together: photos that a worker takes at a time, and paints at once where they are of one size.
+        report: told of each photo in the order of the jobs, in the caller's thread.
+
+    Raises:
+        OutputError: a picture cannot be written; no further one is begun.
+    """
+    failed, swept = Event(), set[Path]()
+
+    def make(group: list[Job]) -> list[Result]:
+        if failed.is_set():
+            return []
+        try:
+            return _make(group, paint)
+        except BaseException:
+            failed.set()
+            raise
+
+    waiting: deque[Future[list[Result]]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for group in _groups(jobs, together):
+                for folder in {job.picture.parent for job in group} - swept:
+                    atomic.sweep(folder)
+                    swept.add(folder)
+                waiting.append(pool.submit(make, group))
+                if len(waiting) > 2 * workers:
+                    _tell(waiting.popleft(), report)
+            while waiting:
+                _tell(waiting.popleft(), report)
+        except BaseException:
+            failed.set()
+            raise
+
+
+def _tell(future: "Future[list[Result]]", report: Callable[[Result], None]) -> None:
+    for result in future.result():
+        report(result)
+
+
+def _groups(jobs: Iterable[Job], size: int) -> Iterator[list[Job]]:
+    """Consecutive jobs, `size` at a time."""
+    rest = iter(jobs)
+    while group := list(islice(rest, size)):
+        yield group
+
+
+def _make(group: Sequence[Job], paint: Callable[[list["Image"]], list["Image"]]) -> list[Result]:
+    """Read, paint and write a few photos; those of one size are painted at once."""
+    results: dict[Job, Result] = {}
+    by_size: dict[tuple[int, int], tuple[list[Job], list[Image]]] = {}
+    for job in group:
+        try:
+            photo = _read(job.photo)
+            jobs, photos = by_size.setdefault(photo.size, ([], []))
+            jobs.append(job)
+            photos.append(photo)
+            del photo
+        except ImageError as error:
+            results[job] = Result(job, error=str(error))
+    for size, (jobs, photos) in by_size.items():
+        try:
+            pictures = list(paint(photos))
+        except ImageError as error:  # too large for this machine
+            results |= {job: Result(job, error=f"{job.photo}: {error}") for job in jobs}
+            continue
+        photos.clear()  # a large one takes as much memory as its picture
+        for job, picture in zip(jobs, pictures, strict=True):
+            _write(job, picture)
+            results[job] = Result(job, size=size)
+    return [results[job] for job in group]
+
+
+def _read(path: Path) -> "Image":
+    if path != STREAM:
+        return images.read(path)
+    return images.read_bytes(sys.stdin.buffer.read() if sys.stdin else b"", "-")
+
+
+def _write(job: Job, picture: "Image") -> None:
+    if job.picture != STREAM:
+        images.save(job.picture, picture, sweeping=False)
+        return
+    data = images.encode(picture, job.suffix)
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except (AttributeError, OSError) as error:  # None, if it is closed from the beginning
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise OutputError(f"-: cannot be written ({error}); send the output elsewhere") from error

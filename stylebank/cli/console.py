@@ -1,0 +1,136 @@
+"""What a terminal shows of a long job: a progress bar with losses and time left, and notes."""
+
+import math
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from stylebank.machine.distributed import ALONE, Group
+from stylebank.machine.interrupts import StopRequest
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+_SHOWN = ("total", "held_back", "content", "identity")
+_PLAIN_EVERY = 30.0  # seconds between lines where the output is no terminal
+
+
+class Watch:
+    """Context manager around a job: draws its progress on standard error, hears Ctrl-C.
+
+    Args:
+        steps: how many.
+        what: the job, in a word.
+        at_most: whether it may end before.
+        group: the processes that do it together: they stop together, one draws, and each note is printed once.
+    """
+
+    def __init__(self, steps: int, *, what: str, at_most: bool = False, group: Group = ALONE) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._left = "left at most" if at_most else "left"
+        self._group = group
+        self.stop = StopRequest(group.largest)
+        self._console = Console(stderr=True, highlight=False)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[losses]}"),
+            TimeRemainingColumn(),
+            TextColumn(self._left),
+            console=self._console,
+            disable=not (self._console.is_terminal and group.is_main),
+        )
+        self._steps = steps
+        self._what = what
+        self._task = self._bar.add_task(what, total=steps, losses="")
+        self._first: tuple[int, float] | None = None
+        self._spoke = 0.0
+
+    def __enter__(self) -> "Watch":
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+        self.stop.__exit__(kind, error, trace)
+
+    def note(self, line: str) -> None:
+        """Print a line above the bar."""
+        if self._group.is_first(line):
+            self._console.print(line, markup=False, emoji=False, soft_wrap=True)
+
+    def progress(self, step: int, losses: Mapping[str, float]) -> None:
+        """Move the bar; without a terminal, print a line now and then."""
+        known = {name: value for name, value in losses.items() if not math.isnan(value)}
+        shown = "  ".join(f"{name} {known[name]:.3g}" for name in _SHOWN if name in known)
+        self._bar.update(self._task, completed=step, losses=shown)
+        now = time.monotonic()
+        if self._first is None:
+            self._first = (step, now)
+            self.stop.__enter__()  # before the first step there is nothing to save: Ctrl-C leaves at once
+        first_step, started = self._first
+        if not self._group.is_main:
+            return
+        if self._console.is_terminal or now - self._spoke < _PLAIN_EVERY or step == first_step:
+            return
+        self._spoke = now
+        pace = (now - started) / (step - first_step)
+        left = pace * (self._steps - step)
+        self.note(
+            f"{self._what} {step}/{self._steps}  {shown}  {pace:.3f} s/step, {left / 60:.0f} min {self._left}"
+        )
+
+
+class TileBar:
+    """Context manager that shows on a terminal how far painting in tiles is, one photo after another.
+
+    The bar appears with a photo's first tile and goes with its last; without a terminal there is nothing to see.
+    """
+
+    def __init__(self) -> None:
+        self._bar: Progress | None = None
+
+    def __enter__(self) -> "TileBar":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def __call__(self, done: float, total: float) -> None:
+        """Move the bar."""
+        self._bar = self._bar or _tile_progress(total)
+        self._bar.update(self._bar.task_ids[0], completed=done)
+        if done > total * (1 - 1e-9):
+            self._bar.stop()
+            self._bar = None
+
+
+def _tile_progress(total: float) -> "Progress":
+    """A bar on standard error, started; its libraries are loaded only when there are tiles."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True, highlight=False)
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        TextColumn("left"),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+        speed_estimate_period=120,
+    )
+    bar.add_task("painting in tiles", total=total)
+    bar.start()
+    return bar

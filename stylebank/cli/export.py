@@ -1,0 +1,55 @@
+"""The command that takes styles elsewhere: export, as ONNX."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stylebank.bank import mixture
+from stylebank.cli.options import Bank, Force, Strength, printable, say_weights
+from stylebank.errors import ConfigError, OutputError
+
+
+def export(
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.onnx", help="The file to write.")],
+    style: Annotated[
+        str | None,
+        typer.Option(help="A style or a mixture, NAME:WEIGHT+NAME:WEIGHT. \\[default: the whole bank]"),
+    ] = None,
+    mix: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=WEIGHT", help="A style of a mixture. May be repeated.")
+    ] = None,
+    strength: Strength = 1.0,
+    bank: Bank = None,
+    force: Force = False,
+) -> None:
+    """Write a style, a mixture, or the whole bank with the styles' weights as an input, as ONNX."""
+    from stylebank.bank import bundle
+    from stylebank.files import atomic, resources
+
+    if output.suffix.lower() != ".onnx":
+        raise OutputError(f"{output}: is no name of an ONNX file; choose one that ends in .onnx")
+    if (style and mix) or (strength != 1 and not (style or mix)):
+        raise ConfigError("export: give --style or --mix, one of them; a --strength goes with one of them")
+    try:
+        from stylebank.engines import graphs
+    except ImportError as error:
+        raise ConfigError(
+            f"export: ONNX is not installed ({error}); pip install 'stylebank[onnx]'"
+        ) from error
+    atomic.refuse_foreign(output, _is_onnx, force=force)
+    mixed = None
+    if style or mix:
+        words = mixture.parse(style, strength=strength, where=f"--style {style}") if style else None
+        mixed = words or mixture.from_options(mix or [], strength=strength)
+        say_weights(mixed)
+    contents = bundle.read(bank or resources.default_bank())
+    atomic.write_atomically(output, graphs.build(contents, mixed).SerializeToString())
+    inputs = "image" if mixed else "image, weights"
+    typer.echo(printable(f"{output}: {output.stat().st_size:,} bytes, {inputs} -> picture"))
+
+
+def _is_onnx(path: Path) -> bool:
+    from stylebank.engines import graphs
+
+    return graphs.is_graph(path.read_bytes())

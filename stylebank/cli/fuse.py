@@ -1,0 +1,257 @@
+"""Commands that bring styles together in one picture: fuse, sweep, segment."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stylebank.bank import mixture
+from stylebank.bank.mixture import PHOTO
+from stylebank.cli.options import (
+    Bank,
+    Device,
+    Force,
+    KeepColor,
+    MaxMemory,
+    Strength,
+    Tile,
+    note,
+    printable,
+    say_weights,
+    tile_bar,
+)
+from stylebank.errors import ConfigError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from stylebank.bank.mixture import Mixture
+    from stylebank.painting.painter import StyleBank
+    from stylebank.painting.regions import Regions
+
+Photo = Annotated[Path, typer.Argument(metavar="PHOTO")]
+Seed = Annotated[int, typer.Option(min=0, help="Of the clustering.")]
+Mixes = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=WEIGHT", help="A style of a mixture for the whole photo. May be repeated."),
+]
+MaskedRegions = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="MASK=STYLE",
+        help="A grey image, white where the style goes, and a style or a mixture, as in wave, "
+        "wave:0.5+scream:0.5 or wave@0.7 (strength). May be repeated.",
+    ),
+]
+LabelFile = Annotated[
+    Path | None,
+    typer.Option(metavar="LABELS", help="One image of many regions: palette indices, greys or colours."),
+]
+AutoRegions = Annotated[
+    int | None, typer.Option(metavar="K", help="Find K regions, as 'stylebank segment' does.")
+]
+Assigned = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="LABEL=STYLE",
+        help="What a label gets, as in 1=wave or '#ff0000=wave'; auto: each other label a style of its own. "
+        "May be repeated.",
+    ),
+]
+Rest = Annotated[
+    str, typer.Option(metavar="STYLE", help="What uncovered pixels get: photo, a style or a mixture.")
+]
+Output = Annotated[
+    Path | None,
+    typer.Option("-o", "--output", metavar="FILE", help="\\[default: PHOTO-fused.png in this folder]"),
+]
+FusionMode = Annotated[
+    str,
+    typer.Option(
+        "--fusion",
+        help="exact: as if each region were alone; region: statistics by region; paper: the paper's.",
+    ),
+]
+
+
+def fuse(
+    photo: Photo,
+    mix: Mixes = None,
+    region: MaskedRegions = None,
+    regions: LabelFile = None,
+    auto_regions: AutoRegions = None,
+    assign: Assigned = None,
+    rest: Rest = PHOTO,
+    strength: Strength = 1.0,
+    mode: FusionMode = "exact",
+    feather: Annotated[float, typer.Option(metavar="PX", help="Width of soft seams, in pixels.")] = 0.0,
+    keep_color: KeepColor = False,
+    seed: Seed = 0,
+    output: Output = None,
+    bank: Bank = None,
+    tile: Tile = "auto",
+    max_memory: MaxMemory = None,
+    device: Device = "auto",
+    force: Force = False,
+) -> None:
+    """Paint one photo in several styles: a mixture of them, or each in regions of its own."""
+    from stylebank.batch import planning
+    from stylebank.painting.painter import StyleBank
+    from stylebank.pixels import images
+
+    ways = {"--mix": mix, "--region": region, "--regions": regions, "--auto-regions": auto_regions}
+    _check_ways(ways, has_labels=bool(assign))
+    if mix and (rest != PHOTO or feather or mode != "exact"):
+        raise ConfigError("--rest, --fusion, --feather: go with regions, not with --mix; leave them out")
+    target = output or Path(f"{photo.stem}-fused.png")
+    masks = [Path(words.rpartition("=")[0]) for words in region or []]
+    planning.check_outputs([target], [photo, *masks, *([regions] if regions else [])], force=force)
+    with tile_bar(tile, max_memory) as tiling:
+        loaded = StyleBank.load(bank, device=device, tiling=tiling)
+        picture = images.read(photo)
+        if mix:
+            mixed = mixture.from_options(mix, strength=strength)
+            result = loaded.stylize(picture, mixed, keep_color=keep_color)
+            say_weights(mixed)
+        else:
+            notes: list[str] = []  # an error is to stand alone
+            found = _regions(
+                *(loaded, picture, region, regions, auto_regions, assign),
+                strength=strength,
+                seed=seed,
+                note=notes.append,
+            )
+            result = loaded.fuse(
+                picture,
+                found,
+                rest=rest,
+                strength=strength,
+                mode=mode,  # type: ignore[arg-type]  # an unknown one is refused there
+                feather=feather,
+                keep_color=keep_color,
+            )
+            _say_all(notes, [mixed for _, mixed in found])
+    images.save(target, result)
+    typer.echo(printable(str(target)))
+
+
+def _say_all(notes: list[str], mixes: "list[Mixture]") -> None:
+    for line in notes:
+        note(line)
+    for mixed in mixes:
+        say_weights(mixed)
+
+
+def _check_ways(ways: Mapping[str, object], *, has_labels: bool) -> None:
+    """Of the ways to say where styles go exactly one must be used, and labels assigned exactly where there are some."""
+    given = [word for word, value in ways.items() if value is not None]
+    if len(given) != 1:
+        raise ConfigError(f"fuse: has {' and '.join(given) or 'no styles'}; give one of {', '.join(ways)}")
+    if has_labels != (given[0] in ("--regions", "--auto-regions")):
+        raise ConfigError(
+            "--assign: goes with --regions and --auto-regions, and they with it; give both or neither"
+        )
+
+
+def _regions(
+    bank: "StyleBank",
+    photo: "Image",
+    words: list[str] | None,
+    labels: Path | None,
+    count: int | None,
+    assigned: list[str] | None,
+    *,
+    strength: float,
+    seed: int,
+    note: Callable[[str], None],
+) -> "Regions":
+    """The regions by whichever way they were given."""
+    from stylebank.painting import regions
+    from stylebank.pixels import masks
+
+    if words:
+        return regions.from_masks(words, size=(photo.height, photo.width), strength=strength, note=note)
+    if labels:
+        found = masks.read_labels(labels)
+    else:
+        assert count is not None
+        clusters = regions.clustered(bank, photo, count, seed=seed)
+        found = masks.Labels(f"--auto-regions {count}", clusters.astype("int64"), are_colours=False)
+    return regions.from_labels(found, assigned or (), bank=bank, photo=photo, strength=strength, note=note)
+
+
+def sweep(
+    photo: Photo,
+    styles: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="STYLE [STYLE]", help="From the first to the second; of one, from the photo to it."
+        ),
+    ],
+    steps: Annotated[int, typer.Option(min=2, max=32, help="Pictures on the way, both ends included.")] = 7,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help="\\[default: PHOTO-sweep.png in this folder]"),
+    ] = None,
+    size: Annotated[int, typer.Option(min=64, max=2048, help="Long side of each picture, in pixels.")] = 384,
+    keep_color: KeepColor = False,
+    bank: Bank = None,
+    device: Device = "auto",
+    force: Force = False,
+) -> None:
+    """Show the way from one style to another, or from the photo to a style, as one picture."""
+    from stylebank.batch import planning
+    from stylebank.painting.painter import StyleBank
+    from stylebank.pixels import images, pictures
+
+    if len(styles) > 2:
+        raise ConfigError(f"sweep: has {len(styles)} styles; give one or two")
+    target = output or Path(f"{photo.stem}-sweep.png")
+    planning.check_outputs([target], [photo], force=force)
+    loaded = StyleBank.load(bank, device=device)
+    path = mixture.path([mixture.parse(words) for words in styles], steps)
+    small = images.fitted(images.read(photo), long_side=size)
+    cells = [(label, loaded.stylize(small, mixed, keep_color=keep_color)) for label, mixed in path]
+    images.save(target, pictures.single_sheet(cells, cell=size, columns=steps))
+    typer.echo(printable(str(target)))
+
+
+def segment(
+    photo: Photo,
+    count: Annotated[
+        int, typer.Option("-k", "--regions", metavar="K", help="How many regions, 2 to 12.")
+    ] = 4,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="LABELS.png",
+            help="Palette image for 'fuse --regions'; beside it LABELS-preview.png. "
+            "\\[default: PHOTO-labels.png in this folder]",
+        ),
+    ] = None,
+    seed: Seed = 0,
+    bank: Bank = None,
+    device: Device = "auto",
+    force: Force = False,
+) -> None:
+    """Divide a photo into regions that look alike to the encoder, as labels to assign styles to."""
+    from stylebank.batch import planning
+    from stylebank.painting import regions
+    from stylebank.painting.painter import StyleBank
+    from stylebank.pixels import images, pictures
+
+    target = output or Path(f"{photo.stem}-labels.png")
+    preview = target.with_name(f"{target.stem}-preview.png")
+    planning.check_outputs([target, preview], [photo], force=force)
+    loaded = StyleBank.load(bank, device=device)
+    picture = images.read(photo)
+    labels = regions.clustered(loaded, picture, count, seed=seed)
+    images.save_labels(target, pictures.label_image(labels))
+    images.save(preview, pictures.label_overlay(labels, picture))
+    for label in range(1, int(labels.max()) + 1):
+        typer.echo(f"{label}  {(labels == label).mean():4.0%} of the photo")
+    for path in (target, preview):
+        typer.echo(printable(str(path)))

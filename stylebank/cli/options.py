@@ -1,0 +1,76 @@
+"""Options that several commands share, and how they print."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stylebank.bank.mixture import Mixture
+
+if TYPE_CHECKING:
+    from stylebank.machine.memory import Tiling
+
+Bank = Annotated[Path | None, typer.Option(help="Bank file. \\[default: the one that comes with StyleBank]")]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace an output file even if it is of another kind.")]
+VggSource = Annotated[
+    str, typer.Option(metavar="SOURCE", help="bundled, torchvision (downloads it), or a VGG file.")
+]
+StyleWords = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="STYLE...",
+        help="An image; five images in layer order, relu1_1 (finest marks, colour) to relu5_1 (largest forms), "
+        "'blank' for a white one; zoom:LARGE,SECOND or zoom:LARGE,SECOND@relu1_1; or SET.toml.",
+    ),
+]
+Strength = Annotated[
+    float, typer.Option(metavar="0..1", help="0 gives the photo's reconstruction, 1 the full style.")
+]
+KeepColor = Annotated[bool, typer.Option("--keep-color", help="Keep the photo's colours, paint its luma.")]
+Tile = Annotated[
+    str,
+    typer.Option(
+        metavar="auto|off|SIZE", help="Paint in tiles: as memory says, never, or of so many pixels a side."
+    ),
+]
+MaxMemory = Annotated[
+    str | None,
+    typer.Option(metavar="2GB", help="Memory to keep within. \\[default: part of what is free]"),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Everything that is known, as JSON.")]
+
+
+@contextmanager
+def tile_bar(tile: str, max_memory: str | None) -> Iterator["Tiling"]:
+    """How to paint what is too large, and a bar that shows how far it is."""
+    from stylebank.cli.console import TileBar
+    from stylebank.machine import memory
+
+    with TileBar() as bar:
+        limit = memory.parse(max_memory) if max_memory else None
+        yield memory.Tiling(tile, limit, bar)
+
+
+def say(line: str) -> None:
+    """Print a line: a report of something skipped on standard error, all else on standard output."""
+    typer.echo(printable(line), err=line.endswith("skipped"))
+
+
+def note(line: str) -> None:
+    """Print something to know, no result, on standard error."""
+    typer.echo(printable(f"note: {line}"), err=True)
+
+
+def say_weights(mixed: Mixture) -> None:
+    """Say so if a mixture's weights did not sum to 1."""
+    if abs(mixed.given - 1) > 1e-6:
+        shares = ", ".join(f"{name} {weight:.3g}" for name, weight in mixed.weights)
+        note(f"weights sum to {mixed.given:g}; taken as {shares}")
+
+
+def printable(text: str) -> str:
+    """The text with control characters and broken encodings escaped: file names may hold anything."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -1,0 +1,209 @@
+"""Commands that make pictures: stylize, sheet."""
+
+import json
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stylebank import __version__
+from stylebank.cli.options import (
+    Bank,
+    Device,
+    Force,
+    KeepColor,
+    MaxMemory,
+    Strength,
+    Tile,
+    note,
+    say,
+    say_weights,
+    tile_bar,
+)
+from stylebank.errors import ImageError, StyleBankError
+
+if TYPE_CHECKING:
+    from stylebank.batch.planning import Job, Result
+    from stylebank.batch.unfinished import Unfinished
+    from stylebank.engines.choice import Work
+
+
+Photos = Annotated[
+    list[Path],
+    typer.Argument(metavar="PHOTO...", help="Photos, folders of them, patterns; - for the program's input."),
+]
+Style = Annotated[
+    str, typer.Option(help="A style, see 'stylebank list'; or a mixture, NAME:WEIGHT+NAME:WEIGHT.")
+]
+Pictures = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="FILE or DIR",
+        help="A picture for one photo, else a folder; - for the program's output. "
+        "\\[default: PHOTO-STYLE.png in this folder]",
+    ),
+]
+Format = Annotated[
+    str, typer.Option("--format", help="Of pictures that are named for you: png, jpg, webp, tif or bmp.")
+]
+EngineName = Annotated[
+    str,
+    typer.Option("--engine", help="openvino, onnx, torch; auto: the fastest that is installed."),
+]
+PrecisionName = Annotated[
+    str, typer.Option("--precision", help="float32, bfloat16, or auto: bfloat16 where the processor has it.")
+]
+JsonLines = Annotated[
+    bool, typer.Option("--json", help="Say what became of each photo, a line of JSON each.")
+]
+
+
+@dataclass
+class Reporter:
+    """Says what becomes of photos, a line each.
+
+    Attributes:
+        unfinished: record of the run; None if there is one photo only, so that its error is the command's.
+        as_json: whether lines are JSON.
+    """
+
+    unfinished: "Unfinished | None"
+    as_json: bool
+    made: int = 0
+    skipped: int = 0
+    begun: float = field(default_factory=time.monotonic)
+
+    def __call__(self, result: "Result") -> None:
+        """Report one photo.
+
+        Raises:
+            ImageError: the only photo cannot be read.
+        """
+        from stylebank.batch.planning import STREAM
+
+        if self.as_json:
+            typer.echo(json.dumps(result.to_json()), err=result.job.picture == STREAM)
+        if result.error and not self.unfinished:
+            raise ImageError(result.error)
+        self.made, self.skipped = self.made + (not result.error), self.skipped + bool(result.error)
+        if self.unfinished and not result.error:
+            self.unfinished.add(result.job)
+        if self.as_json:
+            return
+        if result.error:
+            say(f"{result.error}; skipped")
+        elif result.job.picture != STREAM:
+            say(str(result.job.picture))
+
+    def close(self) -> None:
+        """Sum up.
+
+        Raises:
+            StyleBankError: photos were skipped.
+        """
+        seconds = time.monotonic() - self.begun
+        if self.made > 1:
+            note(f"{self.made} pictures in {seconds:.1f} s, {self.made / seconds:.2g} a second")
+        if self.skipped:
+            raise StyleBankError(
+                f"{self.skipped} of {self.made + self.skipped} photos: were skipped, see above; check those files"
+            )
+
+
+def stylize(
+    photos: Photos,
+    style: Style,
+    bank: Bank = None,
+    output: Pictures = None,
+    strength: Strength = 1.0,
+    keep_color: KeepColor = False,
+    form: Format = "png",
+    tile: Tile = "auto",
+    max_memory: MaxMemory = None,
+    engine: EngineName = "auto",
+    precision: PrecisionName = "auto",
+    device: Device = "auto",
+    as_json: JsonLines = False,
+    force: Force = False,
+) -> None:
+    """Paint photos in one style, at their own size; what was interrupted continues where it stopped."""
+    from stylebank.bank import bundle, mixture
+    from stylebank.batch import planning
+    from stylebank.batch.unfinished import Unfinished
+    from stylebank.engines import choice
+    from stylebank.files import resources
+    from stylebank.machine.distributed import rank_and_world
+    from stylebank.pixels import images
+
+    mixed = mixture.parse(style, strength=strength, where=f"--style {style}")
+    contents = bundle.read(bank or resources.default_bank())
+    contents.mixed_filter(mixed.weights)  # names are checked before they become part of a file's
+    choice.choose(engine, device=device, precision=precision)  # refused before anything is planned
+    suffix = f".{form.removeprefix('.')}"
+    images.check_suffix(Path(f"--format {suffix}"))
+    jobs = planning.plan(photos, output, style="+".join(mixed.names), suffix=suffix, force=force)
+    process = rank_and_world()
+    settings = {"version": __version__, "bank": contents.digest(), "style": repr(mixed)}
+    settings |= {"keep color": str(keep_color), "engine": engine, "precision": precision}
+    unfinished = Unfinished(output or Path(), settings, process=process) if len(jobs) > 1 else None
+    say_weights(mixed)
+    with tile_bar(tile, max_memory) as tiling:
+        work = choice.Work(
+            *(contents, mixed, keep_color),
+            precision=precision,
+            device=device,
+            tiling=tiling,
+        )
+        _paint(jobs[process[0] :: process[1]], engine, work, unfinished, as_json=as_json)
+
+
+def _paint(
+    jobs: "list[Job]", engine: str, work: "Work", unfinished: "Unfinished | None", *, as_json: bool
+) -> None:
+    """Make the pictures that are not yet there."""
+    from stylebank.batch import crew, planning
+    from stylebank.engines import choice, tuning
+
+    remaining = unfinished.remaining(jobs) if unfinished else jobs
+    if len(remaining) < len(jobs):
+        note(f"{len(jobs) - len(remaining)} of {len(jobs)} pictures are done already")
+    chosen = choice.choose(engine, device=work.device, precision=work.precision)
+    if engine == "auto" and unfinished and not choice.on_gpu(work.device):
+        chosen = tuning.fastest(work, default=chosen, photos=len(remaining), note=note)
+    hands = crew.gather(chosen, work, photos=len(remaining))
+    if unfinished:
+        unfinished.begin()
+    reporter = Reporter(unfinished, as_json)
+    planning.run(remaining, hands.paint, workers=hands.workers, together=hands.together, report=reporter)
+    if unfinished:
+        unfinished.finish()
+    reporter.close()
+
+
+def sheet(
+    photo: Annotated[Path, typer.Argument(metavar="PHOTO")],
+    bank: Bank = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help="\\[default: PHOTO-sheet.png in this folder]"),
+    ] = None,
+    size: Annotated[int, typer.Option(min=64, max=2048, help="Long side of each picture, in pixels.")] = 384,
+    device: Device = "auto",
+    force: Force = False,
+) -> None:
+    """Show one photo in every style of a bank, as one picture."""
+    from stylebank.batch import planning
+    from stylebank.painting.painter import StyleBank
+    from stylebank.pixels import images, pictures
+
+    target = output or Path(f"{photo.stem}-sheet.png")
+    planning.check_outputs([target], [photo], force=force)
+    loaded = StyleBank.load(bank, device=device)
+    small = images.fitted(images.read(photo), long_side=size)
+    cells = [("photo", small), *((name, loaded.stylize(small, name)) for name in loaded.styles)]
+    images.save(target, pictures.single_sheet(cells, cell=size))
+    typer.echo(target)

@@ -1,0 +1,190 @@
+"""Commands that learn: train a bank, add a style to one."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stylebank.cli.options import Bank, Device, Force, StyleWords, VggSource
+
+if TYPE_CHECKING:
+    from stylebank.config import Config
+    from stylebank.supervision.metrics import BankFigures
+    from stylebank.training.joint import Outcome
+
+ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="The experiment; see configs/.")]
+Content = Annotated[Path, typer.Option(metavar="DIR", help="Folder of photos, nested, any sizes.")]
+RunFolder = Annotated[
+    Path, typer.Option(metavar="DIR", help="This run's folder: checkpoint, previews, curves.")
+]
+StylesFolder = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Where style images lie. \\[default: beside the config]")
+]
+MoreStyles = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=STYLE",
+        help="One more style: an image; five images in layer order, separated by commas, 'blank' for a white "
+        "one; zoom:LARGE,SECOND or zoom:LARGE,SECOND@relu1_1; or SET.toml. May be repeated.",
+    ),
+]
+
+NewName = Annotated[str, typer.Argument(metavar="NAME", help="The new style's name.")]
+SomeContent = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Folder of photos to learn on; hundreds of your own kind are best. "
+        "\\[default: the five that come with StyleBank]",
+    ),
+]
+RunFolderOrNot = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="This run's folder: checkpoint, preview, curves. \\[default: runs/NAME]"
+    ),
+]
+Steps = Annotated[
+    int | None, typer.Option(min=1, max=10**6, help="How many. \\[default: until it gets no better]")
+]
+Size = Annotated[
+    int | None,
+    typer.Option(
+        min=16,
+        max=8192,
+        help="Long side of the style images, in pixels; smaller, finer marks. "
+        "\\[default: as the bank's others]",
+    ),
+]
+Kernel = Annotated[
+    int | None, typer.Option(min=1, max=7, help="Side of the filter, 1, 3, 5 or 7. \\[default: 3]")
+]
+Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of everything random.")]
+
+
+def train(
+    config: ConfigFile,
+    content: Content,
+    run: RunFolder,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The bank to write.")],
+    styles: StylesFolder = None,
+    style: MoreStyles = None,
+    network: Annotated[
+        str | None,
+        typer.Option(help="stylebank, or johnson: a network for one style. \\[default: as the config says]"),
+    ] = None,
+    device: Device = "auto",
+    vgg: VggSource = "bundled",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Insist on continuing. By default a run continues if it can.")
+    ] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Also write the losses for TensorBoard.")
+    ] = False,
+    force: Force = False,
+) -> None:
+    """Train a bank on a folder of photos. The same command again continues where it stopped."""
+    from stylebank import config as configs
+    from stylebank.cli.console import Watch
+    from stylebank.files import resources
+    from stylebank.machine import distributed
+    from stylebank.supervision import style_words
+    from stylebank.training import joint as training
+    from stylebank.training.session import Callbacks
+
+    with distributed.joined() as group:
+        more = [style_words.from_words(words) for words in style or []]
+        experiment = configs.read(config, styles_folder=styles, more_styles=more, network=network)
+        with Watch(experiment.training.steps, what="training", group=group) as watch:
+            outcome = training.train(
+                experiment,
+                content=content,
+                run=run,
+                out=out,
+                callbacks=Callbacks(note=watch.note, progress=watch.progress, stop=watch.stop),
+                device=device,
+                vgg_weights=resources.vgg_source(vgg),
+                resume=resume,
+                tensorboard=tensorboard,
+                force=force,
+                group=group,
+            )
+    if group.is_main:
+        _print_outcome(outcome, experiment, run=run, out=out)
+    if outcome.figures is None:
+        raise typer.Exit(watch.stop.exit_code)
+
+
+def add_style(
+    name: NewName,
+    style: StyleWords,
+    bank: Bank = None,
+    content: SomeContent = None,
+    run: RunFolderOrNot = None,
+    steps: Steps = None,
+    size: Size = None,
+    kernel: Kernel = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+    vgg: VggSource = "bundled",
+) -> None:
+    """Add a style to a bank, in minutes. Nothing else in the bank changes. The same command again continues."""
+    from stylebank.cli.console import Watch
+    from stylebank.files import resources
+    from stylebank.machine import distributed
+    from stylebank.supervision import style_words
+    from stylebank.training import added as addition
+    from stylebank.training.session import Callbacks
+
+    with distributed.joined() as group:
+        group.refuse_several("add-style")
+    target = bank or resources.default_bank()
+    folder = run or Path("runs") / name
+    given = style_words.from_arguments(name, style, size=size, kernel=kernel)
+    with Watch(steps or addition.MOST_STEPS, what=name, at_most=steps is None) as watch:
+        outcome = addition.add_style(
+            given,
+            bank=target,
+            content=content or resources.photos_folder(),
+            run=folder,
+            callbacks=Callbacks(note=watch.note, progress=watch.progress, stop=watch.stop),
+            vgg_weights=resources.vgg_source(vgg),
+            steps=steps,
+            seed=seed,
+            device=device,
+        )
+    if outcome.entry is None:
+        typer.echo(f"stopped at step {outcome.step}; {target} is as it was; run again to continue", err=True)
+        raise typer.Exit(watch.stop.exit_code)
+    from stylebank.cli.share import print_cards
+
+    print_cards([outcome.entry])
+    typer.echo(f"{target}: has '{name}' now, {outcome.step} steps, {outcome.seconds / 60:.1f} minutes")
+    typer.echo(f"{folder}: preview.png, curves.png")
+
+
+def _print_outcome(outcome: "Outcome", experiment: "Config", *, run: Path, out: Path) -> None:
+    """What a training came to: the bank's figures, or where it stopped."""
+    if outcome.figures is None:
+        typer.echo(
+            f"stopped at step {outcome.step}; {out} is the bank so far; run again to continue", err=True
+        )
+        return
+    names = [style.name for style in experiment.styles]
+    _print_figures(outcome.figures, names, experiment.loss.style_layers)
+    if experiment.network.is_bank:
+        psnr, ssim = outcome.figures.psnr, outcome.figures.ssim
+        typer.echo(f"auto-encoder: {psnr:.1f} dB PSNR, {ssim:.3f} SSIM, on photos held back")
+    typer.echo(f"{out}: {len(names)} styles, {outcome.step} steps, {outcome.seconds / 60:.1f} minutes")
+    typer.echo(f"{run}: preview.png, curves.png")
+
+
+def _print_figures(figures: "BankFigures", names: list[str], layers: tuple[str, ...]) -> None:
+    """One line per style: how far each layer's style loss fell, 0 perfect, 1 unstyled."""
+    width = max(map(len, [*names, "median"]))
+    typer.echo(f"{'style ratio':{width}}  {'  '.join(layers)}  content   ssim")
+    for name, style in zip(names, figures.styles, strict=True):
+        ratios = "  ".join(f"{ratio:7.3f}" for ratio in style.style_ratio)
+        typer.echo(f"{name:{width}}  {ratios}  {style.content:7.3f}  {style.ssim:5.3f}")
+    median = "  ".join(f"{ratio:7.3f}" for ratio in figures.median_style_ratio())
+    typer.echo(f"{'median':{width}}  {median}")

@@ -1,0 +1,200 @@
+"""Encoder, style filters, decoder: the network of the paper's figure 2.
+
+Chen, Yuan, Liao, Yu, Hua, "StyleBank: An Explicit Representation for Neural Image Style Transfer", CVPR 2017
+(arXiv 1703.09210), section 3.1. Legend: I content image, E encoder, F = E(I) features, K_i the filter of
+style i, F_i = K_i (*) F stylized features, D decoder, O output image.
+
+A filter is linear (no norm, no activation): a mixture of filters is itself a filter. The network knows tensors
+and indices only; names, files and images are the business of other modules.
+
+Differs from the paper: the output is bounded by a sigmoid (a linear last layer stops learning styles after a
+few hundred steps; `output="linear"` is the paper's), and filters start as the identity instead of noise.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from stylebank.config import JOHNSON_BLOCKS, MINIMUM_SIDE, STRIDE
+from stylebank.network.instance_norm import Normalize, Statistics, own, statistics_of
+from stylebank.network.layers import (
+    Conv,
+    ConvBlock,
+    OutputConv,
+    ResidualBlock,
+    UpsampleConv,
+    reflect_conv,
+    run_layers,
+)
+
+Output = Literal["sigmoid", "linear"]
+Kind = Literal["stylebank", "johnson"]
+
+
+class _Layers(nn.Sequential):
+    """Layers one after another; `normalize` says by whose statistics the norms work."""
+
+    def forward(self, x: Tensor, normalize: Normalize = own) -> Tensor:
+        """Run all layers."""
+        return run_layers(self, x, normalize)
+
+    def run_norms(self, x: Tensor, normalize: Normalize) -> None:
+        """Run the layers that have a norm, for what `normalize` sees of them."""
+        for layer in self:
+            if isinstance(layer, ConvBlock):
+                x = layer(x, normalize)
+
+
+class Encoder(_Layers):
+    """E: three convolutions, (B, 3, H, W) in [0, 1] -> F (B, 4 width, H / 4, W / 4), H and W divisible by 4."""
+
+    def __init__(self, width: int, residual_blocks: int) -> None:
+        super().__init__(
+            ConvBlock(Conv(3, width, 9)),
+            ConvBlock(Conv(width, 2 * width, 3, stride=2)),
+            ConvBlock(Conv(2 * width, 4 * width, 3, stride=2)),
+            *(ResidualBlock(4 * width) for _ in range(residual_blocks)),
+        )
+
+
+class Decoder(_Layers):
+    """D: the mirror of E, (B, 4 width, h, w) -> O (B, 3, 4 h, 4 w), in [0, 1] if the output is a sigmoid."""
+
+    def __init__(self, width: int, output: Output) -> None:
+        super().__init__(
+            ConvBlock(UpsampleConv(4 * width, 2 * width)),
+            ConvBlock(UpsampleConv(2 * width, width)),
+            OutputConv(width, 3, 9),
+        )
+        if output == "sigmoid":
+            self.append(nn.Sigmoid())
+
+
+class StyleBankNetwork(nn.Module):
+    """E, D and the bank {K_i}: one convolution filter per style, addressed by its index.
+
+    Args:
+        width: channels after the first convolution (32 in the paper); features have 4 width channels.
+        kernels: the kernel size of each style's filter, odd; its length is the number of styles.
+        output: "sigmoid" bounds O to [0, 1]; "linear" is the paper's.
+        restore_moments: whether `reconstruct` gives the output the photo's brightness and contrast.
+        kind: "stylebank", or "johnson": the network of Johnson, Alahi, Fei-Fei, "Perceptual losses for real-time style
+            transfer" (ECCV 2016) with the same E and D around its five residual blocks. They paint its only style; the
+            filter stays the identity, kernel 1.
+
+    Attributes:
+        precision: dtype that convolutions compute in; weights stay float32.
+    """
+
+    def __init__(
+        self,
+        *,
+        width: int,
+        kernels: Sequence[int],
+        output: Output = "sigmoid",
+        restore_moments: bool = True,
+        kind: Kind = "stylebank",
+    ) -> None:
+        super().__init__()
+        self.encoder = Encoder(width, residual_blocks=JOHNSON_BLOCKS if kind == "johnson" else 0)
+        self.decoder = Decoder(width, output)
+        self.filters = nn.ParameterList([identity_filter(4 * width, kernel) for kernel in kernels])
+        self.filters.requires_grad_(kind == "stylebank")
+        self.restore_moments = restore_moments
+        self.precision = torch.float32
+
+    def forward(self, content: Tensor, styles: Sequence[int] | None = None) -> Tensor:
+        """Either branch of a training: `stylize`, or `reconstruct` where no styles are given."""
+        return self.reconstruct(content) if styles is None else self.stylize(content, styles)
+
+    def encode(self, content: Tensor) -> Tensor:
+        """F = E(I): (B, 3, H, W) in [0, 1], sRGB -> (B, 4 width, H / 4, W / 4) in the network's precision."""
+        features: Tensor = self.encoder(content.to(self.precision))
+        return features
+
+    def decode(self, features: Tensor, normalize: Normalize = own) -> Tensor:
+        """O = D(F): (B, 4 width, h, w) -> (B, 3, 4 h, 4 w) float32."""
+        output: Tensor = self.decoder(features, normalize)
+        return output.float()
+
+    def stylize(self, content: Tensor, styles: Sequence[int]) -> Tensor:
+        """Stylizing branch, O_b = D(K_i (*) E(I_b)) with i = styles[b]: (B, 3, H, W) -> (B, 3, H, W)."""
+        features = self.encode(content)
+        return self.decode(apply_filters(features, [self.filters[index] for index in styles]))
+
+    def reconstruct(self, content: Tensor) -> Tensor:
+        """Auto-encoder branch, D(E(I)): (B, 3, H, W) in [0, 1] -> (B, 3, H, W), near [0, 1].
+
+        Differs from the paper: instance norm throws away the brightness and contrast of each image, which no
+        D can bring back, so the content's own channel means and deviations are given to the output.
+        """
+        output = self.decode(self.encode(content))
+        return match_moments(output, content) if self.restore_moments else output
+
+
+def identity_filter(channels: int, kernel: int) -> nn.Parameter:
+    """A filter (C, C, k, k) that returns its input: 1 at the centre of its diagonal."""
+    weight = torch.zeros(channels, channels, kernel, kernel)
+    weight[:, :, kernel // 2, kernel // 2] = torch.eye(channels)
+    return nn.Parameter(weight)
+
+
+def apply_filters(features: Tensor, filters: Sequence[Tensor]) -> Tensor:
+    """Convolve each image's features with its own filter, F_i = K_i (*) F, styles mixed within one batch.
+
+    Args:
+        features: (B, C, h, w).
+        filters: B tensors (C, C, k, k), k odd; sizes may differ from image to image.
+
+    Returns:
+        (B, C, h, w). One convolution per distinct filter, run on all the images that share it.
+    """
+    assert len(filters) == features.shape[0], "one filter per image"
+    positions: dict[int, list[int]] = {}
+    for position, weight in enumerate(filters):
+        positions.setdefault(id(weight), []).append(position)
+    if len(positions) == 1:
+        return reflect_conv(features, filters[0].to(features.dtype))
+    order = [position for group in positions.values() for position in group]
+    inverse = sorted(range(len(order)), key=order.__getitem__)
+    groups = features[order].split([len(group) for group in positions.values()])
+    filtered = [
+        reflect_conv(group, filters[where[0]].to(features.dtype))
+        for group, where in zip(groups, positions.values(), strict=True)
+    ]
+    return torch.cat(filtered)[inverse]
+
+
+def match_moments(image: Tensor, reference: Tensor) -> Tensor:
+    """Give each channel of each image the mean and standard deviation of the reference's: (B, 3, H, W) twice."""
+    scale, shift = moments_affine(statistics_of(image), statistics_of(reference))
+    return image * scale[..., None, None] + shift[..., None, None]
+
+
+def moments_affine(found: Statistics, wanted: Statistics) -> tuple[Tensor, Tensor]:
+    """The scale and the shift, (B, 3) each, that lead from one image's moments to another's."""
+    # A deviation of 1e-3 is a quarter of one 8-bit level: below it a channel is flat and has no contrast to restore.
+    scale = wanted.variance.sqrt() / found.variance.clamp_min(1e-6).sqrt()
+    return scale, wanted.mean - found.mean * scale
+
+
+def pad_to_stride(image: Tensor) -> Tensor:
+    """Extend (B, 3, H, W) at the right and bottom so that both sides are divisible by 4 and at least 16.
+
+    The border is mirrored, and mirrored again where the image is smaller than what is missing.
+    """
+    for axis in (2, 3):
+        length = image.shape[axis]
+        wanted = max(MINIMUM_SIDE, -(-length // STRIDE) * STRIDE)
+        if wanted != length:
+            places = torch.arange(wanted) % max(2 * (length - 1), 1)
+            image = image.index_select(axis, mirrored(places, length).to(image.device))
+    return image
+
+
+def mirrored(places: Tensor, length: int) -> Tensor:
+    """Where places from 0 to 2 (length - 1) lie when what is past the last of `length` is mirrored in it."""
+    last = length - 1
+    return last - (last - places).abs()

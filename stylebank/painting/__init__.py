@@ -1,0 +1,1 @@
+"""Photo in, picture out: one way for every style, mixture, region and size, on any engine."""

@@ -1,0 +1,153 @@
+"""Which region gets which style: the command line's words, label images, clusters, and a choice by colour."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from stylebank.bank import mixture
+from stylebank.bank.mixture import Mixture
+from stylebank.config import MINIMUM_SIDE, STRIDE
+from stylebank.errors import ConfigError
+from stylebank.painting import segmentation
+from stylebank.painting.painter import StyleBank
+from stylebank.pixels import images, masks
+from stylebank.pixels.masks import Labels
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+AUTO = "auto"
+"""In the place of a style: the program chooses one for each region that has none."""
+
+Regions = list[tuple[Tensor, Mixture]]
+
+_SMALL = 256  # pixels of the long side at which styles are tried
+
+
+def from_masks(
+    words: Sequence[str], *, size: tuple[int, int], strength: float, note: Callable[[str], None]
+) -> Regions:
+    """Read `--region MASK=MIX`: a grey image each.
+
+    Args:
+        words: at least one.
+        size: (H, W) of the photo; a mask of another is resized, and `note` told.
+        strength: of regions that say none of their own.
+        note: receives lines of text.
+
+    Raises:
+        ConfigError: the words have another form.
+        ImageError: a mask cannot be read.
+    """
+    found = []
+    for region in words:
+        path, equals, mix = region.rpartition("=")
+        if not (path and equals and mix):
+            raise ConfigError(f"--region {region}: has another form; write MASK=STYLE")
+        mixed = mixture.parse(mix, strength=strength, where=f"--region {region}")
+        mask = masks.read_mask(Path(path))
+        _note_size(path, mask.shape, size, note)
+        if not bool(mask.any()):
+            note(f"{path}: is all black and covers nothing")
+        found.append((masks.resized(mask, size), mixed))
+    return found
+
+
+def from_labels(
+    labels: Labels,
+    assigned: Sequence[str],
+    *,
+    bank: StyleBank,
+    photo: "Image",
+    strength: float,
+    note: Callable[[str], None],
+) -> Regions:
+    """Give the regions of a label image their styles by `--assign LABEL=MIX`; the rest by `--assign auto`, if asked.
+
+    Raises:
+        ConfigError: the words have another form, or name a label twice.
+        ImageError: the image has no such label.
+    """
+    size = (photo.height, photo.width)
+    _note_size(labels.source, labels.values.shape, size, note)
+    labels = labels.resized(size)
+    pairs = [words.rpartition("=") for words in assigned if words != AUTO]
+    for key, _, mix in pairs:
+        if not (key and mix):
+            raise ConfigError(f"--assign {key or mix}: has another form; write LABEL=STYLE, or auto")
+    mixes = {
+        labels.label(key): mixture.parse(mix, strength=strength, where=f"--assign {key}={mix}")
+        for key, _, mix in pairs
+    }
+    if len(mixes) < len(pairs):
+        raise ConfigError("--assign: names a label twice; give each label one style")
+    others = [label for label in labels.found() if label not in mixes]
+    if AUTO in assigned and others:
+        chosen = choose(bank, photo, [labels.mask(label) for label in others])
+        for label, style in zip(others, chosen, strict=True):
+            note(f"region {labels.shown(label)}: {style}")
+            mixes[label] = Mixture(((style, 1.0),), strength)
+    elif others:
+        share = float(np.isin(labels.values, others).mean())
+        note(
+            f"{labels.source}: {', '.join(map(labels.shown, others[:12]))} ({share:.0%} of the pixels) left to the rest"
+        )
+    return [(labels.mask(label), mix) for label, mix in mixes.items()]
+
+
+def clustered(bank: StyleBank, photo: "Image", count: int, *, seed: int = 0) -> NDArray[np.uint8]:
+    """Labels (H, W) of a photo's regions, from 1, the largest first; see `segmentation.segment`."""
+    if not 2 <= count <= segmentation.MOST_REGIONS:
+        raise ConfigError(f"{count} regions: is out of range; give 2 to {segmentation.MOST_REGIONS}")
+    scale = min(1.0, segmentation.LONG_SIDE / max(photo.size))
+    # To whole cells: padding would shift the regions' borders.
+    height, width = (
+        max(MINIMUM_SIDE, round(length * scale / STRIDE) * STRIDE) for length in (photo.height, photo.width)
+    )
+    small = images.to_tensor(images.resized(photo, size=(height, width)))
+    return segmentation.segment(
+        bank.network, small.to(bank.device), count, size=(photo.height, photo.width), seed=seed
+    )
+
+
+def choose(bank: StyleBank, photo: "Image", regions: Sequence[Tensor]) -> list[str]:
+    """A style for each region (H, W): those that change the regions' mean colours least in all, none twice if possible.
+
+    So a blue style takes the sky and a warm one the wood, and the fusion keeps the photo's order of colours.
+
+    Raises:
+        ConfigError: the bank has no styles, or there are more than 32 regions.
+    """
+    if not bank.styles or len(regions) > 32:
+        raise ConfigError(
+            f"--assign auto: cannot give {len(regions)} regions one of {len(bank.styles)} styles each; assign them"
+        )
+    small = images.to_tensor(images.fitted(photo, long_side=_SMALL))
+    shares = torch.stack([masks.resized(region, (small.shape[2], small.shape[3])) for region in regions])
+    before = _mean_colours(small, shares)
+    cost = torch.stack(
+        [(_mean_colours(bank.stylize(small, style), shares) - before).norm(dim=1) for style in bank.styles],
+        dim=1,
+    )
+    copies = -(-len(regions) // len(bank.styles))
+    _, places = linear_sum_assignment(cost.repeat(1, copies).numpy())
+    return [bank.styles[place % len(bank.styles)] for place in places]
+
+
+def _mean_colours(image: Tensor, shares: Tensor) -> Tensor:
+    """Mean colour (R, 3) of an image (1, 3, H, W) inside masks (R, H, W)."""
+    weights = shares.flatten(1)
+    return weights @ image[0].flatten(1).T / weights.sum(1, keepdim=True).clamp_min(1e-6)
+
+
+def _note_size(
+    source: str, found: Sequence[int], wanted: tuple[int, int], note: Callable[[str], None]
+) -> None:
+    if tuple(found) != wanted:
+        note(f"{source}: resized from {found[1]} x {found[0]} to {wanted[1]} x {wanted[0]} px")

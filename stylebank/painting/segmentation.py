@@ -1,0 +1,96 @@
+"""Masks with nobody painting them: clusters of the encoder's features, by which the paper shows what a filter learnt.
+
+Cells that E sees alike (colour, texture) make one region: k-means, seeded, on smoothed features; islands go to their
+surroundings. It knows no objects: sky, water, wall and foliage part well, a face and a hand do not.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.cluster import vq
+from torch import Tensor
+
+from stylebank.network.model import StyleBankNetwork
+
+LONG_SIDE = 512
+"""Pixels of the long side that a photo is clustered at: regions are large, and time goes by pixels."""
+
+MOST_REGIONS = 12
+
+_SMOOTH = 0.012  # deviation of the smoothing, in units of the long side
+_POSITION = 1.0  # weight of a cell's place against its features: keeps regions together
+_ISLAND = 0.01  # parts of a region below this share of the image go to their surroundings
+
+
+@torch.no_grad()
+def segment(
+    network: StyleBankNetwork, photo: Tensor, count: int, *, size: tuple[int, int], seed: int = 0
+) -> NDArray[np.uint8]:
+    """Divide a photo into regions that the encoder sees alike.
+
+    Args:
+        network: E is what counts.
+        photo: (1, 3, H, W) in [0, 1], sides divisible by 4; best about `LONG_SIDE` pixels long.
+        count: of clusters, 2 to `MOST_REGIONS`.
+        size: of the result.
+        seed: of k-means.
+
+    Returns:
+        size, 1 for the largest region, 2 for the next; at most `count` of them, as two may become one.
+    """
+    cells = _descriptors(network.encode(photo))
+    height, width, channels = cells.shape
+    points = cells.reshape(-1, channels)
+    _, labels = vq.kmeans2(points, count, minit="++", rng=np.random.default_rng(seed))
+    regions = _without_islands(_smooth(labels.reshape(height, width).astype(np.int64), photo.shape[-2:]))
+    return _by_area(_smooth(regions, size))
+
+
+def _smooth(labels: NDArray[np.int64], size: Sequence[int]) -> NDArray[np.int64]:
+    """The same regions at another size (H, W), their borders rounded."""
+    hot = F.one_hot(torch.from_numpy(labels).long()).permute(2, 0, 1).float()
+    radius = _SMOOTH / 2 * max(labels.shape)
+    soft = torch.stack([torch.from_numpy(ndimage.gaussian_filter(part.numpy(), radius)) for part in hot])
+    larger = F.interpolate(soft.unsqueeze(0), size=tuple(size), mode="bilinear", align_corners=False)
+    found: NDArray[np.int64] = larger[0].argmax(0).numpy()
+    return found
+
+
+def _descriptors(features: Tensor) -> NDArray[np.float64]:
+    """F (1, C, h, w) as (h, w, C + 2): smoothed features of unit variance in all, and the place."""
+    found = features[0].double().cpu().numpy()
+    radius = _SMOOTH * max(found.shape[1:])
+    smooth = np.stack([ndimage.gaussian_filter(channel, radius) for channel in found])
+    smooth -= smooth.mean((1, 2), keepdims=True)
+    smooth /= np.sqrt(smooth.var((1, 2)).sum()) or 1.0
+    rows, columns = np.indices(found.shape[1:]) / max(found.shape[1:]) - 0.5
+    return np.concatenate([smooth, _POSITION * np.stack([rows, columns])]).transpose(1, 2, 0)
+
+
+def _without_islands(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Give parts that are too small to the label of the nearest larger part."""
+    small = np.zeros(labels.shape, bool)
+    for label in np.unique(labels):
+        parts, _ = ndimage.label(labels == label)
+        sizes = np.bincount(parts.ravel())
+        few = sizes < _ISLAND * labels.size
+        few[0] = False
+        small |= few[parts]
+    if small.all() or not small.any():
+        return labels
+    rows, columns = ndimage.distance_transform_edt(small, return_distances=False, return_indices=True)
+    found: NDArray[np.int64] = labels[rows, columns]
+    return found
+
+
+def _by_area(labels: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """The same regions, numbered from 1, the largest first."""
+    counts = np.bincount(labels.ravel())
+    order = np.argsort(-counts, kind="stable")
+    numbers = np.empty(len(counts), np.uint8)
+    numbers[order] = np.arange(1, len(counts) + 1)
+    return numbers[labels]

@@ -1,0 +1,141 @@
+"""Figures of a result: style ratio, relative content distance, PSNR, SSIM."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from stylebank.network.model import StyleBankNetwork, apply_filters
+from stylebank.supervision.objective import Objective
+
+_BATCH = 4  # photos at a time: VGG's features of four 384 px photos take half a gigabyte
+
+
+def psnr(image: Tensor, reference: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio in dB of each image: (B, C, H, W) in [0, 1] twice -> (B,)."""
+    error = (image - reference).square().mean(dim=(1, 2, 3))
+    return -10 * torch.log10(error.clamp_min(1e-12))
+
+
+def ssim(image: Tensor, reference: Tensor) -> Tensor:
+    """Structural similarity of each image: (B, C, H, W) in [0, 1] twice, sides >= 11 px -> (B,).
+
+    Wang, Bovik, Sheikh, Simoncelli (2004): 11x11 Gaussian window of deviation 1.5 px, K1 = 0.01, K2 = 0.03, the
+    mean over all places where the window fits, and over the channels.
+    """
+    channels = image.shape[1]
+    place = torch.arange(11, dtype=image.dtype, device=image.device) - 5
+    line = torch.exp(-place.square() / (2 * 1.5**2))
+    window = torch.outer(line, line) / line.sum() ** 2
+    kernel = window.expand(channels, 1, 11, 11)
+
+    def local_mean(x: Tensor) -> Tensor:
+        return F.conv2d(x, kernel, groups=channels)
+
+    mean_x, mean_y = local_mean(image), local_mean(reference)
+    variance_x = local_mean(image * image) - mean_x * mean_x
+    variance_y = local_mean(reference * reference) - mean_y * mean_y
+    covariance = local_mean(image * reference) - mean_x * mean_y
+    c1, c2 = 0.01**2, 0.03**2
+    luminance = (2 * mean_x * mean_y + c1) / (mean_x * mean_x + mean_y * mean_y + c1)
+    structure = (2 * covariance + c2) / (variance_x + variance_y + c2)
+    return (luminance * structure).mean(dim=(1, 2, 3))
+
+
+@dataclass(frozen=True)
+class StyleFigures:
+    """One style on a set of photos, means over them.
+
+    Attributes:
+        style_ratio: per layer, the style loss of the outputs over that of the photos: 0 perfect, 1 unstyled.
+        content: relative content distance.
+        ssim: of the outputs to the photos.
+        tv: total variation of the outputs.
+        total: the weighted loss.
+    """
+
+    style_ratio: tuple[float, ...]
+    content: float
+    ssim: float
+    tv: float
+    total: float
+
+
+def style_figures(
+    network: StyleBankNetwork, objective: Objective, photos: Tensor, style: int
+) -> StyleFigures:
+    """Measure one style on photos (B, 3, H, W) in [0, 1], sides divisible by 4."""
+    with torch.no_grad():
+        outputs = [network.stylize(batch, [style] * len(batch)).clamp(0, 1) for batch in photos.split(_BATCH)]
+    return output_figures(torch.cat(outputs), objective, photos, style)
+
+
+def output_figures(outputs: Tensor, objective: Objective, photos: Tensor, style: int) -> StyleFigures:
+    """Measure the pictures (B, 3, H, W) that somebody made of photos in one style, both in [0, 1]."""
+    before, terms, similarity = [], [], []
+    with torch.no_grad():
+        for output, photo in zip(outputs.split(1), photos.split(1), strict=True):
+            features = objective.content_features(photo)
+            before.append(objective(photo, features, [style]).style)
+            terms.append(objective(output, features, [style]))
+            similarity.append(ssim(output, photo))
+    after = torch.cat([found.style for found in terms])
+    # Photos that have the style already, exactly, leave nothing to compare with: then any distance is a large ratio.
+    ratio = after.mean(dim=0) / torch.cat(before).mean(dim=0).clamp_min(1e-6)
+    return StyleFigures(
+        style_ratio=tuple(ratio.tolist()),
+        content=float(torch.cat([found.content for found in terms]).mean()),
+        ssim=float(torch.cat(similarity).mean()),
+        tv=float(torch.cat([found.tv for found in terms]).mean()),
+        total=float(torch.stack([found.total for found in terms]).mean()),
+    )
+
+
+def reconstruction_figures(network: StyleBankNetwork, photos: Tensor) -> tuple[float, float]:
+    """Mean PSNR in dB and mean SSIM of the auto-encoder branch on photos (B, 3, H, W), sides divisible by 4."""
+    with torch.no_grad():
+        outputs = torch.cat([network.reconstruct(batch) for batch in photos.split(_BATCH)]).clamp(0, 1)
+    return float(psnr(outputs, photos).mean()), float(ssim(outputs, photos).mean())
+
+
+def filter_gain(network: StyleBankNetwork, photos: Tensor, style: int) -> float:
+    """||F|| / ||K_i (*) F|| over photos (B, 3, H, W): the factor that makes stylized features as strong as the photo's.
+
+    D's first norm erases the scale of its input, so training leaves that of K_i open; mixing needs it settled.
+    """
+    before, after = 0.0, 0.0
+    with torch.no_grad():
+        for batch in photos.split(_BATCH):
+            features = network.encode(batch)
+            before += float(features.double().square().sum())
+            filtered = apply_filters(features, [network.filters[style]] * len(batch))
+            after += float(filtered.double().square().sum())
+    # A filter of zeros, or photos of one grey, have no strength to match.
+    return math.sqrt(before / after) if before > 0 and after > 0 else 1.0
+
+
+@dataclass(frozen=True)
+class BankFigures:
+    """A whole bank on a set of photos: figures by style index, and of the auto-encoder branch (PSNR in dB)."""
+
+    styles: tuple[StyleFigures, ...]
+    psnr: float
+    ssim: float
+
+    def median_style_ratio(self) -> tuple[float, ...]:
+        """Median over styles of each layer's style ratio."""
+        table = torch.tensor([figures.style_ratio for figures in self.styles])
+        return tuple(table.quantile(0.5, dim=0).tolist())
+
+
+def measure(network: StyleBankNetwork, objective: Objective, photos: Tensor) -> BankFigures:
+    """Measure every style and the auto-encoder branch on photos (B, 3, H, W) in [0, 1], sides divisible by 4."""
+    styles = range(len(network.filters))
+    psnr_db, similarity = reconstruction_figures(network, photos)
+    return BankFigures(
+        styles=tuple(style_figures(network, objective, photos, style) for style in styles),
+        psnr=psnr_db,
+        ssim=similarity,
+    )

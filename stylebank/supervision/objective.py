@@ -1,0 +1,135 @@
+"""What a style and a photo ask of an output image: targets computed once, one VGG pass for both.
+
+Section 3.2 of the paper with the layered style set: L_s = sum_l w_l ||G(F_l(O)) - G(F_l(S_l))||^2. Each term is
+divided by its mean over unstyled photos, so that every layer of every style starts near 1 and 0 is perfect, and the
+L terms are averaged: one default weighting serves all styles. Each supervising image goes through VGG once, and only
+as deep as the deepest layer that it supervises.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from stylebank.config import Loss
+from stylebank.errors import ConfigError
+from stylebank.supervision import losses, vgg
+from stylebank.supervision.styleset import LayerImage, StyleSet
+from stylebank.supervision.vgg import VGG
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Losses of B outputs: content (B,), style (B, L), tv (B,) as they are, `total` their weighted mean.
+
+    `style` is 1 for an unstyled photo, on average, and 0 for perfect statistics.
+    """
+
+    content: Tensor
+    style: Tensor
+    tv: Tensor
+    total: Tensor
+
+
+class Objective:
+    """The stylizing branch's loss L_K for a list of styles.
+
+    Args:
+        network: VGG, on the device to compute on; `precision` is what it computes the outputs' features in.
+        loss: weights and layers.
+        styles: S style sets over those layers.
+        photos: (P, 3, H, W) in [0, 1], unstyled, whose mean style distance is the unit.
+    """
+
+    def __init__(
+        self, network: VGG, loss: Loss, styles: Sequence[StyleSet], photos: Tensor, *, precision: torch.dtype
+    ) -> None:
+        check_layers(loss)
+        self._loss = loss
+        self.kernels = [style.kernel for style in styles]
+        self._layers = (*loss.style_layers, loss.content_layer)
+        device = network.mean.device
+        targets = [style_grams(network, style) for style in styles]
+        self.grams = [torch.stack(layer) for layer in zip(*targets, strict=True)]  # L tensors (S, C, C)
+        self.weights = torch.tensor(  # (S, L)
+            [[image.weight for image in style.layers] for style in styles], device=device
+        )
+        self.unstyled = self._unstyled_distances(network, photos.to(device))
+        self._vgg = network.compute_in(precision)
+
+    def content_features(self, content: Tensor) -> Tensor:
+        """The target of the content loss: (B, 3, H, W) in [0, 1] -> (B, C, h, w), without gradient."""
+        layer = self._loss.content_layer
+        with torch.no_grad():
+            features: Tensor = self._vgg(content, (layer,))[layer]
+        return features
+
+    def __call__(self, output: Tensor, content_features: Tensor, styles: Sequence[int]) -> Terms:
+        """Compare outputs (B, 3, H, W) with B content features and, image by image, with styles[b]."""
+        index = torch.tensor(styles, device=output.device)
+        features = self._vgg(output, self._layers)
+        distances = [
+            losses.style_distance(losses.gram(features[layer]), target[index])
+            for layer, target in zip(self._loss.style_layers, self.grams, strict=True)
+        ]
+        style = torch.stack(distances, dim=1) / self.unstyled[index]
+        content = losses.content_distance(features[self._loss.content_layer], content_features)
+        tv = losses.total_variation(output)
+        per_image = (
+            self._loss.content * content
+            + self._loss.style * self.weighted_style(style, styles)
+            + self._loss.tv * tv
+        )
+        return Terms(content=content, style=style, tv=tv, total=per_image.mean())
+
+    def weighted_style(self, style: Tensor, styles: Sequence[int]) -> Tensor:
+        """The layers' mean (B,) of style losses (B, L), by the layers' weights in styles[b]."""
+        return (self.weights[torch.tensor(styles, device=style.device)] * style).mean(dim=1)
+
+    def _unstyled_distances(self, network: VGG, photos: Tensor) -> Tensor:
+        """Mean style distance of photos to every style and layer: (S, L)."""
+        total = torch.zeros_like(self.weights)
+        with torch.no_grad():
+            for photo in photos.split(1):
+                features = network(photo, self._loss.style_layers)
+                total += torch.stack(
+                    [
+                        losses.style_distance(losses.gram(features[layer]), target)
+                        for layer, target in zip(self._loss.style_layers, self.grams, strict=True)
+                    ],
+                    dim=1,
+                )
+        energies = torch.stack([target.square().sum(dim=(1, 2)) for target in self.grams], dim=1)
+        # A style that photos already have by a thousandth of its energy needs no magnifying glass.
+        return torch.maximum(total / len(photos), 1e-3 * energies)
+
+
+def style_grams(network: VGG, style: StyleSet) -> list[Tensor]:
+    """Gram targets of a style in layer order: L tensors (C_l, C_l) float32 on VGG's device.
+
+    Raises:
+        ImageError: a supervising image cannot be read.
+    """
+    layers_of: dict[LayerImage, list[str]] = {}
+    for image in style.layers:
+        layers_of.setdefault(image.same_image(), []).append(image.layer)
+    found: dict[str, Tensor] = {}
+    with torch.no_grad():
+        for image, layers in layers_of.items():
+            features = network(image.load().to(network.mean.device), layers)
+            found |= {layer: losses.gram(tensor)[0] for layer, tensor in features.items()}
+    return [found[image.layer] for image in style.layers]
+
+
+def check_layers(loss: Loss) -> None:
+    """Reject layer names that VGG-16 up to relu5_1 does not have.
+
+    Raises:
+        ConfigError: naming the layer.
+    """
+    for layer in (*loss.style_layers, loss.content_layer):
+        if layer not in vgg.LAYERS:
+            raise ConfigError(f"[loss]: unknown VGG layer '{layer}'; known are {', '.join(vgg.LAYERS)}")
+    if len(set(loss.style_layers)) != len(loss.style_layers) or not loss.style_layers:
+        raise ConfigError("[loss] style_layers: are empty or name a layer twice; name each layer once")

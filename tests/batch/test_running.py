@@ -1,0 +1,262 @@
+"""What becomes of the photos of a batch: pictures, in order, several at a time; broken ones are skipped."""
+
+import io
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Barrier
+
+import pytest
+from PIL import Image
+
+from stylebank.batch import planning
+from stylebank.batch.planning import STREAM, Job, Result
+from stylebank.batch.unfinished import Unfinished
+from stylebank.errors import ImageError, OutputError
+from stylebank.pixels import images
+
+Paint = Callable[[list[Image.Image]], list[Image.Image]]
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where a relative path starts."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def draw(name: str, colour: str = "red", size: tuple[int, int] = (4, 3)) -> Path:
+    path = Path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, colour).save(path)
+    return path
+
+
+def broken(name: str) -> Path:
+    path = Path(name)
+    path.write_bytes(b"\xff\xd8 no more")
+    return path
+
+
+def invert(photos: list[Image.Image]) -> list[Image.Image]:
+    assert len({photo.size for photo in photos}) == 1, "photos of one size"
+    return [photo.point(lambda level: 255 - level) for photo in photos]
+
+
+def run(jobs: list[Job], paint: Paint = invert, *, workers: int = 1, together: int = 1) -> list[Result]:
+    results: list[Result] = []
+    planning.run(jobs, paint, workers=workers, together=together, report=results.append)
+    return results
+
+
+ORIENTATION, GPS = 0x0112, 0x8825
+PHOTOS = {
+    "one pixel": (Image.new("RGB", (1, 1), "red"), "a.png", (1, 1), (0, 255, 255)),
+    "odd": (Image.new("RGB", (7, 5), "red"), "a.bmp", (7, 5), (0, 255, 255)),
+    "tall": (Image.new("RGB", (33, 130), "red"), "a.webp", (33, 130), (0, 255, 255)),
+    "turned": (Image.new("RGB", (30, 20), "white"), "a.jpg", (20, 30), (0, 0, 0)),
+    "transparent": (Image.new("RGBA", (7, 5), (255, 0, 0, 0)), "a.png", (7, 5), (0, 0, 0)),
+    "16 bits": (Image.new("I;16", (7, 5), 0x8080), "a.png", (7, 5), (127, 127, 127)),
+    "CMYK": (Image.new("CMYK", (7, 5), (0, 0, 0, 0)), "a.tif", (7, 5), (0, 0, 0)),
+    "palette": (Image.new("RGB", (7, 5), "red").convert("P"), "a.gif", (7, 5), (0, 255, 255)),
+}
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif"])
+@pytest.mark.parametrize("kind", PHOTOS)
+def test_a_picture_has_the_size_of_its_photo_upright_and_nothing_of_its_exif(kind: str, suffix: str) -> None:
+    photo, name, size, colour = PHOTOS[kind]
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6 if kind == "turned" else 1
+    exif[GPS] = {1: "N", 2: (48.0, 51.0, 30.0)}
+    photo.save(name, exif=exif.tobytes())
+    with Image.open(name) as saved:
+        assert kind != "turned" or {ORIENTATION, GPS} <= set(saved.getexif()), "what there is to lose"
+    assert run([Job(Path(name), Path(f"out{suffix}"))])[0].size == size
+    with Image.open(f"out{suffix}") as picture:
+        assert (picture.size, picture.mode) == (size, "RGB")
+        assert not set(picture.getexif()) & {ORIENTATION, GPS}
+        assert not {"exif", "xmp", "icc_profile", "transparency"} & set(picture.info)
+        found = picture.getpixel((0, 0))
+        assert isinstance(found, tuple)
+        # Lossy files, the photo's and the picture's, keep a flat colour to within 3 of 255 levels.
+        assert max(abs(a - b) for a, b in zip(found, colour, strict=True)) <= 3
+
+
+@pytest.mark.parametrize(("workers", "together"), [(1, 1), (3, 1), (1, 3), (2, 2)])
+def test_broken_photos_are_skipped_and_the_rest_reported_in_order(workers: int, together: int) -> None:
+    jobs = [
+        Job(draw("a.png", "red"), Path("out/a.png")),
+        Job(broken("b.png"), Path("out/b.png")),
+        Job(Path("gone.png"), Path("out/gone.png")),
+        Job(draw("c.png", "blue", (9, 5)), Path("out/deep/c.png")),
+        *(Job(draw(f"{number}.png"), Path(f"out/{number}.png")) for number in range(9)),
+    ]
+    results = run(jobs, workers=workers, together=together)
+    assert [result.job for result in results] == jobs
+    assert [result.size for result in results] == [(4, 3), None, None, (9, 5)] + [(4, 3)] * 9
+    assert results[1].error.startswith("b.png: ")  # type: ignore[union-attr]
+    assert results[2].error.startswith("gone.png: ")  # type: ignore[union-attr]
+    assert images.read(Path("out/a.png")).getpixel((0, 0)) == (0, 255, 255)
+    assert images.read(Path("out/deep/c.png")).getpixel((0, 0)) == (255, 255, 0)
+    assert {path.name for path in Path("out").iterdir()} == {"a.png", "deep", *(f"{n}.png" for n in range(9))}
+
+
+def test_workers_work_at_the_same_time() -> None:
+    meeting = Barrier(3, timeout=60)  # breaks, and fails the test, if one worker has to wait for another
+
+    def paint(photos: list[Image.Image]) -> list[Image.Image]:
+        meeting.wait()
+        return photos
+
+    run([Job(draw(f"{name}.png"), Path(f"out/{name}.png")) for name in "abc"], paint, workers=3)
+    assert len(list(Path("out").iterdir())) == 3
+
+
+def test_photos_of_one_size_are_painted_together() -> None:
+    seen: list[list[tuple[int, int]]] = []
+
+    def paint(photos: list[Image.Image]) -> list[Image.Image]:
+        seen.append([photo.size for photo in photos])
+        return photos
+
+    sizes = [(4, 3), (5, 3), (4, 3), (4, 3), (4, 3)]
+    jobs = [Job(draw(f"{n}.png", size=size), Path(f"out/{n}.png")) for n, size in enumerate(sizes)]
+    results = run(jobs, paint, together=4)
+    assert sorted(map(sorted, seen)) == [[(4, 3)], [(4, 3)] * 3, [(5, 3)]]
+    assert [images.read(result.job.picture).size for result in results] == sizes
+
+
+def test_only_a_few_photos_are_taken_ahead() -> None:
+    """Millions of them: neither all their names nor all their pictures are in memory."""
+    taken: list[int] = []
+
+    def jobs() -> Iterator[Job]:
+        for number in range(50):
+            taken.append(number)
+            yield Job(photo, Path(f"out/{number}.png"))
+
+    photo = draw("a.png")
+    ahead = []
+    planning.run(jobs(), invert, workers=2, together=1, report=lambda _: ahead.append(len(taken)))
+    assert [count - place for place, count in enumerate(ahead)][:40] == [
+        5
+    ] * 40  # two for each worker, and one
+
+
+def test_a_photo_that_is_too_large_to_paint_is_skipped() -> None:
+    def paint(photos: list[Image.Image]) -> list[Image.Image]:
+        if photos[0].width > 5:
+            raise ImageError("image: 9 x 5 px need more memory than there is; make it smaller")
+        return photos
+
+    jobs = [Job(draw("a.png", size=(9, 5)), Path("x.png")), Job(draw("b.png"), Path("y.png"))]
+    results = run(jobs, paint)
+    assert results[0].error == "a.png: image: 9 x 5 px need more memory than there is; make it smaller"
+    assert (results[1].size, Path("x.png").exists()) == ((4, 3), False)
+
+
+def test_a_picture_that_cannot_be_written_ends_the_work() -> None:
+    """A full disk stays full: to go on would be one message a photo."""
+    Path("file").write_text("in the way")
+    jobs = [
+        Job(draw("a.png"), Path("file/a.png")),
+        *(Job(draw("b.png"), Path(f"b{n}.png")) for n in range(5)),
+    ]
+    with pytest.raises(OutputError, match=r"file/a\.png"):
+        run(jobs)
+    assert not list(Path().glob("b?.png"))
+
+
+def test_a_stream_is_read_and_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stream:
+        def __init__(self, data: bytes) -> None:
+            self.buffer = io.BytesIO(data)
+
+    out = Stream(b"")
+    monkeypatch.setattr("sys.stdin", Stream(draw("a.png").read_bytes()))
+    monkeypatch.setattr("sys.stdout", out)
+    assert run([Job(STREAM, STREAM)])[0].size == (4, 3)
+    assert Image.open(io.BytesIO(out.buffer.getvalue())).getpixel((0, 0)) == (0, 255, 255)
+    monkeypatch.setattr("sys.stdin", Stream(b"no image"))
+    assert run([Job(STREAM, Path("x.png"))])[0].error.startswith("-: is no image")  # type: ignore[union-attr]
+
+
+def many() -> list[Job]:
+    return [Job(draw(f"{name}.png"), Path(f"out/{name}.png")) for name in "abcd"]
+
+
+def names(jobs: list[Job]) -> str:
+    return "".join(job.photo.stem for job in jobs)
+
+
+def record(unfinished: Unfinished, jobs: list[Job]) -> None:
+    unfinished.begin()
+    planning.run(jobs, invert, workers=1, together=1, report=lambda result: unfinished.add(result.job))
+
+
+def test_what_was_interrupted_continues_where_it_stopped() -> None:
+    jobs, settings = many(), {"style": "wave"}
+    stopped = Unfinished(Path("out"), settings)
+    assert names(stopped.remaining(jobs)) == "abcd"
+    record(stopped, jobs[:2])
+    again = Unfinished(Path("out"), settings)
+    assert names(again.remaining(jobs)) == "cd"
+    other = [
+        Unfinished(Path("out"), {"style": "night"}),
+        Unfinished(Path("out"), settings, process=(0, 2)),
+        Unfinished(Path("elsewhere"), settings),
+    ]
+    assert {names(each.remaining(jobs)) for each in other} == {"abcd"}, (
+        "the control: another run has done nothing"
+    )
+    record(again, jobs[2:3])
+    last = Unfinished(Path("out"), settings)
+    assert names(last.remaining(jobs)) == "d", "a second interruption loses nothing"
+    record(last, jobs[3:])
+    last.finish()
+    assert names(Unfinished(Path("out"), settings).remaining(jobs)) == "abcd"
+    assert {path.name for path in Path("out").iterdir()} == {f"{name}.png" for name in "abcd"}
+
+
+def test_pictures_and_photos_that_are_others_by_now_are_done_again() -> None:
+    jobs = many()
+    record(Unfinished(Path("out"), {}), jobs)
+    draw("old.png", "blue")
+    os.utime("old.png", (0, 0))
+    Path("old.png").rename(jobs[0].photo)  # older than its picture, and yet another photo
+    run(jobs[1:2])  # somebody else paints it
+    jobs[2].picture.unlink()
+    assert names(Unfinished(Path("out"), {}).remaining(jobs)) == "abc"
+
+
+@pytest.mark.parametrize("tail", [b'["out/b.p', b"\xff\n", b"3\n", b"[]\n", b"{}"])
+def test_a_record_that_was_cut_short_loses_its_last_line_only(tail: bytes) -> None:
+    jobs = many()
+    record(Unfinished(Path("out"), {}), jobs[:1])
+    (path,) = Path("out").glob(".stylebank*")
+    path.write_bytes(path.read_bytes() + tail)
+    assert names(Unfinished(Path("out"), {}).remaining(jobs)) == "bcd"
+
+
+def test_what_a_killed_run_left_is_swept_once_and_not_for_every_picture(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    jobs = many()
+    looked: list[Path] = []
+    scandir = os.scandir
+
+    def counted(folder: Path) -> "os._ScandirIterator[str]":
+        looked.append(folder)
+        return scandir(str(folder))
+
+    Path("out").mkdir()
+    Path(f"out/.b.png.{'0' * 16}.tmp").write_bytes(b"half")
+    Path("out/.notes.tmp").write_bytes(b"theirs")
+    monkeypatch.setattr(os, "scandir", counted)
+    run(jobs)
+    assert looked == [Path("out")]
+    assert {path.name for path in Path("out").iterdir()} == {
+        ".notes.tmp",
+        *(f"{name}.png" for name in "abcd"),
+    }

@@ -1,0 +1,164 @@
+"""stylebank evaluate: a table, JSON or bars of the figures, and one line for every mistake."""
+
+import json
+import re
+import urllib.error
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from stylebank.bank import bundle
+from stylebank.bank.bundle import Bundle
+from stylebank.config import Style
+from stylebank.supervision import styleset
+
+Run = Callable[[str], tuple[object, str, str]]
+"""The rest of a command line -> exit code, standard output, standard error."""
+
+# Three convolutions of VGG instead of eleven.
+LAYERS, WEIGHTS = ("relu1_1", "relu2_1"), (1.0, 1.0)
+LOSS = {"content_layer": "relu2_1", "style_layers": list(LAYERS), "layer_weights": list(WEIGHTS)}
+ALL = "--content photos --styles art --bank bank"
+
+
+@pytest.fixture
+def studio(make_bank: Callable[..., Bundle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder: a bank of two styles, three photos, the paintings, and what is wrong."""
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 64, 70, 3), np.uint8)
+    for place, name in enumerate(("photos/a", "photos/b", "photos/c", "art/wave", "art/night")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(pixels[place]).save(tmp_path / f"{name}.png")
+    (tmp_path / "nothing").mkdir()
+    (tmp_path / "thesis").write_text("my thesis")
+    (tmp_path / "thesis.png").write_text("my thesis")
+    made = make_bank({"wave": 3, "night": 3}, training={"config": {"loss": LOSS}})
+    styles = [Style(name, image=f"{name}.png", size=48, folder=str(tmp_path / "art")) for name in made.names]
+    entries = [
+        replace(entry, style=styleset.resolve(style, LAYERS, WEIGHTS))
+        for entry, style in zip(made.entries, styles, strict=True)
+    ]
+    bundle.write(tmp_path / "bank", replace(made, entries=tuple(entries)))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def run(studio: Path, vgg_file: Path, command_line: Run) -> Run:
+    assert studio == Path.cwd()
+    return lambda line: command_line(f"evaluate --device cpu --vgg {vgg_file} --size 64 {line}")
+
+
+def test_the_figures_come_as_a_markdown_table(run: Run) -> None:
+    code, out, err = run(f"{ALL} --optimization 1 --photos 2")
+    assert (code, err) == (0, "")
+    head, rule, *rows, median, empty, facts = out.splitlines()
+    heads = ["style", *LAYERS, "content", "SSIM", "TV", "optimisation", "bytes"]
+    assert [cell.strip() for cell in head.strip("|").split("|")] == heads
+    assert rule == "|---" * len(heads) + "|"
+    assert [row.split("|")[1].strip() for row in (*rows, median)] == ["wave", "night", "**median**"]
+    assert {row.count("|") for row in (head, *rows, median)} == {len(heads) + 1}
+    assert empty == ""
+    assert re.fullmatch(
+        r"2 photos, 64 px; \d+ ms a photo; auto-encoder -?[\d.]+ dB PSNR, -?[\d.]+ SSIM", facts
+    )
+
+
+def test_json_holds_the_figures_of_the_table(run: Run) -> None:
+    table = run(ALL)[1]
+    code, out, err = run(f"{ALL} --json")
+    assert (code, err) == (0, "")
+    read = json.loads(out, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+    assert (read["photos"], read["side"], read["layers"]) == (3, 64, list(LAYERS))
+    for row in read["rows"]:
+        figures = row["figures"]
+        ratios = " | ".join(f"{ratio:.3f}" for ratio in figures["style_ratio"])
+        assert f"| {row['name']} | {ratios} | {figures['content']:.2f} | " in table
+        assert row["lpips"] is row["optimization"] is None
+
+
+def test_the_side_is_rounded_up_to_what_the_network_takes(run: Run) -> None:
+    assert json.loads(run(f"{ALL} --json --photos 1 --size 66")[1])["side"] == 68
+
+
+def test_a_style_without_its_image_is_skipped_with_a_note(run: Run) -> None:
+    Path("art/wave.png").rename("art/other.png")
+    code, out, err = run(ALL)
+    assert code == 0
+    assert "| wave |" not in out
+    assert "| night |" in out
+    assert re.fullmatch(
+        r"note: style 'wave': its image wave\.png \(sha256 .*\) is not below art; .*skipped\n", err
+    )
+
+
+def test_bars_are_drawn_and_the_table_is_printed_too(run: Run) -> None:
+    code, out, err = run(f"{ALL} --plot bars.png")
+    assert (code, err) == (0, "note: bars.png: the style ratios as bars\n")
+    assert out.startswith("| style |")
+    with Image.open("bars.png") as picture:
+        assert picture.width == 960
+
+
+MISTAKES = {
+    "": "Missing option",
+    "--content photos --bank bank": "Missing option '--styles'",
+    "--content none --styles art --bank bank": "^none: is not a folder",
+    "--content nothing --styles art --bank bank": "^nothing: holds no photos",
+    "--content photos --styles nothing --bank bank": "^nothing: has the images of none of the bank's styles",
+    "--content photos --styles none --bank bank": "^none: has the images of none of the bank's styles",
+    "--content photos --styles art --bank thesis": "^thesis: ",
+    "--content photos --styles art --bank none": "^none: ",
+    f"{ALL} --plot bars.gif": "no known image format",
+    f"{ALL} --plot thesis.png": "another kind of file.*--force",
+    f"{ALL} --plot photos/a.png": "is the photo itself",
+    f"{ALL} --plot photos": "no known image format",
+    f"{ALL} --size 32": "'--size'",
+    f"{ALL} --photos 0": "'--photos'",
+    f"{ALL} --optimization -1": "'--optimization'",
+    f"{ALL} --lpips resnet": "^--lpips resnet: is unknown; choose one of alex, vgg, squeeze",
+    f"{ALL} --inception none": "--lpips",
+    f"{ALL} --device gpu": "'gpu': is unknown",
+    f"{ALL} --vgg none": "^none: ",
+}
+
+
+def everything() -> dict[Path, object]:
+    return {path: path.is_file() and path.read_bytes() for path in Path().rglob("*")}
+
+
+@pytest.mark.parametrize(("line", "wanted"), MISTAKES.items(), ids=list(MISTAKES))
+def test_every_mistake_is_one_line_and_changes_nothing(line: str, wanted: str, run: Run) -> None:
+    before = everything()
+    code, out, err = run(line)
+    assert (code, out) == (2, "")
+    *notes, error = err.splitlines()
+    assert all(note.startswith("note: ") for note in notes)
+    assert re.search(wanted, error.removeprefix("stylebank: error: "))
+    assert everything() == before
+
+
+def test_a_painting_is_not_overwritten_by_its_bars(run: Run) -> None:
+    before = everything()
+    assert run(f"{ALL} --plot art/wave.png")[0] == 2
+    assert everything() == before
+
+
+def test_lpips_without_a_network_and_without_weights_is_one_error(
+    run: Run, studio: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torchmetrics")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise urllib.error.URLError("no network")
+
+    monkeypatch.setenv("TORCH_HOME", str(studio / "torch"))
+    monkeypatch.setattr("torch.hub.urlopen", refuse)
+    code, out, err = run(f"{ALL} --lpips squeeze")
+    assert (code, out) == (2, "")
+    *before, error = err.splitlines()
+    assert all(line.startswith("Downloading: ") for line in before), "torch says what it tries"
+    assert re.search(r"--lpips squeeze: its weights cannot be had \(.*no network.*\); leave it out$", error)

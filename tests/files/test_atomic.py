@@ -1,0 +1,286 @@
+"""Files are written whole or not at all, by one writer at a time, and never over somebody else's."""
+
+import fcntl
+import hashlib
+import multiprocessing
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from stylebank.errors import OutputError
+from stylebank.files import atomic
+
+# Python 3.12 warns of forks beside threads, which an earlier test's torch may have; these children never touch torch.
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+
+PROCESSES = 8
+TOKEN = "0123456789abcdef"
+
+
+@contextmanager
+def processes(work: Callable[[int], None]) -> Iterator[Callable[[], bool]]:
+    """Run work(0) ... work(7) at once; gives whether any still runs, and ends when all have ended well."""
+    context = multiprocessing.get_context("fork")
+    workers = [context.Process(target=work, args=(number,)) for number in range(PROCESSES)]
+    for worker in workers:
+        worker.start()
+    try:
+        yield lambda: any(worker.is_alive() for worker in workers)
+    finally:
+        for worker in workers:
+            worker.join()
+    assert [worker.exitcode for worker in workers] == [0] * PROCESSES
+
+
+@contextmanager
+def umask(mask: int) -> Iterator[None]:
+    before = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def refusal(path: Path) -> str:
+    """The message with which a path is refused; it is one line and names the path."""
+    with pytest.raises(OutputError) as caught:
+        atomic.write_atomically(path, b"new")
+    message = str(caught.value)
+    assert message.startswith(f"{path}: cannot be written (")
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize("data", [b"", b"new", bytes(3_000_000)], ids=len)
+def test_a_file_is_written_with_its_folders_and_nothing_beside_it(data: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "file"
+    atomic.write_atomically(path, data)
+    assert path.read_bytes() == data
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_an_old_file_is_replaced_and_not_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old and longer")
+    with path.open("rb") as reader:
+        atomic.write_atomically(path, b"new")
+        assert reader.read() == b"old and longer", "who has it open reads on"
+    assert path.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("mask", [0o002, 0o022, 0o077])
+def test_a_new_file_has_the_permissions_that_the_umask_leaves(mask: int, tmp_path: Path) -> None:
+    with umask(mask):
+        atomic.write_atomically(tmp_path / "file", b"new")
+    assert mode(tmp_path / "file") == 0o666 & ~mask
+
+
+@pytest.mark.parametrize("permissions", [0o600, 0o664, 0o444])
+def test_a_replaced_file_keeps_its_permissions(permissions: int, tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    path.chmod(permissions)
+    with umask(0o022):
+        atomic.write_atomically(path, b"new")
+    assert (path.read_bytes(), mode(path)) == (b"new", permissions)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_symbolic_link_is_written_through(there: bool, tmp_path: Path) -> None:
+    target, link = tmp_path / "far" / "target", tmp_path / "link"
+    if there:
+        target.parent.mkdir()
+        target.write_bytes(b"old")
+    link.symlink_to("far/target")
+    atomic.write_atomically(link, b"new")
+    assert link.is_symlink()
+    assert target.read_bytes() == b"new"
+
+
+def test_a_folder_is_refused_and_kept(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    assert "folder" in refusal(tmp_path / "folder")
+    assert list(tmp_path.rglob("*")) == [tmp_path / "folder"]
+
+
+def test_a_device_is_refused_and_kept(tmp_path: Path) -> None:
+    """Replacing one would put a file in its place: for root, even in that of /dev/null."""
+    os.mkfifo(tmp_path / "pipe")
+    assert "device" in refusal(tmp_path / "pipe")
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+
+
+def test_a_folder_closed_to_listing_is_written_and_flushed_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushes: list[str] = []
+
+    def closed(*_: object) -> None:  # root may list everything
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        for function in ("open", "listdir", "scandir"):
+            patch.setattr(os, function, closed)
+        patch.setattr(os, "sync", lambda: flushes.append((tmp_path / "file").read_text()))
+        atomic.write_atomically(tmp_path / "file", b"new")
+    assert flushes == ["new"], "the rename is made durable after it is made"
+    assert list(tmp_path.iterdir()) == [tmp_path / "file"]
+
+
+def test_a_path_that_cannot_be_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"old")
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    for path in (tmp_path / "file" / "below", tmp_path / ("long" * 100), tmp_path / "a" / "below"):
+        refusal(path)
+        with pytest.raises(OutputError, match="cannot be locked"), atomic.locked(path):
+            pass
+    assert (tmp_path / "file").read_bytes() == b"old"
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+@pytest.mark.parametrize("name", ["file", "photo[1].png", "a*b?", ".hidden"])
+@pytest.mark.parametrize("left", [b"", b"half"])
+def test_what_a_dead_writer_left_is_swept_whatever_the_name(name: str, left: bytes, tmp_path: Path) -> None:
+    (tmp_path / f".{name}.{TOKEN}.tmp").write_bytes(left)
+    atomic.write_atomically(tmp_path / name, b"new")
+    assert list(tmp_path.iterdir()) == [tmp_path / name]
+
+
+def test_what_is_not_its_own_is_not_swept(tmp_path: Path) -> None:
+    others = {f".{name}.{TOKEN}.tmp" for name in ("other", "file.png", "a.file")} | {
+        ".file.notes.tmp",
+        "x.tmp",
+    }
+    for other in others:
+        (tmp_path / other).write_bytes(b"theirs")
+    atomic.write_atomically(tmp_path / "file", b"new")
+    assert {path.name for path in tmp_path.iterdir()} == others | {"file"}
+
+
+def test_the_file_of_a_living_writer_is_not_swept(tmp_path: Path) -> None:
+    theirs = tmp_path / f".file.{TOKEN}.tmp"
+    with theirs.open("xb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        atomic.write_atomically(tmp_path / "file", b"new")
+        assert theirs.exists()
+    atomic.write_atomically(tmp_path / "file", b"new")
+    assert not theirs.exists(), "the control: it was the lock that kept it"
+
+
+def test_a_writer_swept_between_open_and_lock_starts_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = fcntl.flock
+    swept: list[Path] = []
+
+    def late(file: int, operation: int) -> None:
+        if operation == fcntl.LOCK_EX and len(swept) < 3:
+            swept.extend(tmp_path.glob(".file.*.tmp"))
+            atomic.write_atomically(tmp_path / "file", b"theirs")  # the other writer, sweeping
+            assert not swept[-1].exists()
+        lock(file, operation)
+
+    # Each writer is the one that comes late for the writer before.
+    monkeypatch.setattr(fcntl, "flock", late)
+    atomic.write_atomically(tmp_path / "file", b"new")
+    assert len(swept) >= 3
+    assert (tmp_path / "file").read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [tmp_path / "file"]
+
+
+def test_readers_beside_many_writers_see_one_writer_s_whole_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    contents = {bytes([number]) * (100_000 + 1000 * number) for number in range(PROCESSES)}
+
+    def write(number: int) -> None:
+        for _ in range(20):
+            atomic.write_atomically(path, bytes([number]) * (100_000 + 1000 * number))
+
+    atomic.write_atomically(path, bytes(100_000))
+    seen, reads = set(), 0
+    with processes(write) as running:
+        while running():
+            seen.add(path.read_bytes())
+            reads += 1
+    assert seen <= contents
+    assert reads > 10
+    assert len(seen) > 1, "it did read while they wrote"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("through_link", [False, True])
+def test_no_update_under_the_lock_is_lost(through_link: bool, tmp_path: Path) -> None:
+    path, link = tmp_path / "count", tmp_path / "link"
+    path.write_text("0")
+    link.symlink_to(path)
+
+    def count(number: int) -> None:
+        for _ in range(5):
+            with atomic.locked(link if through_link and number % 2 else path):
+                value = int(path.read_text())
+                time.sleep(0.002)  # another process would read the same value here, were it not locked out
+                path.write_text(str(value + 1))
+
+    with processes(count):
+        pass
+    assert path.read_text() == str(5 * PROCESSES)
+
+
+def test_a_lock_is_free_again_after_an_error_and_after_a_kill(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), atomic.locked(tmp_path / "new" / "file"):
+        raise ZeroDivisionError
+
+    def die_with_it(_number: int) -> None:
+        with atomic.locked(tmp_path / "new" / "file"):
+            os._exit(0)
+
+    with processes(die_with_it):
+        pass
+    with atomic.locked(tmp_path / "new" / "file"):
+        assert not (tmp_path / "new" / "file").exists(), "the lock is another file"
+
+
+def test_only_a_file_of_another_kind_needs_force(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    for force in (True, False):
+        atomic.refuse_foreign(path, lambda _: False, force=force)  # nothing there
+    path.write_bytes(b"old")
+    atomic.refuse_foreign(path, lambda found: found == path, force=False)
+    atomic.refuse_foreign(path, lambda _: False, force=True)
+    with pytest.raises(OutputError, match=r"another kind of file; .*--force"):
+        atomic.refuse_foreign(path, lambda _: False, force=False)
+    assert path.read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("force", [True, False])
+def test_a_folder_or_a_device_is_refused_with_force_too(force: bool, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="is a folder; give a file name"):
+        atomic.refuse_foreign(tmp_path, lambda _: True, force=force)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OutputError, match="is a device; give a file name"):
+        atomic.refuse_foreign(tmp_path / "pipe", lambda _: True, force=force)
+
+
+def test_a_name_that_no_file_can_have_is_refused_before_the_work_starts(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"old")
+    for path in (tmp_path / ("long" * 100), tmp_path / "file" / "below"):
+        with pytest.raises(OutputError, match="cannot be written"):
+            atomic.refuse_foreign(path, lambda _: True, force=True)
+
+
+@pytest.mark.parametrize("data", [b"", b"abc", bytes(1_000_000)], ids=len)
+def test_digests_are_sha256_in_hexadecimal(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(data)
+    expected = hashlib.sha256(data).hexdigest()
+    assert atomic.sha256_file(tmp_path / "file") == atomic.sha256_bytes(data) == expected
+    assert atomic.sha256_bytes(b"abc").startswith("ba7816bf"), "the standard's own example"

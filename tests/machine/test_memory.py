@@ -1,0 +1,60 @@
+"""What is free is what the machine and its control groups leave; what painting may take is said in words."""
+
+from pathlib import Path
+
+import pytest
+
+from stylebank.errors import ConfigError
+from stylebank.machine import memory
+from stylebank.machine.memory import Tiling
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [("2GB", 2 * 10**9), ("1.5GiB", 3 * 2**29), ("800MB", 8 * 10**8), ("1 g", 10**9), ("512kib", 2**19)],
+)
+def test_amounts_of_memory_are_read(words: str, wanted: int) -> None:
+    assert memory.parse(words) == wanted
+
+
+@pytest.mark.parametrize(
+    "words", ["", "2", "GB", "-1GB", "nanGB", "1e9GB", "2 GBs", "1..5GB", "9" * 400 + "GB"]
+)
+def test_other_words_are_no_amount_of_memory(words: str) -> None:
+    with pytest.raises(ConfigError, match="is no amount of memory; write 2GB"):
+        memory.parse(words)
+
+
+@pytest.mark.parametrize("tile", ["", "on", "0", "15", "-64", "1e3", "64.0", "\u0661\u0666x"])
+def test_other_words_are_no_size_of_tiles(tile: str) -> None:
+    with pytest.raises(ConfigError, match="is no size of tiles"):
+        Tiling(tile)
+
+
+def group(folder: Path, limit: str, usage: str, *, old: bool) -> None:
+    names = ("limit_in_bytes", "usage_in_bytes") if old else ("max", "current")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, value in zip(names, (limit, usage), strict=True):
+        (folder / f"memory.{name}").write_text(f"{value}\n")
+    (folder / "memory.stat").write_text(f"anon 1\n{'total_' if old else ''}inactive_file 300\n")
+
+
+@pytest.mark.parametrize("old", [True, False])
+def test_limits_of_control_groups_and_of_those_around_them_count(tmp_path: Path, old: bool) -> None:
+    own, root = tmp_path / "own", tmp_path / "cgroup"
+    own.write_text("5:cpu:/other\n4:memory:/outer/inner\n" if old else "0::/outer/inner\n")
+    top = root / "memory" if old else root
+    group(top / "outer/inner", "max", "700", old=old)
+    assert memory._control_groups(own, root) == []
+    group(top / "outer", "9000", "7000", old=old)
+    group(top, "5000", "4000", old=old)
+    assert memory._control_groups(own, root) == [2300, 1300]
+    assert memory._control_groups(tmp_path / "none", root) == []
+
+
+def test_what_is_free_is_not_more_than_a_control_group_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    free = memory.available("cpu")
+    assert free > 10**7
+    monkeypatch.setattr(memory, "_control_groups", lambda *_: [4321])
+    assert memory.available("cpu") == 4321
+    assert memory.resident() > 10**7

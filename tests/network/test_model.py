@@ -1,0 +1,181 @@
+"""The network: exact rewrites, linear filters, mixed batches, odd sizes."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stylebank.network.layers import Conv, OutputConv, UpsampleConv, reflect_conv
+from stylebank.network.model import (
+    StyleBankNetwork,
+    apply_filters,
+    identity_filter,
+    match_moments,
+    pad_to_stride,
+)
+
+
+@pytest.fixture
+def network() -> StyleBankNetwork:
+    torch.manual_seed(0)
+    return StyleBankNetwork(width=4, kernels=[3, 5, 3])
+
+
+def random_filters(count: int, channels: int = 4, kernel: int = 3) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    return [torch.randn(channels, channels, kernel, kernel, generator=generator) for _ in range(count)]
+
+
+def test_the_paper_s_sizes() -> None:
+    network = StyleBankNetwork(width=32, kernels=[3])
+    assert network.filters[0].numel() == 147_456
+    shared = [*network.encoder.parameters(), *network.decoder.parameters()]
+    # E: 3*32*81 + 32*64*9 + 64*128*9; D the same plus 3 biases; and 2 norm weights for 32+64+128+64+32 channels.
+    assert sum(weight.numel() for weight in shared) == 2 * (7776 + 18432 + 73728) + 3 + 2 * 320
+
+
+@pytest.mark.parametrize("size", [(4, 6), (1, 1), (7, 3)])
+def test_phase_convolutions_equal_upsampling_and_a_3x3_convolution(size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    conv = UpsampleConv(3, 5).double()
+    x = torch.randn(2, 3, *size, dtype=torch.float64)
+    large = F.interpolate(x, scale_factor=2.0, mode="nearest")
+    wanted = F.conv2d(F.pad(large, (1, 1, 1, 1), mode="reflect"), conv.weight)
+    found = conv(x)
+    # float64 sums of 27 products: 1e-12 is far above rounding and far below any wrong weight.
+    assert (found - wanted).abs().max() < 1e-12
+    gradient = torch.randn_like(wanted)
+    (one,) = torch.autograd.grad(wanted, conv.weight, gradient)
+    (two,) = torch.autograd.grad(found, conv.weight, gradient)
+    assert (one - two).abs().max() < 1e-10
+    if size != (1, 1):
+        zero_padded = F.conv2d(F.pad(large, (1, 1, 1, 1)), conv.weight)
+        assert (found - zero_padded).abs().max() > 1e-3, "the control: another padding is another function"
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(9, 1), (3, 2), (5, 1)])
+def test_conv_is_torch_s_own_with_reflection(kernel: int, stride: int) -> None:
+    torch.manual_seed(0)
+    own = Conv(3, 6, kernel, stride=stride, bias=True)
+    reference = nn.Conv2d(3, 6, kernel, stride=stride, padding=kernel // 2, padding_mode="reflect")
+    reference.load_state_dict(own.state_dict())
+    x = torch.randn(1, 3, 20, 24)
+    assert torch.equal(own(x), reference(x))
+
+
+def test_shapes_and_range(network: StyleBankNetwork) -> None:
+    photo = torch.rand(2, 3, 24, 40)
+    assert network.encode(photo).shape == (2, 16, 6, 10)
+    for output in (network.stylize(photo, [0, 1]), network.decode(network.encode(photo))):
+        assert output.shape == photo.shape
+        assert output.dtype == torch.float32
+        assert output.min() >= 0
+        assert output.max() <= 1
+
+
+def test_the_papers_linear_output_is_not_bounded() -> None:
+    torch.manual_seed(0)
+    network = StyleBankNetwork(width=4, kernels=[3], output="linear")
+    output = network.stylize(torch.rand(1, 3, 32, 32), [0])
+    assert output.min() < 0 or output.max() > 1
+
+
+def test_a_new_filter_returns_its_input(network: StyleBankNetwork) -> None:
+    features = torch.randn(1, 16, 5, 5)
+    for weight in (identity_filter(16, 1), identity_filter(16, 3), identity_filter(16, 7)):
+        assert torch.equal(apply_filters(features, [weight]), features)
+    photo = torch.rand(1, 3, 16, 16)
+    assert torch.equal(network.stylize(photo, [1]), network.decode(network.encode(photo)))
+
+
+@pytest.mark.parametrize("order", [[0, 0, 0, 0], [0, 1, 2, 3], [2, 0, 2, 1], [1, 1, 0, 0]])
+def test_a_mixed_batch_gives_each_image_its_own_filter(order: list[int]) -> None:
+    filters = [*random_filters(3), *random_filters(1, kernel=5)]
+    features = torch.randn(4, 4, 9, 8)
+    mixed = apply_filters(features, [filters[index] for index in order])
+    alone = [
+        apply_filters(features[place : place + 1], [filters[index]]) for place, index in enumerate(order)
+    ]
+    # Batched and single convolutions may add in another order: float32 sums of 36 or 100 products of size one.
+    assert (mixed - torch.cat(alone)).abs().max() < 1e-4
+    if len(set(order)) > 1:
+        shifted = apply_filters(features, [filters[index] for index in order[1:] + order[:1]])
+        assert (mixed - shifted).abs().max() > 1e-1, "the control"
+
+
+def test_only_drawn_filters_get_gradients(network: StyleBankNetwork) -> None:
+    network.stylize(torch.rand(3, 3, 16, 16), [0, 2, 0]).sum().backward()
+    assert [weight.grad is not None for weight in network.filters] == [True, False, True]
+
+
+def test_a_mixture_of_filters_is_a_filter() -> None:
+    """The paper's linear fusion; the control puts a ReLU inside the entry, which breaks it."""
+    one, two = random_filters(2)
+    features = torch.randn(1, 4, 8, 8)
+    mixture = apply_filters(features, [0.3 * one + 0.7 * two])
+    parts = [apply_filters(features, [weight]) for weight in (one, two)]
+    assert (mixture - (0.3 * parts[0] + 0.7 * parts[1])).abs().max() < 1e-4
+    bent = 0.3 * parts[0].relu() + 0.7 * parts[1].relu()
+    assert (mixture.relu() - bent).abs().max() > 1e-1
+
+
+def test_matched_moments_are_the_reference_s() -> None:
+    image, reference = torch.rand(2, 3, 30, 20), 0.2 + 0.1 * torch.randn(2, 3, 17, 9)
+    matched = match_moments(image, reference)
+    assert torch.allclose(matched.mean((2, 3)), reference.mean((2, 3)), atol=1e-5)
+    assert torch.allclose(matched.std((2, 3), correction=0), reference.std((2, 3), correction=0), atol=1e-5)
+
+
+def test_a_flat_image_takes_the_mean_without_nan() -> None:
+    matched = match_moments(torch.full((1, 3, 8, 8), 0.5), torch.rand(1, 3, 8, 8) * 0.1 + 0.7)
+    assert matched.isfinite().all()
+    assert (matched.amax((2, 3)) - matched.amin((2, 3))).max() < 1e-3
+
+
+def test_reconstruction_has_the_photo_s_moments_unless_told_otherwise(network: StyleBankNetwork) -> None:
+    photo = torch.rand(1, 3, 32, 32) * 0.2
+    restored = network.reconstruct(photo)
+    network.restore_moments = False
+    plain = network.reconstruct(photo)
+    assert torch.allclose(restored.mean((2, 3)), photo.mean((2, 3)), atol=1e-5)
+    assert not torch.allclose(plain.mean((2, 3)), photo.mean((2, 3)), atol=1e-2)
+    assert torch.equal(plain, network.decode(network.encode(photo)))
+
+
+@pytest.mark.parametrize("height", [*range(1, 21), 30, 33, 63])
+def test_padding_keeps_the_image_and_mirrors_what_it_adds(height: int) -> None:
+    image = torch.rand(1, 3, height, 18)
+    padded = pad_to_stride(image)
+    assert padded.shape[2] % 4 == 0
+    assert max(16, height) <= padded.shape[2] < max(16, height + 4) + 1
+    assert padded.shape[3] == 20
+    assert torch.equal(padded[:, :, :height, :18], image)
+    added = padded.shape[2] - height
+    if height > added:
+        mirrored = image[:, :, height - 1 - added : height - 1].flip(2)
+        assert torch.equal(padded[:, :, height:, :18], mirrored)
+
+
+def test_an_image_that_fits_is_not_copied() -> None:
+    image = torch.rand(1, 3, 32, 16)
+    assert pad_to_stride(image) is image
+
+
+def test_bfloat16_is_close_to_float32(network: StyleBankNetwork) -> None:
+    photo = torch.rand(1, 3, 32, 32)
+    exact = network.stylize(photo, [0])
+    network.precision = torch.bfloat16
+    rough = network.stylize(photo, [0])
+    assert rough.dtype == torch.float32
+    # Six layers, each rounding by 2^-9 of values of size one, before a sigmoid of slope 1/4.
+    assert 0 < (exact - rough).abs().max() < 6 * 2**-9 * 4
+
+
+@pytest.mark.parametrize("kernel", [1, 3, 9])
+def test_output_convolution_is_the_convolution_it_stands_for(kernel: int) -> None:
+    torch.manual_seed(0)
+    conv = OutputConv(5, 3, kernel).double()
+    x = torch.rand(2, 5, 12, 18, dtype=torch.double)
+    wanted = reflect_conv(x, conv.weight, conv.bias)
+    torch.testing.assert_close(conv(x), wanted)
+    assert not torch.allclose(conv(x).flip(3), wanted), "the control: pixels have their places"

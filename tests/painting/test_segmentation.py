@@ -1,0 +1,155 @@
+"""A photo falls into the regions that it plainly has: seeded, numbered by area, whole, at the photo's own size."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+from stylebank import StyleBank
+from stylebank.bank.bundle import Bundle
+from stylebank.errors import ConfigError
+from stylebank.painting import regions, segmentation
+
+Levels = NDArray[Any]
+Labels = NDArray[np.uint8]
+
+BLUE, ORANGE = (40, 90, 200), (230, 140, 30)
+REACH = 8  # pixels: a cell where the border runs through one, and one for smoothing and for the padding to whole cells
+
+
+@pytest.fixture(scope="module")
+def bank(make_bank: Callable[..., Bundle]) -> StyleBank:
+    """Of random weights: for what holds of any features."""
+    return StyleBank(make_bank({"wave": 3}), device="cpu")
+
+
+@pytest.fixture(scope="module")
+def trained() -> StyleBank:
+    """The one that comes along: for what is seen as it is."""
+    return StyleBank.load(device="cpu")
+
+
+def two_coloured(height: int, width: int, *, border: float, upright: bool) -> Image.Image:
+    """Blue up to the border (as a part of the side), then orange; a little noise on both."""
+    along = np.arange(height)[:, None] / height if upright else np.arange(width)[None] / width
+    colours = np.where((along < border)[..., None], BLUE, ORANGE) + np.zeros((height, width, 1))
+    noise = np.random.default_rng(0).normal(0, 8, (height, width, 3))
+    return Image.fromarray((colours + noise).clip(0, 255).astype(np.uint8))
+
+
+def noisy(height: int = 96, width: int = 120) -> Image.Image:
+    """Blotches of all sizes: much to get lost in."""
+    found = np.random.default_rng(1).random((height, width, 3))
+    blurred = np.sum([ndimage.gaussian_filter(found, (s, s, 0)) * s for s in (1, 3, 9)], axis=0)
+    levels = 255 * (blurred - blurred.min()) / np.ptp(blurred)
+    return Image.fromarray(levels.astype(np.uint8))
+
+
+def shares(labels: Labels) -> Levels:
+    """Part of the pixels by label, from 1."""
+    found: Levels = np.bincount(labels.ravel(), minlength=2)[1:] / labels.size
+    return found
+
+
+@pytest.mark.parametrize("upright", [True, False], ids=["one above the other", "side by side"])
+@pytest.mark.parametrize("border", [0.35, 0.65])
+def test_two_colours_are_two_regions_the_larger_first(
+    border: float, upright: bool, trained: StyleBank
+) -> None:
+    height, width = (100, 160) if upright else (160, 100)  # to halve the long side would be wrong
+    labels = regions.clustered(trained, two_coloured(height, width, border=border, upright=upright), 2)
+    assert labels.shape == (height, width)
+    assert labels.dtype == np.uint8
+    profile = labels if upright else labels.T
+    blue, orange = (1, 2) if border > 0.5 else (2, 1)
+    edge = round(border * len(profile))
+    assert (profile[: edge - REACH] == blue).all()
+    assert (profile[edge + REACH :] == orange).all()
+
+
+def test_the_same_seed_finds_the_same_and_another_may_not(bank: StyleBank) -> None:
+    first, again = (regions.clustered(bank, noisy(), 6, seed=0) for _ in range(2))
+    assert np.array_equal(first, again)
+    others = [regions.clustered(bank, noisy(), 6, seed=seed) for seed in range(1, 4)]
+    assert any(not np.array_equal(first, other) for other in others), "the control"
+
+
+@pytest.mark.parametrize("count", [2, 5, segmentation.MOST_REGIONS])
+def test_labels_begin_at_1_and_go_by_area(count: int, bank: StyleBank) -> None:
+    labels = regions.clustered(bank, noisy(), count)
+    assert np.unique(labels).tolist() == list(range(1, int(labels.max()) + 1))
+    assert labels.max() <= count
+    found = shares(labels)
+    assert (np.diff(found) <= 0).all()
+    assert found.sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("count", [3, 8])
+def test_no_region_has_small_islands(count: int, bank: StyleBank) -> None:
+    def smallest(labels: Levels) -> float:
+        parts = [ndimage.label(labels == label)[0] for label in np.unique(labels)]
+        return min(float(np.bincount(part.ravel())[1:].min()) for part in parts) / labels.size
+
+    photo = noisy(240, 320)
+    # The parts were larger than 1 %; to round their borders takes some pixels of each.
+    assert smallest(regions.clustered(bank, photo, count)) > 0.5 * segmentation._ISLAND
+    raw = np.asarray(photo.convert("L")).astype(int) * count // 256
+    assert smallest(raw) < 0.1 * segmentation._ISLAND, "the control: the photo itself has such islands"
+
+
+def test_an_island_goes_to_its_surroundings() -> None:
+    labels = np.zeros((40, 40), np.int64)
+    labels[:, 20:] = 1
+    wanted = labels.copy()
+    labels[5:8, 5:8], labels[30:33, 30:33] = 2, 0  # 9 of 1600 cells
+    assert np.array_equal(segmentation._without_islands(labels), wanted)
+    labels[5:10, 5:10] = 2  # 25 are over 1 %
+    assert (segmentation._without_islands(labels) == 2).sum() == 25
+
+
+@pytest.mark.parametrize(
+    "size", [(33, 50), (97, 61), (101, 203), (700, 33), (16, 16), (5, 40), (1, 1)], ids=str
+)
+def test_regions_have_the_size_of_the_photo(size: tuple[int, int], bank: StyleBank) -> None:
+    labels = regions.clustered(bank, noisy(*size), 3)
+    assert labels.shape == size
+    assert labels.min() == 1
+
+
+@pytest.mark.parametrize("height", [97, 98, 99, 100])
+def test_a_photo_whose_sides_are_no_multiples_of_a_cell_has_its_borders_in_place(
+    height: int, trained: StyleBank
+) -> None:
+    labels = regions.clustered(trained, two_coloured(height, 130, border=0.6, upright=True), 2)
+    assert abs((labels == 1).mean() - 0.6) * height <= REACH / 2
+
+
+def test_a_photo_of_one_colour_is_divided_without_a_warning(bank: StyleBank) -> None:
+    labels = regions.clustered(bank, Image.new("RGB", (60, 40), BLUE), 4)
+    assert shares(labels).min() > 0.05
+
+
+def test_a_large_photo_is_clustered_small_and_its_regions_are_large(trained: StyleBank) -> None:
+    small = two_coloured(150, 256, border=0.6, upright=True)
+    large = small.resize((1024, 600), Image.Resampling.NEAREST)
+    ours, theirs = (regions.clustered(trained, photo, 2) for photo in (small, large))
+    differ = np.repeat(np.repeat(ours, 4, 0), 4, 1) != theirs
+    rows = np.flatnonzero(differ.any(1))
+    assert abs(rows - 360).max(initial=0) <= 4 * REACH
+
+
+@pytest.mark.parametrize("count", [-1, 0, 1, 13])
+def test_a_count_out_of_range_is_refused(count: int, bank: StyleBank) -> None:
+    with pytest.raises(ConfigError, match=f"^{count} regions: is out of range; give 2 to 12$"):
+        regions.clustered(bank, noisy(), count)
+
+
+def test_clustering_needs_no_gradient_and_leaves_the_network_alone(bank: StyleBank) -> None:
+    before = [parameter.clone() for parameter in bank.network.parameters()]
+    regions.clustered(bank, noisy(), 2)
+    assert all(map(torch.equal, before, bank.network.parameters()))

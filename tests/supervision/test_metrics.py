@@ -1,0 +1,136 @@
+"""Figures against their definitions and against scikit-image's own."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from skimage.metrics import structural_similarity
+from torch import Tensor, nn
+
+from stylebank.config import Loss
+from stylebank.network.model import StyleBankNetwork
+from stylebank.supervision.losses import total_variation
+from stylebank.supervision.metrics import measure, output_figures, psnr, ssim, style_figures
+from stylebank.supervision.objective import Objective
+from stylebank.supervision.styleset import BLANK, LayerImage, StyleSet
+from stylebank.supervision.vgg import STYLE_LAYERS, VGG
+
+
+def test_psnr_by_hand() -> None:
+    image = torch.zeros(2, 3, 4, 4)
+    other = image + torch.tensor([0.1, 0.5]).view(2, 1, 1, 1)
+    assert psnr(other, image).tolist() == pytest.approx([20.0, -20 * math.log10(0.5)], rel=1e-5)
+
+
+def test_ssim_is_scikit_image_s() -> None:
+    generator = torch.Generator().manual_seed(0)
+    image = torch.rand(1, 3, 24, 31, generator=generator, dtype=torch.float64)
+    other = (image + 0.2 * torch.randn(image.shape, generator=generator, dtype=torch.float64)).clamp(0, 1)
+    maps = [
+        structural_similarity(  # type: ignore[no-untyped-call]
+            image[0, channel].numpy(),
+            other[0, channel].numpy(),
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+            data_range=1.0,
+            full=True,
+        )[1]
+        for channel in range(3)
+    ]
+    inside = np.stack(maps)[:, 5:-5, 5:-5]  # where the whole 11x11 window lies in the image
+    assert float(ssim(image, other)) == pytest.approx(float(inside.mean()), rel=1e-6)
+
+
+def test_equal_images_are_similar_to_the_full() -> None:
+    image = torch.rand(2, 3, 16, 16)
+    assert ssim(image, image).tolist() == pytest.approx([1.0, 1.0])
+    assert psnr(image, image).min() >= 120
+
+
+class Copy(nn.Module):
+    """A network that returns the photo, in every style."""
+
+    filters = (None,)
+
+    def stylize(self, content: Tensor, _styles: list[int]) -> Tensor:
+        return content
+
+    def reconstruct(self, content: Tensor) -> Tensor:
+        return content
+
+
+@pytest.fixture(scope="module")
+def white(vgg_weights: dict[str, Tensor]) -> Objective:
+    layers = tuple(LayerImage(x, BLANK, "", (0, 0, 32, 32), (32, 32), 1.0) for x in STYLE_LAYERS)
+    reference = torch.rand(2, 3, 32, 32)
+    style = StyleSet(name="white", kernel=3, layers=layers)
+    return Objective(VGG(vgg_weights), Loss(), [style], reference, precision=torch.float32)
+
+
+def test_an_unstyled_photo_has_style_ratio_one(white: Objective) -> None:
+    figures = measure(Copy(), white, torch.rand(5, 3, 32, 32))  # type: ignore[arg-type]
+    assert figures.styles[0].style_ratio == pytest.approx([1.0] * 5)
+    assert figures.styles[0].content == pytest.approx(0.0, abs=1e-6)
+    assert figures.styles[0].ssim == pytest.approx(1.0)
+    assert figures.ssim == pytest.approx(1.0)
+    assert figures.median_style_ratio() == pytest.approx([1.0] * 5)
+
+
+def test_perfect_statistics_have_style_ratio_zero(white: Objective) -> None:
+    class White(Copy):
+        def stylize(self, content: Tensor, _styles: list[int]) -> Tensor:
+            return torch.ones_like(content)
+
+    figures = style_figures(White(), white, torch.rand(3, 3, 32, 32), 0)  # type: ignore[arg-type]
+    assert max(figures.style_ratio) < 1e-6
+    assert figures.content > 0.01
+
+
+def test_figures_do_not_depend_on_how_photos_are_grouped(white: Objective) -> None:
+    torch.manual_seed(0)
+    network = StyleBankNetwork(width=4, kernels=[3])
+    photos = torch.rand(6, 3, 32, 32)
+    forth, back = (style_figures(network, white, x, 0) for x in (photos, photos.flip(0)))
+    assert forth.style_ratio == pytest.approx(back.style_ratio, rel=1e-4)
+
+
+def test_output_figures_are_means_over_photos_of_the_objective_s_terms(white: Objective) -> None:
+    generator = torch.Generator().manual_seed(0)
+    photos, outputs = (torch.rand(3, 3, 32, 32, generator=generator) for _ in range(2))
+    figures = output_figures(outputs, white, photos, 0)
+    terms = [
+        white(output, white.content_features(photo), [0])
+        for output, photo in zip(outputs.split(1), photos.split(1), strict=True)
+    ]
+    assert figures.total == pytest.approx(sum(float(found.total) for found in terms) / 3)
+    assert figures.content == pytest.approx(sum(float(found.content) for found in terms) / 3)
+    assert figures.tv == pytest.approx(float(total_variation(outputs).mean()))
+    assert figures.ssim == pytest.approx(float(ssim(outputs, photos).mean()), abs=1e-6)
+    swapped = output_figures(outputs, white, photos.flip(0), 0)
+    assert swapped.content != pytest.approx(figures.content, rel=1e-3), "the control: each with its own photo"
+
+
+def test_the_total_is_the_weighted_sum_of_the_other_figures(white: Objective) -> None:
+    photos = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    figures = output_figures(photos.flip(3) * 0.5, white, photos, 0)
+    loss = Loss()
+    # Photos of noise are all as far from white: ratios of means are means of ratios, by a few percent.
+    style = loss.style * sum(figures.style_ratio) / 5
+    unit = output_figures(photos, white, photos, 0)
+    scale = (unit.total - loss.tv * unit.tv) / loss.style
+    wanted = loss.content * figures.content + style * scale + loss.tv * figures.tv
+    assert figures.total == pytest.approx(wanted, rel=0.05)
+    assert figures.tv == pytest.approx(unit.tv / 2, rel=1e-5), "half the contrast"
+
+
+def test_style_figures_are_those_of_the_network_s_outputs_in_range(white: Objective) -> None:
+    class Double(Copy):
+        def stylize(self, content: Tensor, _styles: list[int]) -> Tensor:
+            return 2 * content
+
+    photos = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    found = style_figures(Double(), white, photos, 0)  # type: ignore[arg-type]
+    assert found == output_figures((2 * photos).clamp(0, 1), white, photos, 0)
+    assert found != output_figures(2 * photos, white, photos, 0), "the control"

@@ -1,0 +1,182 @@
+"""The stylizing branch's loss: layered sets, units, mixed batches, and how deep VGG runs for them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from stylebank.config import Loss, Style
+from stylebank.errors import ConfigError
+from stylebank.supervision import styleset, vgg
+from stylebank.supervision.objective import Objective, check_layers, style_grams
+from stylebank.supervision.styleset import StyleSet
+from stylebank.supervision.vgg import STYLE_LAYERS, VGG
+
+ONES = (1.0,) * 5
+
+
+@pytest.fixture(scope="module")
+def art(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five pictures of noise, each with a colour and a grain of its own."""
+    folder = tmp_path_factory.mktemp("art")
+    random = np.random.default_rng(3)
+    for place in range(5):
+        grain = random.integers(0, 256, (12 * (place + 1), 12 * (place + 1), 3), dtype=np.uint8)
+        grain[..., place % 3] //= 4
+        Image.fromarray(grain).resize((48, 48)).save(folder / f"{place}.png")
+    return folder
+
+
+def style(art: Path, *images: str) -> StyleSet:
+    written = Style(name="s", images=images, size=48, folder=str(art))
+    if len(images) == 1:
+        written = Style(name="s", image=images[0], size=48, folder=str(art))
+    return styleset.resolve(written, STYLE_LAYERS, ONES)
+
+
+def layered(art: Path) -> StyleSet:
+    return style(art, *(f"{place}.png" for place in range(5)))
+
+
+@pytest.fixture
+def network(vgg_weights: dict[str, Tensor]) -> VGG:
+    return VGG(vgg_weights)
+
+
+def photos(count: int = 3) -> Tensor:
+    return torch.rand(count, 3, 32, 32, generator=torch.Generator().manual_seed(count))
+
+
+def objective(network: VGG, styles: Sequence[StyleSet], loss: Loss | None = None) -> Objective:
+    return Objective(network, loss or Loss(), styles, photos(), precision=torch.float32)
+
+
+def test_five_identical_images_are_the_one_image_set(network: VGG, art: Path) -> None:
+    one, five = style(art, "1.png"), style(art, *["1.png"] * 5)
+    goal = objective(network, [one, five, layered(art)])
+    output = photos(1).expand(3, 3, 32, 32)
+    terms = goal(output, goal.content_features(output), [0, 1, 2])
+    assert torch.allclose(terms.style[0], terms.style[1], rtol=1e-6)
+    assert not torch.allclose(terms.style[0], terms.style[2], rtol=1e-2), "the control"
+
+
+def test_layer_l_is_supervised_by_image_l(network: VGG, art: Path) -> None:
+    found = style_grams(network, layered(art))
+    for place, layer in enumerate(STYLE_LAYERS):
+        alone = style_grams(network, style(art, f"{place}.png"))
+        assert torch.equal(found[place], alone[place]), layer
+        other = style_grams(network, style(art, f"{(place + 1) % 5}.png"))
+        assert not torch.allclose(found[place], other[place], rtol=1e-2), "the control"
+
+
+@pytest.mark.parametrize(
+    ("images", "convolutions"),
+    [
+        (["0.png"], 11),
+        ([f"{place}.png" for place in range(5)], 1 + 3 + 5 + 8 + 11),
+        (["0.png", "0.png", "0.png", "1.png", "1.png"], 5 + 11),
+        (["0.png", "1.png", "1.png", "1.png", "0.png"], 11 + 8),
+        (["blank"] * 4 + ["0.png"], 8 + 11),
+    ],
+)
+def test_each_image_passes_once_and_only_as_deep_as_its_layer(
+    images: list[str], convolutions: int, network: VGG, art: Path
+) -> None:
+    ran: list[str] = []
+    for name, convolution in network.convolutions.items():
+        convolution.register_forward_hook(lambda *_, name=name: ran.append(name))
+    style_grams(network, style(art, *images))
+    assert len(ran) == convolutions
+
+
+def test_one_pass_over_the_output_serves_content_and_style(network: VGG, art: Path) -> None:
+    goal = objective(network, [layered(art)])
+    content = goal.content_features(photos(1))
+    ran: list[str] = []
+    for name, convolution in network.convolutions.items():
+        convolution.register_forward_hook(lambda *_, name=name: ran.append(name))
+    goal(photos(1), content, [0])
+    assert len(ran) == vgg.depth("relu5_1")
+
+
+def test_unstyled_photos_score_one_on_every_layer_of_every_style(network: VGG, art: Path) -> None:
+    goal = objective(network, [layered(art), style(art, "2.png")])
+    for index in (0, 1):
+        terms = goal(photos(), goal.content_features(photos()), [index] * 3)
+        # The unit is the mean over these very photos; only the order of float32 sums differs.
+        assert terms.style.mean(dim=0).tolist() == pytest.approx([1.0] * 5, rel=1e-4)
+        assert terms.content.abs().max() < 1e-6
+
+
+def test_a_mixed_batch_is_the_mean_of_single_losses(network: VGG, art: Path) -> None:
+    goal = objective(network, [layered(art), style(art, "0.png"), style(art, "4.png")])
+    outputs, contents = photos(4), photos(4).flip(3)
+    order = [2, 0, 1, 0]
+    features = goal.content_features(contents)
+    mixed = goal(outputs, features, order)
+    single = [
+        goal(outputs[place : place + 1], features[place : place + 1], [index])
+        for place, index in enumerate(order)
+    ]
+    # Batched and single convolutions add in another order; 2304 products a value and squares of their sums.
+    assert float(mixed.total) == pytest.approx(float(torch.stack([t.total for t in single]).mean()), rel=1e-4)
+    assert torch.allclose(mixed.style, torch.cat([t.style for t in single]), rtol=1e-3)
+    wrong = goal(outputs, features, [0, 1, 2, 0])
+    assert float(wrong.total) != pytest.approx(float(mixed.total), rel=1e-3), "the control"
+
+
+def test_the_total_is_the_weighted_sum(network: VGG, art: Path) -> None:
+    weights = (0.5, 0.0, 2.0, 1.0, 3.0)
+    written = Style(name="s", image="0.png", weights=weights, size=48, folder=str(art))
+    loss = Loss(content=2.0, style=5.0, tv=0.25)
+    goal = objective(network, [styleset.resolve(written, STYLE_LAYERS, ONES)], loss)
+    terms = goal(photos(1), goal.content_features(photos(1).flip(2)), [0])
+    style_term = (terms.style[0] * torch.tensor(weights)).sum() / 5
+    by_hand = 2.0 * terms.content[0] + 5.0 * style_term + 0.25 * terms.tv[0]
+    assert float(terms.total) == pytest.approx(float(by_hand), rel=1e-5)
+
+
+def test_following_the_gradient_lowers_the_loss(network: VGG, art: Path) -> None:
+    goal = objective(network, [layered(art)])
+    output = photos(1).requires_grad_()
+    features = goal.content_features(photos(1))
+    adam, losses = torch.optim.Adam([output], lr=0.02), []
+    for _ in range(15):
+        adam.zero_grad()
+        total = goal(output, features, [0]).total
+        total.backward()
+        adam.step()
+        losses.append(float(total.detach()))
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_a_style_that_photos_already_have_is_not_blown_up(network: VGG, tmp_path: Path) -> None:
+    """The unit is at least a thousandth of the target's energy: no division by nearly zero."""
+    photo = (photos(1)[0].permute(1, 2, 0) * 255).round().byte().numpy()
+    Image.fromarray(photo).save(tmp_path / "own.png")
+    own = style(tmp_path, "own.png")
+    own = replace(own, layers=tuple(replace(image, size=(32, 32)) for image in own.layers))
+    reference = torch.from_numpy(photo).permute(2, 0, 1).unsqueeze(0).float() / 255
+    goal = Objective(network, Loss(), [own], reference, precision=torch.float32)
+    terms = goal(reference, goal.content_features(reference), [0])
+    assert terms.style.isfinite().all()
+    assert terms.style.max() < 1e-3
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        Loss(content_layer="relu4_4"),
+        Loss(style_layers=("relu1_1", "conv2_1", "relu3_1", "relu4_1", "relu5_1")),
+        Loss(style_layers=("relu1_1", "relu1_1"), layer_weights=(1.0, 1.0)),
+        Loss(style_layers=(), layer_weights=()),
+    ],
+)
+def test_layers_that_do_not_exist_or_stand_twice_are_refused(loss: Loss) -> None:
+    with pytest.raises(ConfigError, match=r"\[loss\]"):
+        check_layers(loss)
