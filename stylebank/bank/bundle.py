@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 
 from stylebank.bank import entries
 from stylebank.bank.entries import Card, Entry
+from stylebank.bank.mixture import Mixture
 from stylebank.config import Loss, Network, Report
 from stylebank.errors import ConfigError, TensorFileError, UnknownStyleError, nearest
 from stylebank.files import tensorfile, toml
 from stylebank.files.atomic import sha256_bytes
 from stylebank.files.tensorfile import Arrays
+from stylebank.network.architecture import coder_shapes
 from stylebank.supervision.styleset import StyleSet
 
 if TYPE_CHECKING:
@@ -105,16 +107,23 @@ class Bundle:
                 total += padded(entry.filter.astype(np.float32), largest) * (entry.gain * weight)
             return total.astype(np.float16), 1.0
 
-    def check_strength(self, strength: float) -> None:
-        """Refuse a strength below 1 where there is no filter to fade.
+    def filter_of(self, mixture: Mixture) -> NDArray[np.float32]:
+        """What a mixture is painted with, (C, C, k, k): (1 - p) identity + p K, as strong as the photo's features.
 
         Raises:
-            ConfigError: saying so.
+            UnknownStyleError: there is no such style; the message names the nearest.
+            ConfigError: there is no filter to fade: the network is a johnson.
         """
-        if strength < 1 and not self.network.is_bank:
+        if mixture.strength < 1 and not self.network.is_bank:
             raise ConfigError(
                 "strength: a johnson network has its style in every layer; leave the strength at 1"
             )
+        weight, gain = self.mixed_filter(mixture.weights)
+        kernel: NDArray[np.float32] = mixture.share * (weight.astype(np.float32) * np.float32(gain))
+        if mixture.share < 1:
+            channels, side = len(kernel), kernel.shape[-1]
+            kernel[range(channels), range(channels), side // 2, side // 2] += 1 - mixture.share
+        return kernel
 
     def find(self, name: str) -> Entry:
         """The entry of this name.
@@ -240,27 +249,6 @@ def _check_tensors(path: Path, tensors: Arrays, network: Network, listed: Sequen
     for entry in listed:
         if misfit := entry.misfit(network.width):
             raise TensorFileError(f"{path}: tensor '{_filter_name(entry.name)}' {misfit}; get the file again")
-
-
-def coder_shapes(network: Network) -> dict[str, tuple[int, ...]]:
-    """Names and shapes of encoder's and decoder's tensors, all float32."""
-    width, deep = network.width, 4 * network.width
-    convolutions = {  # weight (outputs, inputs, k, k), and the norm after it
-        "encoder.0": (width, 3, 9),
-        "encoder.1": (2 * width, width, 3),
-        "encoder.2": (deep, 2 * width, 3),
-        "decoder.0": (2 * width, deep, 3),
-        "decoder.1": (width, 2 * width, 3),
-    }
-    shapes: dict[str, tuple[int, ...]] = {"decoder.2.weight": (3, width, 9, 9), "decoder.2.bias": (3,)}
-    for block in range(3, 3 + network.residual_blocks):
-        convolutions[f"encoder.{block}.first"] = (deep, deep, 3)
-        shapes[f"encoder.{block}.second.weight"] = (deep, deep, 3, 3)
-        shapes |= dict.fromkeys((f"encoder.{block}.norm.weight", f"encoder.{block}.norm.bias"), (deep,))
-    for name, (outputs, inputs, kernel) in convolutions.items():
-        shapes[f"{name}.conv.weight"] = (outputs, inputs, kernel, kernel)
-        shapes |= dict.fromkeys((f"{name}.norm.weight", f"{name}.norm.bias"), (outputs,))
-    return shapes
 
 
 def _filter_name(style: str) -> str:

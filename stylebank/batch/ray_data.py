@@ -2,18 +2,19 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from stylebank.bank import bundle, mixture
-from stylebank.batch import crew
-from stylebank.engines import choice
-from stylebank.engines.choice import Engine, Work
+from stylebank.bank.bundle import Bundle
+from stylebank.bank.mixture import Mixture
+from stylebank.engines.choice import Computing
 from stylebank.errors import ConfigError, ContentError, ImageError
 from stylebank.files import resources
+from stylebank.painting.painter import StyleBank
 from stylebank.pixels import images
 
 if TYPE_CHECKING:
@@ -87,13 +88,18 @@ class Stylizer:
     why there is none, else empty.
 
     Args:
-        engine: what paints.
-        work: see there; one photo after another, on `work.threads`.
+        contents: the bank.
+        computing: what computes.
+        mixed: what is painted.
+        keep_color: see `StyleBank.stylize`.
         folders: where from and where to.
     """
 
-    def __init__(self, engine: Engine, work: Work, folders: Folders) -> None:
-        self._paint, self._folders = crew.gather(engine, work, photos=1).paint, folders
+    def __init__(
+        self, contents: Bundle, computing: Computing, mixed: Mixture, keep_color: bool, folders: Folders
+    ) -> None:
+        self._bank, self._folders = StyleBank(contents, computing=computing), folders
+        self._mixed, self._keep_color = mixed, keep_color
         self._source, self._output = _opened(folders.source), _opened(folders.output)
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,7 +122,7 @@ class Stylizer:
         try:
             with source.open_input_stream(f"{source_root}/{photo}") as stream:
                 image = images.read_bytes(stream.read(), photo)
-            (picture,) = self._paint([image])
+            picture = self._bank.stylize(image, self._mixed, keep_color=self._keep_color)
         except (ImageError, OSError) as error:  # a photo may have gone
             return str(error)
         if output.type_name == "local":
@@ -151,7 +157,7 @@ def stylize(
         strength: see `StyleBank.stylize`.
         keep_color: see `StyleBank.stylize`.
         suffix: of the pictures' format.
-        engine: see `engines.choose`; all machines have the same installed.
+        engine: see `engines.choice.Computing`; all machines have the same installed.
         overwrite: whether all pictures are made anew.
         actors: processes, of one core or one GPU each; None for as many as the cluster has.
 
@@ -166,31 +172,24 @@ def stylize(
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # else a cluster that starts here tells its makers
     try:
-        import ray.data  # noqa: F401  # before anything is read
+        import ray.data  # before anything is read
     except ImportError as error:
         raise ConfigError(f"ray: is not installed ({error}); pip install 'stylebank[ray]'") from error
     images.check_suffix(Path(f"picture{suffix}"))
     mixed = mixture.parse(style, strength=strength)
     contents = bundle.read(Path(bank) if bank else resources.default_bank())
-    contents.mixed_filter(mixed.weights)  # refused here rather than by every actor
+    contents.filter_of(mixed)  # refused here rather than by every actor
     folders = Folders(source, output, "+".join(mixed.names), suffix, overwrite)
     photos = folders.photos()
-    work = Work(contents, mixed, keep_color=keep_color)
-    yield from _on_cluster(photos, folders, work, engine=engine, actors=actors)
-
-
-def _on_cluster(
-    photos: list[str], folders: Folders, work: Work, *, engine: str, actors: int | None
-) -> Iterator[tuple[str, str, str]]:
-    import ray.data
-
     ray.init(ignore_reinit_error=True, log_to_driver=False)
     machines = ray.cluster_resources()
     gpus = machines.get("GPU", 0)
-    chosen = choice.choose("torch" if gpus and engine == "auto" else engine, device="auto" if gpus else "cpu")
+    wanted = "torch" if gpus and engine == "auto" else engine
+    computing = Computing(wanted, device="auto" if gpus else "cpu")
+    chosen = computing.choose()
     rows = ray.data.from_items([{"photo": photo} for photo in photos]).map_batches(
         Stylizer,
-        fn_constructor_args=(chosen, work, folders),
+        fn_constructor_args=(contents, replace(computing, engine=chosen), mixed, keep_color, folders),
         batch_size=_TOGETHER,
         concurrency=actors or int(gpus or machines["CPU"]),
         num_gpus=1 if gpus and chosen == "torch" else 0,

@@ -32,7 +32,7 @@ def export(
     if (style and mix) or (strength != 1 and not (style or mix)):
         raise ConfigError("export: give --style or --mix, one of them; a --strength goes with one of them")
     try:
-        from stylebank.engines import graphs
+        from stylebank.engines import exported
     except ImportError as error:
         raise ConfigError(
             f"export: ONNX is not installed ({error}); pip install 'stylebank[onnx]'"
@@ -44,12 +44,12 @@ def export(
         mixed = words or mixture.from_options(mix or [], strength=strength)
         say_weights(mixed)
     contents = bundle.read(bank or resources.default_bank())
-    atomic.write_atomically(output, graphs.build(contents, mixed).SerializeToString())
+    atomic.write_atomically(output, exported.build(contents, mixed).SerializeToString())
     inputs = "image" if mixed else "image, weights"
     typer.echo(printable(f"{output}: {output.stat().st_size:,} bytes, {inputs} -> picture"))
 
 
 def _is_onnx(path: Path) -> bool:
-    from stylebank.engines import graphs
+    from stylebank.engines import exported
 
-    return graphs.is_graph(path.read_bytes())
+    return exported.is_graph(path.read_bytes())

@@ -11,9 +11,11 @@ from stylebank.bank.mixture import PHOTO
 from stylebank.cli.options import (
     Bank,
     Device,
+    EngineName,
     Force,
     KeepColor,
     MaxMemory,
+    PrecisionName,
     Strength,
     Tile,
     note,
@@ -92,6 +94,8 @@ def fuse(
     bank: Bank = None,
     tile: Tile = "auto",
     max_memory: MaxMemory = None,
+    engine: EngineName = "auto",
+    precision: PrecisionName = "auto",
     device: Device = "auto",
     force: Force = False,
 ) -> None:
@@ -108,7 +112,7 @@ def fuse(
     masks = [Path(words.rpartition("=")[0]) for words in region or []]
     planning.check_outputs([target], [photo, *masks, *([regions] if regions else [])], force=force)
     with tile_bar(tile, max_memory) as tiling:
-        loaded = StyleBank.load(bank, device=device, tiling=tiling)
+        loaded = StyleBank.load(bank, engine=engine, precision=precision, device=device, tiling=tiling)
         picture = images.read(photo)
         if mix:
             mixed = mixture.from_options(mix, strength=strength)
@@ -197,6 +201,8 @@ def sweep(
     size: Annotated[int, typer.Option(min=64, max=2048, help="Long side of each picture, in pixels.")] = 384,
     keep_color: KeepColor = False,
     bank: Bank = None,
+    engine: EngineName = "auto",
+    precision: PrecisionName = "auto",
     device: Device = "auto",
     force: Force = False,
 ) -> None:
@@ -209,10 +215,11 @@ def sweep(
         raise ConfigError(f"sweep: has {len(styles)} styles; give one or two")
     target = output or Path(f"{photo.stem}-sweep.png")
     planning.check_outputs([target], [photo], force=force)
-    loaded = StyleBank.load(bank, device=device)
+    loaded = StyleBank.load(bank, engine=engine, precision=precision, device=device)
     path = mixture.path([mixture.parse(words) for words in styles], steps)
     small = images.fitted(images.read(photo), long_side=size)
-    cells = [(label, loaded.stylize(small, mixed, keep_color=keep_color)) for label, mixed in path]
+    canvas = loaded.open(small)
+    cells = [(label, canvas.stylize(mixed, keep_color=keep_color)) for label, mixed in path]
     images.save(target, pictures.single_sheet(cells, cell=size, columns=steps))
     typer.echo(printable(str(target)))
 
@@ -234,6 +241,8 @@ def segment(
     ] = None,
     seed: Seed = 0,
     bank: Bank = None,
+    engine: EngineName = "auto",
+    precision: PrecisionName = "auto",
     device: Device = "auto",
     force: Force = False,
 ) -> None:
@@ -246,7 +255,7 @@ def segment(
     target = output or Path(f"{photo.stem}-labels.png")
     preview = target.with_name(f"{target.stem}-preview.png")
     planning.check_outputs([target, preview], [photo], force=force)
-    loaded = StyleBank.load(bank, device=device)
+    loaded = StyleBank.load(bank, engine=engine, precision=precision, device=device)
     picture = images.read(photo)
     labels = regions.clustered(loaded, picture, count, seed=seed)
     images.save_labels(target, pictures.label_image(labels))

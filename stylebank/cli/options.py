@@ -40,6 +40,13 @@ MaxMemory = Annotated[
     str | None,
     typer.Option(metavar="2GB", help="Memory to keep within. \\[default: part of what is free]"),
 ]
+EngineName = Annotated[
+    str,
+    typer.Option("--engine", help="openvino, onnx, torch; auto: the fastest that is installed."),
+]
+PrecisionName = Annotated[
+    str, typer.Option("--precision", help="float32, bfloat16, or auto: bfloat16 where the processor has it.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Everything that is known, as JSON.")]
 
 

@@ -12,9 +12,11 @@ from stylebank import __version__
 from stylebank.cli.options import (
     Bank,
     Device,
+    EngineName,
     Force,
     KeepColor,
     MaxMemory,
+    PrecisionName,
     Strength,
     Tile,
     note,
@@ -25,9 +27,15 @@ from stylebank.cli.options import (
 from stylebank.errors import ImageError, StyleBankError
 
 if TYPE_CHECKING:
-    from stylebank.batch.planning import Job, Result
+    from PIL.Image import Image
+
+    from stylebank.bank.bundle import Bundle
+    from stylebank.bank.mixture import Mixture
+    from stylebank.batch.planning import Job
+    from stylebank.batch.running import Result
     from stylebank.batch.unfinished import Unfinished
-    from stylebank.engines.choice import Work
+    from stylebank.engines.choice import Computing
+    from stylebank.machine.memory import Tiling
 
 
 Photos = Annotated[
@@ -49,13 +57,6 @@ Pictures = Annotated[
 ]
 Format = Annotated[
     str, typer.Option("--format", help="Of pictures that are named for you: png, jpg, webp, tif or bmp.")
-]
-EngineName = Annotated[
-    str,
-    typer.Option("--engine", help="openvino, onnx, torch; auto: the fastest that is installed."),
-]
-PrecisionName = Annotated[
-    str, typer.Option("--precision", help="float32, bfloat16, or auto: bfloat16 where the processor has it.")
 ]
 JsonLines = Annotated[
     bool, typer.Option("--json", help="Say what became of each photo, a line of JSON each.")
@@ -134,15 +135,16 @@ def stylize(
     from stylebank.bank import bundle, mixture
     from stylebank.batch import planning
     from stylebank.batch.unfinished import Unfinished
-    from stylebank.engines import choice
+    from stylebank.engines.choice import Computing
     from stylebank.files import resources
     from stylebank.machine.distributed import rank_and_world
     from stylebank.pixels import images
 
     mixed = mixture.parse(style, strength=strength, where=f"--style {style}")
     contents = bundle.read(bank or resources.default_bank())
-    contents.mixed_filter(mixed.weights)  # names are checked before they become part of a file's
-    choice.choose(engine, device=device, precision=precision)  # refused before anything is planned
+    contents.filter_of(mixed)  # names are checked before they become part of a file's
+    computing = Computing(engine, precision, device)
+    computing.choose()  # refused before anything is planned
     suffix = f".{form.removeprefix('.')}"
     images.check_suffix(Path(f"--format {suffix}"))
     jobs = planning.plan(photos, output, style="+".join(mixed.names), suffix=suffix, force=force)
@@ -152,33 +154,44 @@ def stylize(
     unfinished = Unfinished(output or Path(), settings, process=process) if len(jobs) > 1 else None
     say_weights(mixed)
     with tile_bar(tile, max_memory) as tiling:
-        work = choice.Work(
-            *(contents, mixed, keep_color),
-            precision=precision,
-            device=device,
-            tiling=tiling,
-        )
-        _paint(jobs[process[0] :: process[1]], engine, work, unfinished, as_json=as_json)
+        own = jobs[process[0] :: process[1]]
+        paint = _Painting(contents, computing, tiling, mixed, keep_color=keep_color)
+        _make(own, paint, unfinished, as_json=as_json)
 
 
-def _paint(
-    jobs: "list[Job]", engine: str, work: "Work", unfinished: "Unfinished | None", *, as_json: bool
-) -> None:
+@dataclass(frozen=True)
+class _Painting:
+    """What is done to every photo."""
+
+    contents: "Bundle"
+    computing: "Computing"
+    tiling: "Tiling"
+    mixed: "Mixture"
+    keep_color: bool
+
+
+def _make(jobs: "list[Job]", painting: _Painting, unfinished: "Unfinished | None", *, as_json: bool) -> None:
     """Make the pictures that are not yet there."""
-    from stylebank.batch import crew, planning
+    from stylebank.batch import running
     from stylebank.engines import choice, tuning
+    from stylebank.painting.painter import StyleBank
 
     remaining = unfinished.remaining(jobs) if unfinished else jobs
     if len(remaining) < len(jobs):
         note(f"{len(jobs) - len(remaining)} of {len(jobs)} pictures are done already")
-    chosen = choice.choose(engine, device=work.device, precision=work.precision)
-    if engine == "auto" and unfinished and not choice.on_gpu(work.device):
-        chosen = tuning.fastest(work, default=chosen, photos=len(remaining), note=note)
-    hands = crew.gather(chosen, work, photos=len(remaining))
+    computing = painting.computing
+    if unfinished:
+        computing = tuning.tuned(computing, painting.contents, photos=len(remaining), note=note)
+    workers = max(1, min(choice.cores(), len(remaining)))  # a photo for each core
+    bank = StyleBank(painting.contents, computing=computing, tiling=painting.tiling, workers=workers)
+
+    def paint(photos: "list[Image]") -> "list[Image]":
+        return bank.stylize_all(photos, painting.mixed, keep_color=painting.keep_color)
+
     if unfinished:
         unfinished.begin()
     reporter = Reporter(unfinished, as_json)
-    planning.run(remaining, hands.paint, workers=hands.workers, together=hands.together, report=reporter)
+    running.run(remaining, paint, workers=workers, together=bank.stages.together, report=reporter)
     if unfinished:
         unfinished.finish()
     reporter.close()
@@ -192,6 +205,8 @@ def sheet(
         typer.Option("-o", "--output", metavar="FILE", help="\\[default: PHOTO-sheet.png in this folder]"),
     ] = None,
     size: Annotated[int, typer.Option(min=64, max=2048, help="Long side of each picture, in pixels.")] = 384,
+    engine: EngineName = "auto",
+    precision: PrecisionName = "auto",
     device: Device = "auto",
     force: Force = False,
 ) -> None:
@@ -202,8 +217,9 @@ def sheet(
 
     target = output or Path(f"{photo.stem}-sheet.png")
     planning.check_outputs([target], [photo], force=force)
-    loaded = StyleBank.load(bank, device=device)
+    loaded = StyleBank.load(bank, engine=engine, precision=precision, device=device)
     small = images.fitted(images.read(photo), long_side=size)
-    cells = [("photo", small), *((name, loaded.stylize(small, name)) for name in loaded.styles)]
+    canvas = loaded.open(small)
+    cells = [("photo", small), *((name, canvas.stylize(name)) for name in loaded.styles)]
     images.save(target, pictures.single_sheet(cells, cell=size))
     typer.echo(target)

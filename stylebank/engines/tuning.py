@@ -11,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
+from stylebank.bank.bundle import Bundle
 from stylebank.engines import choice
-from stylebank.engines.choice import Engine, Work
+from stylebank.engines.choice import Computing, Engine
 from stylebank.errors import OutputError
 from stylebank.files.atomic import sha256_bytes, write_atomically
+from stylebank.network.architecture import parts
 
 MANY = 64
 """Photos from which on it pays to measure: a few seconds, most of them for starting PyTorch."""
@@ -22,24 +24,25 @@ MANY = 64
 _SIDE, _ROUNDS = 256, 3
 
 
-def fastest(work: Work, *, default: Engine, photos: int, note: Callable[[str], None]) -> Engine:
-    """The engine to paint with on the CPU.
+def tuned(computing: Computing, bank: Bundle, *, photos: int, note: Callable[[str], None]) -> Computing:
+    """The same, and where the engine is left open and computes on the CPU, the fastest one.
 
     Args:
-        work: what is to be painted.
-        default: the engine if nothing is known, and too little to do to find out.
-        photos: how many there are.
+        computing: what is asked for.
+        bank: what paints.
+        photos: how many there are; few are not worth a measurement.
         note: told what was measured.
     """
-    able = choice.able(work.precision)
-    memory, key = _memory(), _machine(work, able)
+    if computing.engine != "auto" or choice.on_gpu(computing.device):
+        return computing
+    able = computing.able()
+    memory, key = _memory(), _machine(computing, bank, able)
     known = _remembered(memory)
     if known.get(key) in able:
-        return known[key]
+        return replace(computing, engine=known[key])
     if photos < MANY or len(able) == 1:
-        return default
-    alone = replace(work, workers=1, threads=1, device="cpu")
-    seconds = {name: _seconds(name, alone) for name in able}
+        return computing
+    seconds = {name: _seconds(replace(computing, engine=name, device="cpu"), bank) for name in able}
     best = min(able, key=seconds.__getitem__)
     with suppress(OutputError):  # a home that cannot be written: measured again next time
         write_atomically(memory, json.dumps(known | {key: best}, indent=1).encode())
@@ -47,19 +50,22 @@ def fastest(work: Work, *, default: Engine, photos: int, note: Callable[[str], N
     note(
         f"{best} is the fastest engine on this machine ({_SIDE} x {_SIDE} px: {shown}); {memory} remembers it"
     )
-    return best
+    return replace(computing, engine=best)
 
 
-def _seconds(engine: Engine, work: Work) -> float:
-    paint = choice.painter(engine, work)
+def _seconds(computing: Computing, bank: Bundle) -> float:
+    """Of all parts on one thread."""
+    stages = computing.stages(bank, workers=1, threads=1)
     pixels = np.random.default_rng(0).integers(0, 256, (1, _SIDE, _SIDE, 3), dtype=np.uint8)
-    paint(pixels)
     found = []
-    for _ in range(_ROUNDS):
+    for _ in range(_ROUNDS + 1):
         start = time.perf_counter()
-        paint(pixels)
+        x = stages.photo(pixels)
+        for part in parts(bank.network):
+            x = stages.run(part, x)
+        stages.pixels(x)
         found.append(time.perf_counter() - start)
-    return min(found)
+    return min(found[1:])
 
 
 def _memory() -> Path:
@@ -75,10 +81,10 @@ def _remembered(memory: Path) -> dict[str, Engine]:
     return found if isinstance(found, dict) else {}
 
 
-def _machine(work: Work, able: tuple[Engine, ...]) -> str:
+def _machine(computing: Computing, bank: Bundle, able: tuple[Engine, ...]) -> str:
     """What the choice depends on, as a digest: processor, cores, engines, network and precision."""
     processor = platform.processor() or platform.machine()
     with suppress(OSError), Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as file:
         processor = next((line for line in file if line.startswith("model name")), processor)
-    facts = (processor, choice.cores(), able, work.bank.network, work.precision)
+    facts = (processor, choice.cores(), able, bank.network, computing.precision)
     return sha256_bytes(repr(facts).encode())

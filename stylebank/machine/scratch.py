@@ -6,8 +6,7 @@ import tempfile
 import weakref
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from stylebank.errors import OutputError
 
@@ -33,9 +32,9 @@ class Scratch:
         self._descriptor = file.fileno()
         weakref.finalize(self, file.close)
 
-    def write(self, x: Tensor, top: int, left: int) -> None:
+    def write(self, x: NDArray[np.float32], top: int, left: int) -> None:
         """Write x (C, h, w) at a place."""
-        pixels = x.detach().permute(1, 2, 0).to("cpu", torch.float32).contiguous().numpy()
+        pixels = np.ascontiguousarray(x.transpose(1, 2, 0))
         try:
             for place, row in enumerate(pixels, top):
                 rest, offset = row.data.cast("B"), place * self._row + left * self._cell
@@ -45,13 +44,13 @@ class Scratch:
         except OSError as error:
             raise self._full(error.strerror) from error
 
-    def read(self, top: int, left: int, height: int, width: int) -> Tensor:
+    def read(self, top: int, left: int, height: int, width: int) -> NDArray[np.float32]:
         """Read (C, height, width) from a place."""
         pixels = np.empty((height, width, self._channels), np.float32)
         for place, row in enumerate(pixels, top):
             found = os.preadv(self._descriptor, [row.data.cast("B")], place * self._row + left * self._cell)
             assert found == row.nbytes, "read before it was written"
-        return torch.from_numpy(pixels).permute(2, 0, 1)
+        return pixels.transpose(2, 0, 1)
 
     def _full(self, reason: str | None) -> OutputError:
         return OutputError(

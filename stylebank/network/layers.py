@@ -3,13 +3,11 @@
 Every rewrite computes the same function as the layer that it is named after.
 """
 
-from collections.abc import Iterable
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from stylebank.network.instance_norm import InstanceNorm, Normalize, own
+from stylebank.network.instance_norm import InstanceNorm
 
 
 class Conv(nn.Conv2d):
@@ -92,13 +90,9 @@ class ConvBlock(nn.Module):
         self.conv = conv  # without bias: the norm subtracts each channel's mean, and any bias with it
         self.norm = InstanceNorm(conv.out_channels)
 
-    def forward(self, x: Tensor, normalize: Normalize = own) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """Map (B, inputs, H, W) to what the convolution makes of it, normalised and not negative."""
-        return self.activate(self.conv(x), normalize)
-
-    def activate(self, raw: Tensor, normalize: Normalize = own) -> Tensor:
-        """What follows the convolution."""
-        return F.relu(normalize(self.norm, raw), inplace=True)
+        return F.relu(self.norm(self.conv(x)), inplace=True)
 
 
 class ResidualBlock(nn.Module):
@@ -110,16 +104,10 @@ class ResidualBlock(nn.Module):
         self.second = Conv(channels, channels, 3)
         self.norm = InstanceNorm(channels)
 
-    def forward(self, x: Tensor, normalize: Normalize = own) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """Map (B, channels, H, W) to the same shape."""
-        return x + normalize(self.norm, self.second(self.first(x, normalize)))
-
-
-def run_layers(layers: Iterable[nn.Module], x: Tensor, normalize: Normalize) -> Tensor:
-    """Run x through layers of E or D."""
-    for layer in layers:
-        x = layer(x, normalize) if isinstance(layer, ConvBlock | ResidualBlock) else layer(x)
-    return x
+        normalised: Tensor = self.norm(self.second(self.first(x)))
+        return x + normalised
 
 
 def reflect_conv(x: Tensor, weight: Tensor, bias: Tensor | None = None, *, stride: int = 1) -> Tensor:

@@ -17,8 +17,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from stylebank.config import JOHNSON_BLOCKS, MINIMUM_SIDE, STRIDE
-from stylebank.network.instance_norm import Normalize, Statistics, own, statistics_of
+from stylebank.config import JOHNSON_BLOCKS
+from stylebank.network.instance_norm import Statistics, statistics_of
 from stylebank.network.layers import (
     Conv,
     ConvBlock,
@@ -26,28 +26,13 @@ from stylebank.network.layers import (
     ResidualBlock,
     UpsampleConv,
     reflect_conv,
-    run_layers,
 )
 
 Output = Literal["sigmoid", "linear"]
 Kind = Literal["stylebank", "johnson"]
 
 
-class _Layers(nn.Sequential):
-    """Layers one after another; `normalize` says by whose statistics the norms work."""
-
-    def forward(self, x: Tensor, normalize: Normalize = own) -> Tensor:
-        """Run all layers."""
-        return run_layers(self, x, normalize)
-
-    def run_norms(self, x: Tensor, normalize: Normalize) -> None:
-        """Run the layers that have a norm, for what `normalize` sees of them."""
-        for layer in self:
-            if isinstance(layer, ConvBlock):
-                x = layer(x, normalize)
-
-
-class Encoder(_Layers):
+class Encoder(nn.Sequential):
     """E: three convolutions, (B, 3, H, W) in [0, 1] -> F (B, 4 width, H / 4, W / 4), H and W divisible by 4."""
 
     def __init__(self, width: int, residual_blocks: int) -> None:
@@ -59,7 +44,7 @@ class Encoder(_Layers):
         )
 
 
-class Decoder(_Layers):
+class Decoder(nn.Sequential):
     """D: the mirror of E, (B, 4 width, h, w) -> O (B, 3, 4 h, 4 w), in [0, 1] if the output is a sigmoid."""
 
     def __init__(self, width: int, output: Output) -> None:
@@ -114,9 +99,9 @@ class StyleBankNetwork(nn.Module):
         features: Tensor = self.encoder(content.to(self.precision))
         return features
 
-    def decode(self, features: Tensor, normalize: Normalize = own) -> Tensor:
+    def decode(self, features: Tensor) -> Tensor:
         """O = D(F): (B, 4 width, h, w) -> (B, 3, 4 h, 4 w) float32."""
-        output: Tensor = self.decoder(features, normalize)
+        output: Tensor = self.decoder(features)
         return output.float()
 
     def stylize(self, content: Tensor, styles: Sequence[int]) -> Tensor:
@@ -178,23 +163,3 @@ def moments_affine(found: Statistics, wanted: Statistics) -> tuple[Tensor, Tenso
     # A deviation of 1e-3 is a quarter of one 8-bit level: below it a channel is flat and has no contrast to restore.
     scale = wanted.variance.sqrt() / found.variance.clamp_min(1e-6).sqrt()
     return scale, wanted.mean - found.mean * scale
-
-
-def pad_to_stride(image: Tensor) -> Tensor:
-    """Extend (B, 3, H, W) at the right and bottom so that both sides are divisible by 4 and at least 16.
-
-    The border is mirrored, and mirrored again where the image is smaller than what is missing.
-    """
-    for axis in (2, 3):
-        length = image.shape[axis]
-        wanted = max(MINIMUM_SIDE, -(-length // STRIDE) * STRIDE)
-        if wanted != length:
-            places = torch.arange(wanted) % max(2 * (length - 1), 1)
-            image = image.index_select(axis, mirrored(places, length).to(image.device))
-    return image
-
-
-def mirrored(places: Tensor, length: int) -> Tensor:
-    """Where places from 0 to 2 (length - 1) lie when what is past the last of `length` is mirrored in it."""
-    last = length - 1
-    return last - (last - places).abs()

@@ -1,4 +1,4 @@
-"""Linear and region-wise fusion of styles, at any strength (section 4.3 of the paper, and past it).
+"""Linear and region-wise fusion of styles, at any strength (section 4.3 of the paper, and past it), on windows.
 
 Legend: F = E(I); K_i filter of style i, g_i its gain, w_i its weight; s strength; M_r mask of region r, O output.
 
@@ -9,35 +9,31 @@ Legend: F = E(I); K_i filter of style i, g_i its gain, w_i its weight; s strengt
 - Regions share one E and one D pass, but not the statistics of D's instance norms; see `Mode`.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
 from typing import Literal
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from stylebank.network.instance_norm import (
-    Blended,
-    Collected,
-    PerRegion,
-    Statistics,
-    at_cells,
-    blend_affine,
-    own,
-    statistics_of,
-)
-from stylebank.network.layers import reflect_conv
-from stylebank.network.model import StyleBankNetwork, identity_filter, moments_affine
+from stylebank.engines.stages import Affine, Array, Floats, Moments, affine, averaged
+from stylebank.network.architecture import parts
+from stylebank.painting.passes import Map, Passes
+from stylebank.painting.windows import Window
 from stylebank.pixels.srgb import LUMA
 
 Mode = Literal["exact", "region", "paper"]
 """Whose statistics D's norms use where styles meet.
 
 exact: each style's own over the full image, collected in a pass of its own: away from the seams a region looks exactly
-    as if the whole image had its style. R + 1 passes through D.
-region: what the regions have inside their masks. One pass.
-paper: the image's own, over all regions, so that every style changes every other (the paper's equation 7). One pass.
+    as if the whole image had its style.
+region: what the regions have inside their masks.
+paper: the image's own, over all regions, so that every style changes every other (the paper's equation 7).
 """
+
+_FLAT = 1e-6
+"""Variance below which a channel has no contrast to restore: a deviation of a quarter of an 8-bit level."""
 
 
 @dataclass(frozen=True)
@@ -45,105 +41,199 @@ class Paint:
     """What a whole image or a region of it is painted with.
 
     Attributes:
-        filter: K, (C, C, k, k) float32, as strong as the photo's own features: gains are in it.
+        kernel: (1 - p) identity + p K, (C, C, k, k) float32.
         share: p, of the style against the photo's own features, in [0, 1].
     """
 
-    filter: Tensor
+    kernel: Floats
     share: float = 1.0
 
-    def apply(self, features: Tensor) -> Tensor:
-        """(1 - p) F + p K (*) F as one convolution: (B, C, h, w) -> (B, C, h, w)."""
-        blended = self.share * self.filter
-        if self.share < 1:
-            channels, kernel = self.filter.shape[0], self.filter.shape[-1]
-            blended = blended + (1 - self.share) * identity_filter(channels, kernel).to(blended.device)
-        return reflect_conv(features, blended.to(features.dtype))
+
+def encode(passes: Passes, photo: Map) -> Map:
+    """F = E(I) of a photo (B, 3, H, W) in [0, 1], kept, so that it can be painted from again and again."""
+    x = photo
+    for part in parts(passes.bank.network)[:-1]:
+        if passes.is_whole:
+            x = passes.keep(passes.run(part, x))
+            continue
+        # The last convolution's output is kept before its norm, so that one pass serves norm and features.
+        known = passes.survey(part, x, last=1)
+        raw, moments = passes.keep_measured(passes.run(part, x, norms=known))
+        last = part.layers[-1]
+        weight, bias = (passes.bank.coder[f"{last.norm}.{name}"] for name in ("weight", "bias"))
+        norm = affine(moments, weight, bias)
+        x = _normalised(passes, raw, norm, relu=last.relu, beside=x if part.residual else None)
+    return x
 
 
-def paint(network: StyleBankNetwork, content: Tensor, with_paint: Paint) -> Tensor:
-    """Paint whole images: (B, 3, H, W) in [0, 1], sides divisible by 4 -> (B, 3, H, W), near [0, 1]."""
-    output = network.decode(with_paint.apply(network.encode(content)))
-    if not restores(network, [with_paint]):
+def _normalised(passes: Passes, raw: Map, norm: Affine, *, relu: bool, beside: Map | None) -> Map:
+    scale, shift = (passes.stages.array(values[:, :, None, None]) for values in norm)
+
+    def read(window: Window) -> Array:
+        y = raw.read(window) * scale + shift
+        y = y.clip(0, None) if relu else y
+        return y if beside is None else beside.read(window) + y
+
+    return Map(raw.shape, read)
+
+
+def paint(passes: Passes, photo: Map, features: Map, with_paint: Paint) -> Map:
+    """Paint images in one style or mixture.
+
+    Args:
+        passes: over the windows of the images.
+        photo: (B, 3, H, W) in [0, 1].
+        features: F of it.
+        with_paint: see there.
+
+    Returns:
+        (B, 3, H, W), near [0, 1].
+    """
+    decoder = parts(passes.bank.network)[-1]
+    norms = None
+    if not passes.is_whole:
+        norms = passes.survey(decoder, passes.filter(features, with_paint.kernel))
+    output = passes.run(decoder, features, kernel=with_paint.kernel, norms=norms)
+    if not _restores(passes, [with_paint]):
         return output
-    scale, shift = restoring(statistics_of(output), statistics_of(content), with_paint.share)
-    return output * scale[..., None, None] + shift[..., None, None]
+    output = passes.keep(output)
+    moments = passes.moments(output), passes.moments(photo)
+    return _blended(passes, output, _restoring(*moments, np.array(with_paint.share)), None)
 
 
 def fuse(
-    network: StyleBankNetwork, content: Tensor, paints: Sequence[Paint], masks: Tensor, *, mode: Mode
-) -> Tensor:
+    passes: Passes, photo: Map, features: Map, paints: Sequence[Paint], masks: Map, *, mode: Mode
+) -> Map:
     """Paint the regions of one image.
 
     Args:
-        network: E and D.
-        content: (1, 3, H, W) in [0, 1], sides divisible by 4.
+        passes: see `paint`.
+        photo: see `paint`; B = 1.
+        features: see `paint`.
         paints: one for each of R regions.
-        masks: (R, H, W) float32 in [0, 1], 1 in sum at each pixel.
+        masks: (1, R, H, W) NumPy float32 in [0, 1], 1 in sum at each pixel.
         mode: see `Mode`.
-
-    Returns:
-        (1, 3, H, W), near [0, 1].
     """
-    features = network.encode(content)
-    cells = at_cells(masks, features).to(features.dtype)
     if mode == "exact":
-        return _exact(network, content, features, paints, masks, cells)
-    filtered = sum(each.apply(mask * features) for each, mask in zip(paints, cells, strict=True))
-    assert isinstance(filtered, Tensor)
-    output = network.decode(filtered, PerRegion(masks) if mode == "region" else own)
-    if not restores(network, paints):
+        return _exact(passes, photo, features, paints, masks)
+    decoder = parts(passes.bank.network)[-1]
+    mixed = passes.keep(
+        _sum(
+            passes.filter(_inside(passes, features, masks, region), each.kernel)
+            for region, each in enumerate(paints)
+        )
+    )
+    inside = masks if mode == "region" else None
+    own = passes.is_whole and inside is None
+    norms = None if own else passes.survey(decoder, mixed, masks=inside)
+    output = passes.run(decoder, mixed, norms=norms, masks=inside)
+    if not _restores(passes, paints):
         return output
-    inside = masks if mode == "region" else torch.ones_like(masks)
-    found, wanted = (statistics_of(image, inside) for image in (output, content))
-    shares = masks.new_tensor([each.share for each in paints]).unsqueeze(1)
-    return blend_affine(output, *restoring(found, wanted, shares), masks)
+    output = passes.keep(output)
+    found, wanted = (passes.moments(image, inside) for image in (output, photo))
+    shares = np.array([[each.share] for each in paints])
+    return _blended(passes, output, _restoring(found, wanted, shares), masks)
 
 
-def _exact(
-    network: StyleBankNetwork,
-    content: Tensor,
-    features: Tensor,
-    paints: Sequence[Paint],
-    masks: Tensor,
-    cells: Tensor,
-) -> Tensor:
+def _exact(passes: Passes, photo: Map, features: Map, paints: Sequence[Paint], masks: Map) -> Map:
     """Each style's own statistics, injected; the regions meet in the features, so that D paints the seams."""
-    restored = restores(network, paints)
-    fused = torch.zeros_like(features)
-    statistics, affines = [], []
-    for each, mask in zip(paints, cells, strict=True):
-        filtered = each.apply(features)
-        fused += mask * filtered
-        collected = Collected()
+    decoder = parts(passes.bank.network)[-1]
+    restored = _restores(passes, paints)
+    surveys: list[list[Affine]] = []
+    affines = []
+    filtered = [passes.filter(features, each.kernel) for each in paints]
+    if passes.is_whole:  # in tiles what is filtered is cheaper to compute again than to keep
+        filtered = [passes.keep(found) for found in filtered]
+    for each, source in zip(paints, filtered, strict=True):
+        norms = passes.survey(decoder, source)
+        surveys.append(norms)
         if restored:
-            alone = network.decode(filtered, collected)
-            affines.append(restoring(statistics_of(alone), statistics_of(content), each.share))
+            alone = passes.keep(passes.run(decoder, source, norms=norms))
+            found, wanted = passes.moments(alone), passes.moments(photo)
+            affines.append(_restoring(found, wanted, np.array(each.share)))
+    together = [_stacked(norms) for norms in zip(*surveys, strict=True)]
+    mixed = _sum(_inside(passes, found, masks, region) for region, found in enumerate(filtered))
+    output = passes.run(decoder, mixed, norms=together, masks=masks)
+    return _blended(passes, output, _stacked(affines), masks) if restored else output
+
+
+def _inside(passes: Passes, found: Map, masks: Map, region: int) -> Map:
+    """Features (1, C, h, w) times a region's share of each cell."""
+
+    def read(window: Window) -> Array:
+        x = found.read(window)
+        share = masks.read(window)[0, region : region + 1]
+        return x * passes.stages.array(averaged(share, share.shape[1] // x.shape[-2]))
+
+    return Map(found.shape, read)
+
+
+def _sum(terms: Iterable[Map]) -> Map:
+    """The sum of maps of one size."""
+    maps = list(terms)
+    widest = max((each.shape for each in maps), key=lambda shape: shape.wrong)
+    work = sum(each.shape.work for each in maps)
+    return Map(replace(widest, work=work), lambda window: reduce(add, (each.read(window) for each in maps)))
+
+
+def _stacked(norms: Sequence[Affine]) -> Affine:
+    """Norms of one region each as one of all regions."""
+    scales, shifts = zip(*norms, strict=True)
+    return Affine(np.concatenate(scales), np.concatenate(shifts))
+
+
+def _restores(passes: Passes, paints: Sequence[Paint]) -> bool:
+    """Whether an output so painted gets back some of the photo's brightness and contrast."""
+    return passes.bank.network.restore_moments and any(each.share < 1 for each in paints)
+
+
+def _restoring(
+    found: Moments, wanted: Moments, share: np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+) -> Affine:
+    """The affine map that gives outputs as much of the photo's moments as the style's share leaves."""
+    scale = np.sqrt(wanted.variance / np.maximum(found.variance, _FLAT))
+    shift = wanted.mean - found.mean * scale
+    parts_ = 1 + (1 - share) * (scale - 1), (1 - share) * shift
+    return Affine(*(part.astype(np.float32) for part in parts_))
+
+
+def _blended(passes: Passes, output: Map, rows: Affine, masks: Map | None) -> Map:
+    """The output times scales and plus shifts: of each image, or of regions by their shares."""
+
+    def read(window: Window) -> Array:
+        if masks is None:
+            scale, shift = (values[:, :, None, None] for values in rows)
         else:
-            network.decoder.run_norms(filtered, collected)
-        statistics.append(collected.found)
-    output = network.decode(fused, Blended(statistics, masks))
-    if not restored:
-        return output
-    scales, shifts = (torch.cat(part) for part in zip(*affines, strict=True))
-    return blend_affine(output, scales, shifts, masks)
+            shares = masks.read(window)[0]
+            scale, shift = (np.einsum("rc,rhw->chw", values, shares)[None] for values in rows)
+        return output.read(window) * passes.stages.array(scale) + passes.stages.array(shift)
+
+    return Map(output.shape, read)
 
 
-def keep_color(output: Tensor, photo: Tensor) -> Tensor:
-    """The output's luma with the photo's chroma: (B, 3, H, W) twice, sRGB.
+def laid_over(passes: Passes, photo: Map, output: Map, cover: Map) -> Map:
+    """The output where the cover (1, 1, H, W) is 1, and the photo where it is 0."""
+
+    def read(window: Window) -> Array:
+        share = passes.stages.array(cover.read(window))
+        return output.read(window) * share + photo.read(window) * (1 - share)
+
+    return Map(output.shape, read)
+
+
+def finished(output: Map, photo: Map, *, keep_color: bool) -> Map:
+    """A picture in [0, 1]; to keep colours is to keep the photo's chroma, and of the output the luma alone.
 
     In Y'CbCr (ITU-R BT.601) grey has no chroma, so that another luma is one number added to R, G and B.
     """
-    luma = torch.tensor(LUMA, device=output.device).view(1, 3, 1, 1)
-    return photo + ((output - photo) * luma).sum(1, keepdim=True)
 
+    def read(window: Window) -> Array:
+        picture = output.read(window).clip(0, 1)
+        if not keep_color:
+            return picture
+        content = photo.read(window)
+        change = picture - content
+        luma = sum(weight * change[:, place : place + 1] for place, weight in enumerate(LUMA))
+        return (content + luma).clip(0, 1)
 
-def restores(network: StyleBankNetwork, paints: Sequence[Paint]) -> bool:
-    """Whether an output so painted gets back some of the photo's brightness and contrast."""
-    return network.restore_moments and any(each.share < 1 for each in paints)
-
-
-def restoring(found: Statistics, wanted: Statistics, share: float | Tensor) -> tuple[Tensor, Tensor]:
-    """The affine map (B, 3) twice that gives outputs as much of the photos' moments as the style's share leaves."""
-    scale, shift = moments_affine(found, wanted)
-    return 1 + (1 - share) * (scale - 1), (1 - share) * shift
+    return Map(output.shape, read)

@@ -1,34 +1,30 @@
 """A loaded bank: image in, image out, in one style, in a mixture, or in several by regions."""
 
-import math
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from functools import cache, partial
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, get_args
+from threading import Lock
+from typing import TYPE_CHECKING, TypeVar
 
-import torch
-from torch import Tensor
-
-from stylebank.bank import bundle, mixture
+from stylebank.bank import bundle
 from stylebank.bank.bundle import Bundle
 from stylebank.bank.mixture import PHOTO, Mix
-from stylebank.errors import ConfigError, ImageError, too_large
+from stylebank.engines.choice import Computing, cores
+from stylebank.engines.stages import Stages
+from stylebank.errors import ImageError
 from stylebank.files import resources
-from stylebank.machine.devices import choose_device, choose_precision
+from stylebank.machine import memory
 from stylebank.machine.memory import Tiling
-from stylebank.network.model import StyleBankNetwork, pad_to_stride
-from stylebank.painting import budget, fusion, tiled
-from stylebank.painting.fusion import Mode, Paint
-from stylebank.painting.passes import Map, Passes
-from stylebank.painting.tiled import Program
-from stylebank.pixels import images, masks, srgb
+from stylebank.painting import budget
+from stylebank.painting.canvas import Canvas, Photo, Photos, Tensors
+from stylebank.painting.fusion import Mode
+from stylebank.pixels import images, srgb
 from stylebank.pixels.masks import Mask
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from torch import Tensor
 
-Picture = TypeVar("Picture", "Image", Tensor)
+Picture = TypeVar("Picture", "Image", "Tensor")
 
 
 class StyleBank:
@@ -38,6 +34,8 @@ class StyleBank:
     >>> picture = bank.stylize(photo, bank.styles[0])
     >>> milder = bank.stylize(photo, {"munch_the_scream": 0.7, "hokusai_great_wave": 0.3}, strength=0.8)
     >>> both = bank.fuse(photo, [(sky, "van_gogh_starry_night"), (ground, "hokusai_great_wave")])
+    >>> canvas = bank.open(photo)  # encoded once, for many pictures
+    >>> pictures = [canvas.stylize(style) for style in bank.styles]
 
     Images are PIL images of any mode, turned upright as their EXIF says, or float tensors (3, H, W) or (B, 3, H, W) in
     [0, 1], sRGB; any H, W. What comes out is what came in: a PIL image in RGB, or a tensor of the same shape and dtype,
@@ -45,69 +43,70 @@ class StyleBank:
 
     Args:
         contents: a bank as read from its file.
-        device: "auto", "cpu" or "cuda".
+        computing: engine, precision and device; None for the fastest that there are.
         tiling: when PIL images are painted in tiles; tensors never are.
-        precision: of the convolutions, "float32", "bfloat16", or "auto", see `devices.choose_precision`.
+        workers: threads that paint at the same time, and divide the cores among them.
 
     Attributes:
         contents: see above.
-        network: encoder, filters and decoder, on the device.
-        device: where it computes.
+        stages: the engine.
     """
 
     def __init__(
         self,
         contents: Bundle,
         *,
-        device: str = "auto",
+        computing: Computing | None = None,
         tiling: Tiling | None = None,
-        precision: str = "float32",
+        workers: int = 1,
     ) -> None:
         self.contents = contents
+        self._computing = computing or Computing()
         self._tiling = tiling or Tiling()
-        self.device = choose_device(device)
-        self.network: StyleBankNetwork = contents.build().to(self.device)
-        self.network.precision = choose_precision(precision, self.device)
+        self.stages = self._computing.stages(contents, workers=workers, threads=max(1, cores() // workers))
+        # Of what one worker takes, another is not to think that it is gone for good.
+        self._taken = memory.resident() if workers > 1 and self.stages.device_type == "cpu" else None
+        self._tiles: Stages | None = None
+        self._in_tiles = Lock()
 
     @classmethod
     def load(
         cls,
         path: Path | str | None = None,
         *,
+        engine: str = "auto",
+        precision: str = "auto",
         device: str = "auto",
         tiling: Tiling | None = None,
-        precision: str = "float32",
     ) -> "StyleBank":
         """Read a bank file; without a path, the one that comes with the package.
 
+        Args:
+            path: of the file.
+            engine: "auto", the fastest that is installed, "openvino", "onnx" or "torch".
+            precision: of the convolutions, "float32", "bfloat16", or "auto": bfloat16 where the processor has it.
+            device: "auto", "cpu" or "cuda".
+            tiling: see the class.
+
         Raises:
             TensorFileError: the file is missing, damaged or no bank.
-            DeviceError: there is no such device or precision.
+            DeviceError, ConfigError: there is no such engine, device or precision.
         """
         contents = bundle.read(Path(path) if path else resources.default_bank())
-        return cls(contents, device=device, tiling=tiling, precision=precision)
+        return cls(contents, computing=Computing(engine, precision, device), tiling=tiling)
 
     @property
     def styles(self) -> tuple[str, ...]:
         """Names of the styles, in the order of the file."""
         return self.contents.names
 
-    def paint(self, mix: Mix, *, strength: float = 1.0) -> Paint:
-        """The one filter that a style or a mixture of styles comes to.
-
-        Args:
-            mix: a style's name, "wave:0.5+scream:0.5@0.8", a dict of weights, or a `Mixture`.
-            strength: 0, the photo's reconstruction, to 1, the full style. One in the words of `mix`, or a
-                `Mixture`'s, goes before it.
+    def open(self, image: Picture) -> Canvas[Picture]:
+        """An image to be painted more than once: what the encoder makes of it is kept.
 
         Raises:
-            UnknownStyleError: the bank has no such style; the message names the nearest.
-            ConfigError: a weight or a strength is out of range, or the network knows no strength.
+            ImageError: the tensor is no such image, or the smallest tiles take too much memory.
         """
-        found = mixture.of(mix, strength=strength)
-        self.contents.check_strength(found.strength)
-        weight, gain = self.contents.mixed_filter(found.weights)
-        return Paint((torch.from_numpy(weight).float() * gain).to(self.device), found.share)
+        return self._open(image)
 
     def stylize(
         self, image: Picture, style: Mix, *, strength: float = 1.0, keep_color: bool = False
@@ -116,24 +115,17 @@ class StyleBank:
 
         Args:
             image: see the class.
-            style: see `paint`.
-            strength: see `paint`.
+            style: a style's name, "wave:0.5+scream:0.5@0.8", a dict of weights, or a `Mixture`.
+            strength: 0, the photo's reconstruction, to 1, the full style. One in the words of `style`, or a
+                `Mixture`'s, goes before it.
             keep_color: whether the photo's chroma stays, and only its luma is painted.
 
         Raises:
-            UnknownStyleError, ConfigError: see `paint`.
+            UnknownStyleError: the bank has no such style; the message names the nearest.
+            ConfigError: a weight or a strength is out of range, or the network knows no strength.
             ImageError: the tensor is no such image, or needs more memory than there is.
         """
-        chosen = self.paint(style, strength=strength)
-
-        def painted(content: Tensor) -> Tensor:
-            output = fusion.paint(self.network, pad_to_stride(content), chosen)
-            return output[..., : content.shape[2], : content.shape[3]]
-
-        def in_tiles(passes: Passes, photo: Map) -> Map:
-            return tiled.paint(passes, self.network, photo, chosen)
-
-        return self._convert(image, painted, in_tiles, keep_color=keep_color)
+        return self._open(image).stylize(style, strength=strength, keep_color=keep_color)
 
     def fuse(
         self,
@@ -162,111 +154,77 @@ class StyleBank:
             UnknownStyleError, ConfigError, ImageError: see `stylize`; or a mask is no mask.
         """
         regions = list(regions)
-        _check_fusion(len(regions), mode, feather)
-        given = [masks.of(mask) for mask, _ in regions]
-        mixes = [mix for _, mix in regions] + ([rest] if rest != PHOTO else [])
-        paints = [self.paint(mix, strength=strength) for mix in mixes]
 
-        @cache
-        def layout(size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-            if feather > max(size):
-                raise ConfigError(
-                    f"feather {feather:g}: is more than the image's {max(size)} pixels; give less"
-                )
-            return masks.layout(given, size, fill=rest != PHOTO, feather=feather)
-
-        def painted(content: Tensor) -> Tensor:
-            size = (content.shape[2], content.shape[3])
-            shares, cover = layout(size)
-            padded = pad_to_stride(shares.unsqueeze(0).to(self.device))[0]
-            fused = [
-                fusion.fuse(self.network, photo, paints, padded, mode=mode)
-                for photo in pad_to_stride(content).split(1)
-            ]
-            output = torch.cat(fused)[..., : size[0], : size[1]]
-            return torch.lerp(content, output, cover.to(self.device))
-
-        def in_tiles(passes: Passes, photo: Map) -> Map:
-            shares, cover = layout(passes.size)
-            shown = tiled.masks_as_map(passes, shares)
-            output = tiled.fuse(passes, self.network, photo, paints, shown, mode=mode)
-            return tiled.laid_over(photo, output, tiled.masks_as_map(passes, cover.unsqueeze(0)))
-
-        return self._convert(image, painted, in_tiles, keep_color=keep_color, regions=len(paints))
-
-    def _convert(
-        self,
-        image: Picture,
-        paint: Callable[[Tensor], Tensor],
-        in_tiles: Program,
-        *,
-        keep_color: bool,
-        regions: int = 0,
-    ) -> Picture:
-        """Take an image as callers give it, paint it whole or in tiles, give it back in its own form."""
-        if not isinstance(image, Tensor):
-            if 0 in image.size:
-                raise ImageError(f"image: has no pixels ({image.size[0]} x {image.size[1]}); give another")
-            upright = srgb.upright_rgb(image)
-            size = (upright.height, upright.width)
-            side = budget.tile_side(self._tiling, self.network, size, regions=regions, device=self.device)
-            if side is None:
-                return images.to_pil(self._run(images.to_tensor(upright), paint, keep_color=keep_color))
-            with torch.no_grad(), _complaining(size):
-                finish = partial(_finished, keep_color=keep_color)
-                return tiled.run(
-                    in_tiles,
-                    upright,
-                    side=side,
-                    device=self.device,
-                    finish=finish,
-                    report=self._tiling.report,
-                )
-        if (
-            not image.is_floating_point()
-            or image.ndim not in (3, 4)
-            or image.shape[-3] != 3
-            or not image.numel()
-        ):
-            raise ImageError(
-                f"image tensor: is {tuple(image.shape)} {image.dtype}; give (3, H, W) or (B, 3, H, W), float in [0, 1]"
+        def fused(one: Picture) -> Picture:
+            canvas = self._open(one, regions=len(regions) + (rest != PHOTO))
+            return canvas.fuse(
+                regions, rest=rest, strength=strength, mode=mode, feather=feather, keep_color=keep_color
             )
-        batch = image if image.ndim == 4 else image.unsqueeze(0)
-        output = self._run(batch.float(), paint, keep_color=keep_color)
-        return output.to(image.device, image.dtype).reshape(image.shape)
 
-    @torch.no_grad()
-    def _run(self, content: Tensor, paint: Callable[[Tensor], Tensor], *, keep_color: bool) -> Tensor:
-        height, width = content.shape[-2:]
-        content = content.to(self.device)
-        with _complaining((height, width)):
-            return _finished(paint(content), content, keep_color=keep_color)
+        if not images.is_pil(image):
+            batch = _checked(image)
+            if batch.ndim == 4:
+                import torch
+
+                return torch.stack([fused(one) for one in batch])
+        return fused(image)
+
+    def stylize_all(
+        self, photos: "Sequence[Image]", style: Mix, *, strength: float = 1.0, keep_color: bool = False
+    ) -> "list[Image]":
+        """Paint PIL images of one size, at once where they fit; see `stylize`."""
+        upright = [_upright(photo) for photo in photos]
+        if len(upright) == 1 or self._side(upright[0], regions=0) is not None:
+            return [self.stylize(photo, style, strength=strength, keep_color=keep_color) for photo in upright]
+        canvas = Canvas(self.contents, self.stages, Photos(upright))
+        return canvas.stylize(style, strength=strength, keep_color=keep_color)
+
+    def _open(self, image: Picture, *, regions: int = 0) -> Canvas[Picture]:
+        if not images.is_pil(image):
+            return Canvas(self.contents, self.stages, Tensors(_checked(image)))
+        upright = _upright(image)
+        side = self._side(upright, regions=regions)
+        if side is None:
+            return Canvas(self.contents, self.stages, Photo(upright))
+        return Canvas(
+            self.contents,
+            self._for_tiles(),
+            Photo(upright),
+            side=side,
+            report=self._tiling.report,
+            guard=self._in_tiles,
+        )
+
+    def _side(self, photo: "Image", *, regions: int) -> int | None:
+        size = (photo.height, photo.width)
+        return budget.tile_side(
+            self._tiling,
+            self.contents,
+            self.stages,
+            size,
+            regions=regions,
+            taken=self._taken,
+            cores=1 if self.stages.device_type == "cuda" else cores(),
+        )
+
+    def _for_tiles(self) -> Stages:
+        """The engine as it paints tiles, one for each core at the same time."""
+        if self.stages.workers == cores() or self.stages.device_type == "cuda":
+            return self.stages
+        with self._in_tiles:
+            self._tiles = self._tiles or self._computing.stages(self.contents, workers=cores(), threads=1)
+            return self._tiles
 
 
-def _check_fusion(regions: int, mode: Mode, feather: float) -> None:
-    """Refuse what `fuse` cannot do, whatever the image."""
-    if mode not in get_args(Mode):
-        raise ConfigError(f"fusion '{mode}': is unknown; choose one of {', '.join(get_args(Mode))}")
-    if not regions:
-        raise ConfigError("regions: there are none; give at least one mask")
-    if not 0 <= feather < math.inf:
-        raise ConfigError(f"feather {feather:g}: is out of range; give 0 or more pixels")
+def _upright(photo: "Image") -> "Image":
+    if 0 in photo.size:
+        raise ImageError(f"image: has no pixels ({photo.size[0]} x {photo.size[1]}); give another")
+    return srgb.upright_rgb(photo)
 
 
-def _finished(output: Tensor, content: Tensor, *, keep_color: bool) -> Tensor:
-    """What networks give as an image: (B, 3, H, W) in [0, 1], with the content's chroma if that is kept."""
-    if keep_color:
-        output = fusion.keep_color(output.clamp(0, 1), content)
-    return output.clamp(0, 1)
-
-
-@contextmanager
-def _complaining(size: tuple[int, int]) -> Iterator[None]:
-    """Say in one line that there is not enough memory."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        lacks = isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error)
-        if not lacks:
-            raise
-        raise too_large(width=size[1], height=size[0]) from error
+def _checked(image: "Tensor") -> "Tensor":
+    if not image.is_floating_point() or image.ndim not in (3, 4) or image.shape[-3] != 3 or not image.numel():
+        raise ImageError(
+            f"image tensor: is {tuple(image.shape)} {image.dtype}; give (3, H, W) or (B, 3, H, W), float in [0, 1]"
+        )
+    return image

@@ -1,21 +1,28 @@
-"""Passes over the tiles of an image: maps read window by window, kept on disk, and the statistics of the whole.
+"""Passes over the windows of an image, of which one is the whole and many are tiles: maps kept, and their statistics.
 
 What a network makes of an image is a chain of maps, each a function of a window. A norm in the chain needs statistics
-of all windows, so that there is one pass for each norm; the layers are the network's own.
+of the whole image, so that in tiles there is one pass for each norm; a single window has its own.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
+from typing import TypeVar
 
-import torch
-from torch import Tensor, nn
+import numpy as np
 
+from stylebank.bank.bundle import Bundle
+from stylebank.engines import stages as statistics
+from stylebank.engines.stages import Affine, Array, Floats, Given, Moments, Stages, affine, averaged
 from stylebank.machine.memory import Report
 from stylebank.machine.scratch import Scratch
-from stylebank.network.instance_norm import Blended, Gathered, InstanceNorm, Normalize, Statistics, at_cells
-from stylebank.network.layers import run_layers
-from stylebank.painting.windows import Shape, Window, cells_of, convolved, traced
+from stylebank.network.architecture import Part
+from stylebank.painting.windows import Shape, Window, cells_of, convolved, filtered
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -24,145 +31,233 @@ class Map:
 
     Attributes:
         shape: of the whole.
-        read: what lies in a window of h x w cells, (1, C, n h, n w) on the device that computes.
+        read: what lies in a window of h x w cells, (B, C, n h, n w).
     """
 
     shape: Shape
-    read: Callable[[Window], Tensor]
-
-    def convolved(self, weight: Tensor, apply: Callable[[Tensor], Tensor]) -> "Map":
-        """What a function makes of this map that sees as far as a convolution with `weight`."""
-        return Map(convolved(self.shape, weight), lambda window: apply(self.read(window)))
-
-
-@dataclass(frozen=True)
-class Known:
-    """Statistics of a whole image by layer and region, to be injected into any window.
-
-    Attributes:
-        regions: see `Blended`.
-        masks: shares of the regions at each pixel, (1, R, 4 h, 4 w) of a window; None if there is one region.
-    """
-
-    regions: Sequence[Mapping[InstanceNorm, Statistics]]
-    masks: Map | None = None
-
-    def at(self, window: Window) -> Blended:
-        """Those statistics as a window sees them."""
-        return Blended(self.regions, None if self.masks is None else self.masks.read(window)[0])
-
-
-class _SeenEnoughError(Exception):
-    """The norm that a pass is about has been reached."""
-
-
-@dataclass(frozen=True)
-class _Probe:
-    """Normalise by what is known, until the norm comes whose statistics are not: show what enters it and end there."""
-
-    known: Blended
-    norm: InstanceNorm
-    show: Callable[[Tensor], None]
-
-    def __call__(self, norm: InstanceNorm, x: Tensor) -> Tensor:
-        if norm is not self.norm:
-            return self.known(norm, x)
-        self.show(x)
-        raise _SeenEnoughError
+    read: Callable[[Window], Array]
 
 
 class Passes:
-    """Everything that is done to all tiles of one image, one after another.
+    """Everything that is done to all windows of one image, one after another.
 
     Args:
+        bank: whose encoder and decoder are used.
+        stages: what computes them.
         size: (H, W) of the image in pixels.
-        tiles: windows that cover it, each cell once. Without any, nothing is computed and `work` tells what would be.
-        device: what computes.
+        windows: that cover it, each cell once. Without any, nothing is computed and `work` tells what would be.
         report: see `memory.Report`.
         total: all the work that there is.
     """
 
     def __init__(
         self,
+        bank: Bundle,
+        stages: Stages,
         size: tuple[int, int],
-        tiles: Sequence[Window],
+        windows: Sequence[Window],
         *,
-        device: torch.device,
         report: Report | None = None,
         total: float = 0.0,
     ) -> None:
-        self.size, self._cells = size, cells_of(size)
-        self._tiles, self.device = tiles, device
+        self.bank, self.stages, self.size = bank, stages, size
+        self._cells, self._windows = cells_of(size), windows
         self._report, self._total, self._done = report, total, 0.0
         self.work = 0.0
 
-    def over(self, shape: Shape) -> Iterator[tuple[Window, Window]]:
-        """One pass: each tile, and the window around it that must be seen for a map of this shape to be right."""
+    @property
+    def is_whole(self) -> bool:
+        """Whether the only window is the image."""
+        return len(self._windows) == 1
+
+    @property
+    def is_plan(self) -> bool:
+        """Whether nothing is computed."""
+        return not self._windows
+
+    def each(
+        self, shape: Shape, compute: Callable[[Window, Window], Found]
+    ) -> Iterator[tuple[Window, Found]]:
+        """One pass: each window in turn, and what a function makes of it.
+
+        Args:
+            shape: of the map that the pass is about.
+            compute: takes a window and the window around it that must be seen for the map to be right; several threads
+                call it at the same time.
+        """
         self.work += shape.work * self._cells[0] * self._cells[1]
-        for tile in self._tiles:
-            yield tile, tile.grown(shape.halo, self._cells)
-            self._done += shape.work * tile.height * tile.width
+        for window, found in self._computed(
+            lambda window: compute(window, window.grown(shape.halo, self._cells))
+        ):
+            yield window, found
+            self._done += shape.work * window.height * window.width
             if self._report:
                 self._report(self._done, self._total)
 
-    def keep(self, found: Map) -> Map:
-        """Compute a map in one pass; it is read from disk from now on."""
-        step = found.shape.step
-        scratch = Scratch(found.shape.channels, step * self._cells[0], step * self._cells[1])
-        for tile, window in self.over(found.shape):
-            scratch.write(tile.cut(found.read(window), window)[0], step * tile.top, step * tile.left)
+    def _computed(self, compute: Callable[[Window], Found]) -> Iterator[tuple[Window, Found]]:
+        workers = min(self.stages.workers, len(self._windows))
+        if workers <= 1:
+            yield from ((window, compute(window)) for window in self._windows)
+            return
+        waiting: deque[tuple[Window, Future[Found]]] = deque()
+        with ThreadPoolExecutor(workers) as pool:
+            try:
+                for window in self._windows:
+                    waiting.append((window, pool.submit(compute, window)))
+                    if len(waiting) > workers:
+                        first, future = waiting.popleft()
+                        yield first, future.result()
+                while waiting:
+                    first, future = waiting.popleft()
+                    yield first, future.result()
+            finally:
+                for _, future in waiting:
+                    future.cancel()
 
-        def read(window: Window) -> Tensor:
+    def keep(self, found: Map) -> Map:
+        """Compute a map in one pass; from now on it is read from memory, or of an image in tiles from disk."""
+        return self._kept(found, None)
+
+    def keep_measured(self, found: Map) -> tuple[Map, Moments]:
+        """Keep a map and take its moments in the same pass."""
+        parts: list[Moments] = []
+        return self._kept(found, parts), _sum(parts, found.shape.channels)
+
+    def _kept(self, found: Map, parts: list[Moments] | None) -> Map:
+        step = found.shape.step
+        scratch = None
+        if not self.is_whole:
+            scratch = Scratch(found.shape.channels, step * self._cells[0], step * self._cells[1])
+
+        def compute(window: Window, around: Window) -> tuple[Array, Moments | None]:
+            x = window.cut(found.read(around), around)
+            values = self.stages.numpy(x) if scratch or parts is not None else None
+            if scratch:
+                assert values is not None
+                scratch.write(values[0], step * window.top, step * window.left)
+            moments = None if parts is None or values is None else statistics.moments(values)
+            return (None if scratch else x), moments
+
+        whole: Array = None
+        for _, (x, moments) in self.each(found.shape, compute):
+            whole = x
+            if parts is not None and moments:
+                parts.append(moments)
+
+        def read(window: Window) -> Array:
+            if not scratch:
+                return whole
             values = scratch.read(*(step * x for x in (window.top, window.left, window.height, window.width)))
-            return values.unsqueeze(0).to(self.device, memory_format=torch.contiguous_format)
+            return self.stages.array(np.ascontiguousarray(values)[None])
 
         return Map(replace(found.shape, wrong=0, work=_READING * found.shape.channels * step**2), read)
 
-    def statistics(self, of: Map, masks: Map | None = None) -> Statistics:
-        """Statistics (1, C) of a map in one pass; with masks (see `Known`) those of its regions, (R, C)."""
-        return self._gathered(of.shape, masks, lambda window, show: show(of.read(window)), of.shape.channels)
+    def moments(self, of: Map, masks: Map | None = None) -> Moments:
+        """Moments of a map in one pass, a row for each image; with masks those of its regions, a row for each."""
 
-    def survey(self, source: Map, layers: Sequence[nn.Module], masks: Map | None = None) -> Known:
-        """Statistics of what enters each norm of some layers, one pass each, or those inside the regions of masks."""
-        regions: list[dict[InstanceNorm, Statistics]] = [
-            {} for _ in range(masks.shape.channels if masks else 1)
-        ]
-        known = Known(regions, masks)
-        for norm, shape in traced(layers, source.shape):
-            if isinstance(norm, InstanceNorm):
+        def compute(window: Window, around: Window) -> Moments:
+            x = self.stages.numpy(window.cut(of.read(around), around))
+            return statistics.moments(x, _at(masks, window, x.shape[-2]))
 
-                def run(window: Window, show: Callable[[Tensor], None], norm: InstanceNorm = norm) -> None:
-                    with suppress(_SeenEnoughError):
-                        run_layers(layers, source.read(window), _Probe(known.at(window), norm, show))
+        found = _sum([part for _, part in self.each(of.shape, compute)], of.shape.channels, masks)
+        return found if masks is None else _of_regions(found)
 
-                found = self._gathered(shape, masks, run, norm.num_features)
-                for region, mean, variance in zip(regions, found.mean, found.variance, strict=True):
-                    region[norm] = Statistics(mean[None], variance[None])
-        return known
-
-    def _gathered(
+    def survey(
         self,
-        shape: Shape,
+        part: Part,
+        source: Map,
+        *,
+        masks: Map | None = None,
+        last: int = 0,
+    ) -> list[Affine]:
+        """A part's norms by the statistics of the whole image, or of each region's.
+
+        Args:
+            part: of the network.
+            source: what enters it.
+            masks: shares of R regions.
+            last: how many of its last norms are left out.
+        """
+        norms: list[Affine] = []
+        while len(norms) < len(part.norms) - last:
+            shape = convolved(source.shape, part.layers[: len(norms) + 1])
+            found = self._next_moments(part, source, masks, norms, shape)
+            for layer, moments in zip(part.norms[len(norms) :], found, strict=False):
+                weight, bias = (self.bank.coder[f"{layer.norm}.{name}"] for name in ("weight", "bias"))
+                norms.append(affine(moments, weight, bias))
+        return norms
+
+    def _next_moments(
+        self,
+        part: Part,
+        source: Map,
         masks: Map | None,
-        run: Callable[[Window, Callable[[Tensor], None]], None],
-        channels: int,
-    ) -> Statistics:
-        gathered = Gathered(channels, masks.shape.channels if masks else 0)
-        for tile, window in self.over(shape):
+        norms: Sequence[Affine],
+        shape: Shape,
+    ) -> list[Moments]:
+        """Of what enters the first norm that is not known, or of a whole image all further ones."""
 
-            def show(x: Tensor, tile: Window = tile, window: Window = window) -> None:
-                part = tile.cut(x, window)
-                gathered.add(part, at_cells(masks.read(tile)[0], part) if masks else None)
+        def compute(window: Window, around: Window) -> list[Moments]:
+            x, given = source.read(around), Given(norms, _at(masks, around))
+            if masks is None:
+                crop = None if self.is_whole else window.crop(around, shape.step)
+                return self.stages.measure(part, x, given=given, crop=crop)
+            raw = self.stages.run(part, x, given=given)
+            found = self.stages.numpy(window.cut(raw, around))
+            return [statistics.moments(found, _at(masks, window, found.shape[-2]))]
 
-            run(window, show)
-        return gathered.statistics(self.device)
+        found = [moments for _, moments in self.each(shape, compute)]
+        if self.is_whole and masks is None:
+            return found[0]
+        total = _sum([moments for (moments,) in found], shape.channels, masks)
+        return [total if masks is None else _of_regions(total)]
+
+    def filter(self, source: Map, kernel: Floats) -> Map:
+        """What a filter (C', C, k, k) makes of a map."""
+        return Map(
+            filtered(source.shape, kernel), lambda window: self.stages.filter(source.read(window), kernel)
+        )
+
+    def run(
+        self,
+        part: Part,
+        source: Map,
+        *,
+        kernel: Floats | None = None,
+        norms: Sequence[Affine] | None = None,
+        masks: Map | None = None,
+    ) -> Map:
+        """What a part makes of a map; see `Stages.run`. Without norms, of a whole image, by its own statistics."""
+        layers = part.layers if norms is None else part.layers[: len(norms) + 1]
+        start = source.shape if kernel is None else filtered(source.shape, kernel)
+
+        def read(window: Window) -> Array:
+            given = None if norms is None else Given(norms, _at(masks, window))
+            return self.stages.run(part, source.read(window), kernel=kernel, given=given)
+
+        return Map(convolved(start, layers), read)
 
 
 _READING = 64
 """What reading a value costs, in multiplications."""
 
 
-def through(source: Map, layers: Sequence[nn.Module], normalize: Callable[[Window], Normalize]) -> Map:
-    """What layers make of a map, each window normalised as its place says."""
-    *_, (_, shape) = traced(layers, source.shape)
-    return Map(shape, lambda window: run_layers(layers, source.read(window), normalize(window)))
+def _at(masks: Map | None, window: Window, height: int = 0) -> Floats | None:
+    """Shares (R, h, w) of a window, if there are masks, averaged over the cells of a map of so many rows."""
+    if masks is None:
+        return None
+    shares: Floats = masks.read(window)[0]
+    return averaged(shares, shares.shape[1] // height) if height else shares
+
+
+def _sum(parts: Sequence[Moments], channels: int, masks: Map | None = None) -> Moments:
+    rows = masks.shape.channels + 1 if masks else 1
+    none = Moments(np.zeros((rows, 1)), *np.zeros((2, rows, channels)))
+    return reduce(add, parts, none) if len(parts) != 1 else parts[0]
+
+
+def _of_regions(found: Moments) -> Moments:
+    """Of regions and the whole, those of the regions; one without a single cell gets the whole's."""
+    empty = found.weight <= 0
+    rows = (np.where(empty, part[-1], part)[:-1] for part in (found.weight, found.mean, found.square))
+    return Moments(*rows)

@@ -5,10 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
-from torch import Tensor
 
 from stylebank.bank import mixture
 from stylebank.bank.mixture import Mixture
@@ -17,7 +15,7 @@ from stylebank.errors import ConfigError
 from stylebank.painting import segmentation
 from stylebank.painting.painter import StyleBank
 from stylebank.pixels import images, masks
-from stylebank.pixels.masks import Labels
+from stylebank.pixels.masks import Labels, Mask
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -25,7 +23,9 @@ if TYPE_CHECKING:
 AUTO = "auto"
 """In the place of a style: the program chooses one for each region that has none."""
 
-Regions = list[tuple[Tensor, Mixture]]
+Floats = NDArray[np.float32]
+
+Regions = list[tuple[Mask, Mixture]]
 
 _SMALL = 256  # pixels of the long side at which styles are tried
 
@@ -45,7 +45,7 @@ def from_masks(
         ConfigError: the words have another form.
         ImageError: a mask cannot be read.
     """
-    found = []
+    found: Regions = []
     for region in words:
         path, equals, mix = region.rpartition("=")
         if not (path and equals and mix):
@@ -53,7 +53,7 @@ def from_masks(
         mixed = mixture.parse(mix, strength=strength, where=f"--region {region}")
         mask = masks.read_mask(Path(path))
         _note_size(path, mask.shape, size, note)
-        if not bool(mask.any()):
+        if not mask.any():
             note(f"{path}: is all black and covers nothing")
         found.append((masks.resized(mask, size), mixed))
     return found
@@ -110,13 +110,11 @@ def clustered(bank: StyleBank, photo: "Image", count: int, *, seed: int = 0) -> 
     height, width = (
         max(MINIMUM_SIDE, round(length * scale / STRIDE) * STRIDE) for length in (photo.height, photo.width)
     )
-    small = images.to_tensor(images.resized(photo, size=(height, width)))
-    return segmentation.segment(
-        bank.network, small.to(bank.device), count, size=(photo.height, photo.width), seed=seed
-    )
+    features = bank.open(images.resized(photo, size=(height, width))).features()
+    return segmentation.segment(features, count, size=(photo.height, photo.width), seed=seed)
 
 
-def choose(bank: StyleBank, photo: "Image", regions: Sequence[Tensor]) -> list[str]:
+def choose(bank: StyleBank, photo: "Image", regions: Sequence[Floats]) -> list[str]:
     """A style for each region (H, W): those that change the regions' mean colours least in all, none twice if possible.
 
     So a blue style takes the sky and a warm one the wood, and the fusion keeps the photo's order of colours.
@@ -128,22 +126,22 @@ def choose(bank: StyleBank, photo: "Image", regions: Sequence[Tensor]) -> list[s
         raise ConfigError(
             f"--assign auto: cannot give {len(regions)} regions one of {len(bank.styles)} styles each; assign them"
         )
-    small = images.to_tensor(images.fitted(photo, long_side=_SMALL))
-    shares = torch.stack([masks.resized(region, (small.shape[2], small.shape[3])) for region in regions])
-    before = _mean_colours(small, shares)
-    cost = torch.stack(
-        [(_mean_colours(bank.stylize(small, style), shares) - before).norm(dim=1) for style in bank.styles],
-        dim=1,
-    )
+    small = images.fitted(photo, long_side=_SMALL)
+    shares = np.stack([masks.resized(region, (small.height, small.width)) for region in regions])
+    before, canvas = _mean_colours(small, shares), bank.open(small)
+    changes = [_mean_colours(canvas.stylize(style), shares) - before for style in bank.styles]
+    cost = np.linalg.norm(np.stack(changes, axis=1), axis=2)
     copies = -(-len(regions) // len(bank.styles))
-    _, places = linear_sum_assignment(cost.repeat(1, copies).numpy())
+    _, places = linear_sum_assignment(np.tile(cost, copies))
     return [bank.styles[place % len(bank.styles)] for place in places]
 
 
-def _mean_colours(image: Tensor, shares: Tensor) -> Tensor:
-    """Mean colour (R, 3) of an image (1, 3, H, W) inside masks (R, H, W)."""
-    weights = shares.flatten(1)
-    return weights @ image[0].flatten(1).T / weights.sum(1, keepdim=True).clamp_min(1e-6)
+def _mean_colours(image: "Image", shares: Floats) -> NDArray[np.float64]:
+    """Mean colour (R, 3) of an image inside masks (R, H, W), in [0, 1]."""
+    weights = shares.reshape(len(shares), -1).astype(np.float64)
+    found: NDArray[np.float64] = weights @ (images.to_pixels(image).reshape(-1, 3) / 255)
+    found /= np.maximum(weights.sum(1, keepdims=True), 1e-6)
+    return found
 
 
 def _note_size(

@@ -4,17 +4,13 @@ Cells that E sees alike (colour, texture) make one region: k-means, seeded, on s
 surroundings. It knows no objects: sky, water, wall and foliage part well, a face and a hand do not.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
-import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.cluster import vq
-from torch import Tensor
 
-from stylebank.network.model import StyleBankNetwork
+from stylebank.config import STRIDE
+from stylebank.pixels import images
 
 LONG_SIDE = 512
 """Pixels of the long side that a photo is clustered at: regions are large, and time goes by pixels."""
@@ -26,43 +22,43 @@ _POSITION = 1.0  # weight of a cell's place against its features: keeps regions 
 _ISLAND = 0.01  # parts of a region below this share of the image go to their surroundings
 
 
-@torch.no_grad()
 def segment(
-    network: StyleBankNetwork, photo: Tensor, count: int, *, size: tuple[int, int], seed: int = 0
+    features: NDArray[np.float32], count: int, *, size: tuple[int, int], seed: int = 0
 ) -> NDArray[np.uint8]:
     """Divide a photo into regions that the encoder sees alike.
 
     Args:
-        network: E is what counts.
-        photo: (1, 3, H, W) in [0, 1], sides divisible by 4; best about `LONG_SIDE` pixels long.
+        features: F (C, h, w) of a photo best about `LONG_SIDE` pixels long, its sides divisible by 4.
         count: of clusters, 2 to `MOST_REGIONS`.
-        size: of the result.
+        size: of the result, (H, W).
         seed: of k-means.
 
     Returns:
         size, 1 for the largest region, 2 for the next; at most `count` of them, as two may become one.
     """
-    cells = _descriptors(network.encode(photo))
+    cells = _descriptors(features.astype(np.float64))
     height, width, channels = cells.shape
     points = cells.reshape(-1, channels)
     _, labels = vq.kmeans2(points, count, minit="++", rng=np.random.default_rng(seed))
-    regions = _without_islands(_smooth(labels.reshape(height, width).astype(np.int64), photo.shape[-2:]))
+    photo = (STRIDE * height, STRIDE * width)
+    regions = _without_islands(_smooth(labels.reshape(height, width).astype(np.int64), photo))
     return _by_area(_smooth(regions, size))
 
 
-def _smooth(labels: NDArray[np.int64], size: Sequence[int]) -> NDArray[np.int64]:
+def _smooth(labels: NDArray[np.int64], size: tuple[int, int]) -> NDArray[np.int64]:
     """The same regions at another size (H, W), their borders rounded."""
-    hot = F.one_hot(torch.from_numpy(labels).long()).permute(2, 0, 1).float()
     radius = _SMOOTH / 2 * max(labels.shape)
-    soft = torch.stack([torch.from_numpy(ndimage.gaussian_filter(part.numpy(), radius)) for part in hot])
-    larger = F.interpolate(soft.unsqueeze(0), size=tuple(size), mode="bilinear", align_corners=False)
-    found: NDArray[np.int64] = larger[0].argmax(0).numpy()
+    best, found = np.full(size, -1.0, np.float32), np.zeros(size, np.int64)
+    for label in range(int(labels.max()) + 1):
+        soft = ndimage.gaussian_filter((labels == label).astype(np.float32), radius)
+        larger = np.asarray(images.resized_floats(soft, size))
+        found[larger > best] = label
+        best = np.maximum(best, larger)
     return found
 
 
-def _descriptors(features: Tensor) -> NDArray[np.float64]:
-    """F (1, C, h, w) as (h, w, C + 2): smoothed features of unit variance in all, and the place."""
-    found = features[0].double().cpu().numpy()
+def _descriptors(found: NDArray[np.float64]) -> NDArray[np.float64]:
+    """F (C, h, w) as (h, w, C + 2): smoothed features of unit variance in all, and the place."""
     radius = _SMOOTH * max(found.shape[1:])
     smooth = np.stack([ndimage.gaussian_filter(channel, radius) for channel in found])
     smooth -= smooth.mean((1, 2), keepdims=True)

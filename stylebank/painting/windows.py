@@ -1,16 +1,15 @@
-"""Geometry of painting in tiles: windows of feature cells, and how much around one a chain of layers needs to see."""
+"""Geometry of painting: windows of feature cells, and how much around one a chain of layers needs to see."""
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-import torch
-from torch import Tensor, nn
+import numpy as np
+from numpy.typing import NDArray
 
 from stylebank.config import MINIMUM_SIDE, STRIDE
-from stylebank.network.instance_norm import InstanceNorm
-from stylebank.network.layers import Conv, UpsampleConv
-from stylebank.network.model import mirrored
+from stylebank.engines.stages import Array, Crop
+from stylebank.network.architecture import Layer
 
 
 @dataclass(frozen=True)
@@ -37,27 +36,31 @@ class Window:
         top, left = max(0, self.top - halo), max(0, self.left - halo)
         return Window(top, left, min(cells[0], self.bottom + halo), min(cells[1], self.right + halo))
 
-    def cut(self, x: Tensor, around: "Window") -> Tensor:
+    def crop(self, around: "Window", step: int) -> Crop:
+        """This window's place in a map of step x step values for each cell of the window `around`."""
+        top, left = (self.top - around.top) * step, (self.left - around.left) * step
+        return Crop(top, left, top + self.height * step, left + self.width * step)
+
+    def cut(self, x: Array, around: "Window") -> Array:
         """This window's part of x (..., n h, n w), which holds n x n values for each cell of the window `around`."""
-        step = x.shape[-1] // around.width
-        rows = slice((self.top - around.top) * step, (self.bottom - around.top) * step)
-        return x[..., rows, (self.left - around.left) * step : (self.right - around.left) * step]
+        if self == around:
+            return x
+        top, left, bottom, right = self.crop(around, x.shape[-1] // around.width)
+        return x[..., top:bottom, left:right]
 
 
-def places(window: Window, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Rows and columns of an image of (H, W) pixels that a window shows: past the border, those of `pad_to_stride`."""
-    rows, columns = (
-        mirrored(torch.arange(STRIDE * start, STRIDE * end) % max(2 * (length - 1), 1), length)
-        for start, end, length in (
-            (window.top, window.bottom, size[0]),
-            (window.left, window.right, size[1]),
-        )
-    )
-    return rows, columns
+def places(start: int, end: int, length: int) -> NDArray[np.int64]:
+    """Which of `length` pixels the cells from `start` to `end` show: past the last one they are mirrored in it.
+
+    And mirrored again where there are fewer than are missing.
+    """
+    found: NDArray[np.int64] = np.arange(STRIDE * start, STRIDE * end) % max(2 * (length - 1), 1)
+    last = length - 1
+    return last - np.abs(last - found)
 
 
 def cells_of(size: tuple[int, int]) -> tuple[int, int]:
-    """Feature cells (h, w) of an image of (H, W) pixels after `pad_to_stride`."""
+    """Feature cells (h, w) that an image of (H, W) pixels is extended to, at the right and the bottom."""
     height, width = (max(MINIMUM_SIDE, length) for length in size)
     return -(-height // STRIDE), -(-width // STRIDE)
 
@@ -97,28 +100,29 @@ class Shape:
         return -(-self.wrong // self.step)
 
 
-def convolved(shape: Shape, weight: Tensor) -> Shape:
-    """A map after a convolution of stride 1 with (C', C, k, k)."""
+def filtered(shape: Shape, kernel: NDArray[np.float32]) -> Shape:
+    """A map after a filter (C', C, k, k)."""
     return replace(
         shape,
-        channels=weight.shape[0],
-        wrong=shape.wrong + weight.shape[-1] // 2,
-        work=shape.work + weight.numel() * shape.step**2,
+        channels=kernel.shape[0],
+        wrong=shape.wrong + kernel.shape[-1] // 2,
+        work=shape.work + kernel.size * shape.step**2,
     )
 
 
-def traced(layers: Iterable[nn.Module], shape: Shape) -> Iterator[tuple[Conv | InstanceNorm, Shape]]:
-    """Follow a map through layers of E or D: each convolution and norm in turn, and the shape of what it gives."""
-    for module in (part for layer in layers for part in layer.modules()):
-        if isinstance(module, UpsampleConv):
-            work = shape.work + 16 / 9 * module.weight.numel() * shape.step**2
-            shape = Shape(module.out_channels, 2 * shape.step, 2 * shape.wrong + 1, work)
-        elif isinstance(module, Conv):
-            dense, stride = convolved(shape, module.weight), module.stride[0]
-            work = shape.work + (dense.work - shape.work) / stride**2
-            shape = Shape(dense.channels, shape.step // stride, -(-dense.wrong // stride), work)
-        if isinstance(module, Conv | InstanceNorm):
-            yield module, shape
+def convolved(shape: Shape, layers: Iterable[Layer]) -> Shape:
+    """A map after the convolutions of some layers."""
+    for layer in layers:
+        weights = layer.outputs * layer.inputs * layer.kernel**2
+        if layer.upsampling:
+            # Four convolutions of 2 x 2 on the small map, see `graphs`.
+            work = shape.work + 16 / 9 * weights * shape.step**2
+            shape = Shape(layer.outputs, 2 * shape.step, 2 * shape.wrong + 1, work)
+        else:
+            work = shape.work + weights * (shape.step / layer.stride) ** 2
+            wrong = -(-(shape.wrong + layer.kernel // 2) // layer.stride)
+            shape = Shape(layer.outputs, shape.step // layer.stride, wrong, work)
+    return shape
 
 
 PIXELS = Shape(3, STRIDE)

@@ -21,6 +21,7 @@ from stylebank.pixels.srgb import upright, upright_rgb
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from typing_extensions import TypeIs
 
 # Suffix of a file name and Pillow's format to write; reading goes by content, out of the same formats.
 _FORMATS = {
@@ -185,6 +186,11 @@ def find_photos(folder: Path) -> list[Path]:
     return found
 
 
+def is_pil(image: object) -> "TypeIs[Image.Image]":
+    """Whether an object is one of Pillow's images."""
+    return isinstance(image, Image.Image)
+
+
 def to_pixels(image: Image.Image) -> NDArray[np.uint8]:
     """An RGB image as (H, W, 3)."""
     return np.asarray(image, np.uint8)
@@ -221,6 +227,12 @@ def resized(
 ) -> Image.Image:
     """Resample an image, or the box (left, top, right, bottom) of it, to size (H, W)."""
     return image.resize((size[1], size[0]), Image.Resampling.LANCZOS, box=box)
+
+
+def resized_floats(values: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """Numbers (h, w) at another size (H, W), interpolated linearly."""
+    image = Image.fromarray(values).resize((size[1], size[0]), Image.Resampling.BILINEAR)
+    return np.asarray(image)
 
 
 def fitted(image: Image.Image, *, long_side: int) -> Image.Image:

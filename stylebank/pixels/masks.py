@@ -7,25 +7,28 @@ indices of a palette, as grey levels or as colours.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image, ImageColor
 from scipy import ndimage
-from torch import Tensor
 
 from stylebank.errors import ImageError, nearest
 from stylebank.pixels import images, srgb
 
-Mask = Tensor | NDArray[np.generic] | Image.Image
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Floats = NDArray[np.float32]
+
+Mask: TypeAlias = "Tensor | NDArray[np.generic] | Image.Image"
 """What a Python caller may give: numbers (H, W) in [0, 1], booleans, or a PIL image, whose luma counts."""
 
 _SHOWN_LABELS = 12
 
 
-def read_mask(path: Path) -> Tensor:
+def read_mask(path: Path) -> Floats:
     """Read a grey image as a mask (H, W): white is covered, black and transparent are not, greys are soft.
 
     Raises:
@@ -34,7 +37,7 @@ def read_mask(path: Path) -> Tensor:
     return _to_mask(images.read_unconverted(path))
 
 
-def of(mask: Mask) -> Tensor:
+def of(mask: Mask) -> Floats:
     """A mask (H, W) of what a Python caller gave.
 
     Raises:
@@ -42,20 +45,20 @@ def of(mask: Mask) -> Tensor:
     """
     if isinstance(mask, Image.Image):
         return _to_mask(srgb.upright(mask))
-    numbers = np.array(mask.detach().cpu().float().numpy() if isinstance(mask, Tensor) else mask)
+    numbers = np.array(mask.detach().cpu().float() if hasattr(mask, "detach") else mask)
     if numbers.ndim != 2 or not numbers.size or numbers.dtype.kind not in "biuf":
         raise ImageError(f"mask: is {numbers.dtype} of shape {numbers.shape}; give numbers (H, W)")
     if not ((numbers >= 0) & (numbers <= 1)).all():
         raise ImageError("mask: holds numbers outside [0, 1]; divide by the largest")
-    return torch.from_numpy(numbers.astype(np.float32))
+    return numbers.astype(np.float32)
 
 
-def resized(mask: Tensor, size: tuple[int, int]) -> Tensor:
+def resized(mask: Floats, size: tuple[int, int]) -> Floats:
     """A mask at another size (H, W): averaged when it shrinks, interpolated when it grows."""
-    if tuple(mask.shape) == size:
+    if mask.shape == size:
         return mask
-    image = images.resized(Image.fromarray(mask.numpy()), size=size)
-    return torch.from_numpy(np.array(image)).clamp(0, 1)
+    found: Floats = np.array(images.resized(Image.fromarray(mask), size=size), np.float32).clip(0, 1)
+    return found
 
 
 @dataclass(frozen=True)
@@ -93,9 +96,10 @@ class Labels:
             )
         return value
 
-    def mask(self, label: int) -> Tensor:
+    def mask(self, label: int) -> Floats:
         """The pixels of one label as a mask (H, W)."""
-        return torch.from_numpy((self.values == label).astype(np.float32))
+        found: Floats = (self.values == label).astype(np.float32)
+        return found
 
     def resized(self, size: tuple[int, int]) -> "Labels":
         """The nearest label at each pixel of another size (H, W)."""
@@ -127,8 +131,8 @@ def read_labels(path: Path) -> Labels:
 
 
 def layout(
-    masks: Sequence[Tensor], size: tuple[int, int], *, fill: bool = False, feather: float = 0.0
-) -> tuple[Tensor, Tensor]:
+    masks: Sequence[Floats], size: tuple[int, int], *, fill: bool = False, feather: float = 0.0
+) -> tuple[Floats, Floats]:
     """Divide the pixels of an image among masks that overlap or leave gaps.
 
     Args:
@@ -141,46 +145,42 @@ def layout(
         Shares (R, H, W), 1 in sum at each pixel, where no mask covers it those of the nearest pixel that one does; and
         the cover (H, W) in [0, 1], how much of each pixel the masks claim together.
     """
-    found = torch.stack([resized(mask, size) for mask in masks])
-    found = found / found.sum(0).clamp_min(1)
+    found = np.stack([resized(mask, size) for mask in masks])
+    found = found / np.maximum(found.sum(0), 1)
     if fill:
-        found = torch.cat([found, (1 - found.sum(0, keepdim=True)).clamp_min(0)])
+        found = np.concatenate([found, (1 - found.sum(0, keepdims=True)).clip(0)])
     if feather:
         # A Gaussian of deviation w / 4 turns a step into a slope that does 95 % of its way within w.
-        blurred = [ndimage.gaussian_filter(mask.numpy(), feather / 4, mode="nearest") for mask in found]
-        found = torch.from_numpy(np.stack(blurred))
+        found = np.stack([ndimage.gaussian_filter(mask, feather / 4, mode="nearest") for mask in found])
     total = found.sum(0)
     covered = total > 1e-4  # less is what a blur leaves far away
-    if not bool(covered.any()):
-        return torch.full_like(found, 1 / len(found)), total.clamp(0, 1)
-    shares = found / torch.where(covered, total, 1.0)
-    if not bool(covered.all()):
-        shares = torch.where(covered, shares, _nearest(shares, covered))
-    return shares, total.clamp(0, 1)
+    if not covered.any():
+        return np.full_like(found, 1 / len(found)), total.clip(0, 1)
+    shares: Floats = np.divide(found, total, out=np.zeros_like(found), where=covered[None])
+    if not covered.all():
+        shares = np.where(covered, shares, _nearest(shares, covered))
+    return shares, total.clip(0, 1)
 
 
-def _nearest(found: Tensor, covered: Tensor) -> Tensor:
+def _nearest(found: Floats, covered: NDArray[np.bool_]) -> Floats:
     """At each pixel the shares of the nearest covered one; counted in cells of 4 x 4 pixels, as E's features are."""
     height, width = covered.shape
-    edges = (0, -width % 4, 0, -height % 4)
-    cells = F.avg_pool2d(F.pad(found * covered, edges), 4)
+    padded = np.pad(found * covered, ((0, 0), (0, -height % 4), (0, -width % 4)))
+    cells = padded.reshape(len(found), padded.shape[1] // 4, 4, -1, 4).mean((2, 4))
     cover = cells.sum(0)
-    rows, columns = ndimage.distance_transform_edt(
-        (cover == 0).numpy(), return_distances=False, return_indices=True
-    )
-    cells = (cells / cover.clamp_min(1e-6))[
-        :, torch.from_numpy(rows).long(), torch.from_numpy(columns).long()
-    ]
-    return cells.repeat_interleave(4, 1).repeat_interleave(4, 2)[:, :height, :width]
+    rows, columns = ndimage.distance_transform_edt(cover == 0, return_distances=False, return_indices=True)
+    cells = (cells / np.maximum(cover, 1e-6))[:, rows, columns]
+    shares: Floats = cells.repeat(4, 1).repeat(4, 2)[:, :height, :width]
+    return shares
 
 
-def _to_mask(image: Image.Image) -> Tensor:
+def _to_mask(image: Image.Image) -> Floats:
     """Luma, and where an image is transparent nothing."""
     luma = np.array(srgb.to_rgb(image).convert("L"), dtype=np.float32) / 255
     if image.has_transparency_data:
         # `to_rgb` laid it over white, which is in the luma as 1 - alpha.
         luma -= 1 - np.array(image.convert("RGBA").getchannel("A"), dtype=np.float32) / 255
-    return torch.from_numpy(luma.clip(0, 1))
+    return luma.clip(0, 1)
 
 
 def _colour(key: str) -> int | None:

@@ -1,0 +1,112 @@
+"""A style, a mixture or a whole bank as one ONNX file, for programs that know nothing of StyleBank.
+
+The graph takes images of any size from 16 px on and pads and crops them itself. Of a whole bank the weights of the
+styles are an input, so that one file paints every style and every mixture.
+"""
+
+import json
+
+import numpy as np
+from onnx import ModelProto
+
+from stylebank.bank.bundle import Bundle, padded
+from stylebank.bank.mixture import Mixture
+from stylebank.config import STRIDE
+from stylebank.engines.graphs import Graph, convolved, filtered, normalised
+from stylebank.errors import ConfigError
+from stylebank.network.architecture import DECODER, Part, parts
+
+_FLAT = 1e-3  # deviation below which a channel has no contrast to restore, as in `network.model`
+
+
+def build(bank: Bundle, mixture: Mixture | None) -> ModelProto:
+    """Make the graph; its inputs and its output "picture" (B, 3, H, W) are float32.
+
+    Args:
+        bank: encoder, decoder and filters.
+        mixture: what to paint, the input is "image" (B, 3, H, W) in [0, 1], sRGB; None for the whole bank, which takes
+            "weights" (S,) too, in the order of the bank's styles and 1 in sum.
+
+    Raises:
+        UnknownStyleError: the bank has no such style.
+        ConfigError: the network knows no strength, or there are no styles.
+    """
+    graph = Graph()
+    image = graph.input("image", ["batch", 3, "height", "width"])
+    if mixture:
+        weight = bank.filter_of(mixture)
+        style, kernel = graph.constant(weight), weight.shape[-1]
+    else:
+        if not bank.entries:
+            raise ConfigError("export: the bank has no styles; add one")
+        style, kernel = _weighed(graph, bank)
+    size = graph.size(image)
+    photo = _padded_to_stride(graph, image, size)
+    x = photo
+    for part in parts(bank.network):
+        if part.name == DECODER:
+            x = filtered(graph, x, style, kernel)
+        x = through(graph, bank, part, x)
+    if mixture and mixture.strength < 1 and bank.network.restore_moments:
+        x = _restored(graph, x, photo, 1 - mixture.share)
+    picture = graph.named(graph.clip(graph.crop(x, size)), "picture")
+    names = mixture.names if mixture else bank.names
+    shape: list[str | int] = ["batch", 3, "height", "width"]
+    return graph.model({picture: shape}, metadata={"styles": json.dumps(names)})
+
+
+def is_graph(data: bytes) -> bool:
+    """Whether the bytes of a file are an ONNX model."""
+    try:
+        return bool(ModelProto.FromString(data).graph.node)
+    except Exception:  # protobuf has an error of its own
+        return False
+
+
+def through(graph: Graph, bank: Bundle, part: Part, x: str) -> str:
+    """A part of the network by its input's own statistics."""
+    y = x
+    for layer in part.layers:
+        y = convolved(graph, bank.coder, layer, y)
+        if layer.norm:
+            y = normalised(graph, bank.coder, layer, y)
+    if part.residual:
+        return graph.op("Add", x, y)
+    if part.name == DECODER and bank.network.output == "sigmoid":
+        return graph.op("Sigmoid", y)
+    return y
+
+
+def _weighed(graph: Graph, bank: Bundle) -> tuple[str, int]:
+    """The sum of all filters, each times its gain and its weight in the input; and its kernel's size."""
+    largest = max(entry.style.kernel for entry in bank.entries)
+    filters = np.stack(
+        [padded(entry.filter.astype(np.float32) * np.float32(entry.gain), largest) for entry in bank.entries]
+    )
+    weights = graph.input("weights", [len(filters)])
+    flat = graph.op("MatMul", weights, graph.constant(filters.reshape(len(filters), -1)))
+    return graph.op("Reshape", flat, graph.integers(*filters.shape[1:])), largest
+
+
+def _padded_to_stride(graph: Graph, image: str, size: str) -> str:
+    """Mirror the image at the right and bottom until the stride divides its sides."""
+    missing = graph.op("Mod", graph.op("Neg", size), graph.integers(STRIDE, STRIDE))
+    pads = graph.op("Concat", graph.integers(0, 0, 0, 0, 0, 0), missing, axis=0)
+    return graph.op("Pad", image, pads, mode="reflect")
+
+
+def _restored(graph: Graph, picture: str, photo: str, share: float) -> str:
+    """Give the picture a share of the photo's brightness and contrast, as `fusion` does."""
+    (mean, deviation), (wanted_mean, wanted_deviation) = (_moments(graph, x) for x in (picture, photo))
+    scale = graph.op("Div", wanted_deviation, graph.op("Max", deviation, graph.number(_FLAT)))
+    shift = graph.op("Sub", wanted_mean, graph.op("Mul", mean, scale))
+    restored = graph.op("Add", graph.op("Mul", picture, scale), shift)
+    return graph.op("Add", picture, graph.op("Mul", graph.op("Sub", restored, picture), graph.number(share)))
+
+
+def _moments(graph: Graph, x: str) -> tuple[str, str]:
+    """Mean and standard deviation of each channel, (B, C, 1, 1) each."""
+    axes = graph.integers(2, 3)
+    mean = graph.op("ReduceMean", x, axes)
+    distance = graph.op("Sub", x, mean)
+    return mean, graph.op("Sqrt", graph.op("ReduceMean", graph.op("Mul", distance, distance), axes))

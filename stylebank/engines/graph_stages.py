@@ -1,0 +1,224 @@
+"""The stages of a network as ONNX graphs on the CPU, computed by OpenVINO or ONNX Runtime; no PyTorch.
+
+A graph is made and compiled when it is first needed, in some 20 ms; a style's filter is an input, so that all styles of
+a bank share the graphs.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import TensorProto
+
+from stylebank.bank.bundle import Bundle
+from stylebank.engines.graphs import Graph, convolved, filtered, normalised
+from stylebank.engines.stages import Crop, Floats, Given, Moments, Pixels
+from stylebank.network.architecture import DECODER, Part
+
+Input = NDArray[np.float32] | NDArray[np.int64]
+
+Run = Callable[[Sequence[Input]], list[Floats]]
+"""A compiled graph: its inputs in order, and what it makes of them; threads may call it at the same time."""
+
+Compile = Callable[[bytes], Run]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What a graph computes.
+
+    Attributes:
+        part: None for the filter alone.
+        kernel: side of the filter before the part; 0 for none.
+        given: norms by statistics from outside; None for all norms by their own.
+        regions: of those statistics.
+        measures: "" for the result, "next" for moments of what enters the next norm, "all" for those of all others.
+    """
+
+    part: Part | None
+    kernel: int = 0
+    given: int | None = None
+    regions: int = 1
+    measures: str = ""
+
+
+class GraphStages:
+    """See `Stages`; arrays are NumPy's.
+
+    Args:
+        bank: encoder and decoder.
+        compile_graph: makes a graph run.
+        workers: see `Stages`.
+    """
+
+    device_type = "cpu"
+    together = 1
+    bytes_by_region = 0
+
+    def __init__(self, bank: Bundle, compile_graph: Compile, *, workers: int) -> None:
+        self._bank, self._compile, self.workers = bank, compile_graph, workers
+        self.bytes_per_pixel = 12 * bank.network.width  # measured in float32: 10 for each channel
+        self._graphs: dict[_Plan, Run] = {}
+        self._lock = threading.Lock()
+
+    def array(self, values: Any) -> Floats:
+        """See `Stages`."""
+        found: Floats = np.asarray(values.detach().cpu() if hasattr(values, "detach") else values, np.float32)
+        return found
+
+    def numpy(self, x: Floats) -> Floats:
+        """See `Stages`."""
+        return x
+
+    def photo(self, pixels: Pixels) -> Floats:
+        """See `Stages`."""
+        return np.multiply(pixels.transpose(0, 3, 1, 2), np.float32(1 / 255), dtype=np.float32, order="C")
+
+    def pixels(self, picture: Floats) -> Pixels:
+        """See `Stages`."""
+        levels = picture * np.float32(255)
+        return np.ascontiguousarray(np.rint(levels, out=levels).astype(np.uint8).transpose(0, 2, 3, 1))
+
+    def filter(self, x: Floats, kernel: Floats) -> Floats:
+        """See `Stages`."""
+        return self._run(_Plan(None, kernel.shape[-1]), x, kernel)[0]
+
+    def run(
+        self, part: Part, x: Floats, *, kernel: Floats | None = None, given: Given | None = None
+    ) -> Floats:
+        """See `Stages`."""
+        return self._run(_plan(part, kernel, given), x, kernel, given)[0]
+
+    def measure(self, part: Part, x: Floats, *, given: Given, crop: Crop | None = None) -> list[Moments]:
+        """See `Stages`."""
+        plan = _plan(part, None, given, "next" if crop else "all")
+        found = self._run(plan, x, given=given, crop=crop)
+        cells = float((crop.bottom - crop.top) * (crop.right - crop.left)) if crop else 1.0
+        # Mean and variance of each norm, (1, C, 1, 1) each.
+        rows = [values[:, :, 0, 0].astype(np.float64) for values in found]
+        return [
+            Moments(np.full((1, 1), cells), mean, variance * cells)
+            for mean, variance in zip(rows[::2], rows[1::2], strict=True)
+        ]
+
+    def _run(
+        self,
+        plan: _Plan,
+        x: Floats,
+        kernel: Floats | None = None,
+        given: Given | None = None,
+        crop: Crop | None = None,
+    ) -> list[Floats]:
+        with self._lock:
+            run = self._graphs.get(plan) or self._compile(_graph(self._bank, plan))
+            self._graphs[plan] = run
+        inputs: list[Input] = [np.ascontiguousarray(x)]
+        if kernel is not None:
+            inputs.append(kernel)
+        if plan.part and given:
+            inputs += _statistics(plan.part, given, x.shape[-2])
+        if crop:
+            inputs += [np.array(crop[:2], np.int64), np.array(crop[2:], np.int64)]
+        try:
+            return run(inputs)
+        except (RuntimeError, MemoryError) as error:  # of sizes that fit, an engine refuses none
+            raise MemoryError(f"a window of {x.shape[-1]} x {x.shape[-2]} cells") from error
+
+
+def _plan(part: Part, kernel: Floats | None, given: Given | None, measures: str = "") -> _Plan:
+    side = 0 if kernel is None else kernel.shape[-1]
+    if given is None:
+        return _Plan(part, side)
+    regions = 1 if given.masks is None else len(given.masks)
+    return _Plan(part, side, len(given.norms), regions, measures)
+
+
+def _statistics(part: Part, given: Given, height: int) -> list[Input]:
+    """Inputs for each given norm: scales, shifts (R, C, 1, 1) and, of several regions, their shares (R, 1, h, w)."""
+    inputs: list[Input] = []
+    for norm, layer in zip(given.norms, part.layers, strict=False):
+        height = height * 2 if layer.upsampling else height // layer.stride
+        inputs += [values[:, :, None, None] for values in norm]
+        masks = given.cells(height)
+        if masks is not None:
+            inputs.append(np.ascontiguousarray(masks[:, None]))
+    return inputs
+
+
+def _graph(bank: Bundle, plan: _Plan) -> bytes:
+    """The ONNX file of a plan; its inputs are in the order of `_run`."""
+    graph = Graph()
+    channels = plan.part.layers[0].inputs if plan.part else 4 * bank.network.width
+    y = x = graph.input("x", ["batch", channels, "height", "width"])
+    if plan.kernel:
+        kernel = graph.input("kernel", [channels, channels, plan.kernel, plan.kernel])
+        y = x = filtered(graph, x, kernel, plan.kernel)
+    if not plan.part:
+        return _model(graph, [y])
+    layers = plan.part.layers
+    given = len(layers) if plan.given is None else plan.given
+    moments: list[str] = []
+    for place, layer in enumerate(layers):
+        y = convolved(graph, bank.coder, layer, y)
+        if not layer.norm:
+            break
+        if plan.given is not None and place < given:
+            y = _by_statistics(graph, place, layer.outputs, y, plan.regions)
+            y = graph.op("Relu", y) if layer.relu else y
+            continue
+        if plan.given is not None and not plan.measures:
+            return _model(graph, [y])  # what enters the first norm that has none
+        if plan.measures:
+            moments += _moments(graph, _cropped(graph, y) if plan.measures == "next" else y)
+            if plan.measures == "next" or place + 1 == len(plan.part.norms):
+                return _model(graph, moments)
+        y = normalised(graph, bank.coder, layer, y)
+    if plan.part.residual:
+        y = graph.op("Add", x, y)
+    if plan.part.name == DECODER and bank.network.output == "sigmoid":
+        y = graph.op("Sigmoid", y)
+    return _model(graph, [y])
+
+
+def _by_statistics(graph: Graph, place: int, channels: int, x: str, regions: int) -> str:
+    """A norm as the sum over regions of share * (x * scale + shift)."""
+    scales, shifts = (
+        graph.input(f"{word}{place}", [regions, channels, 1, 1]) for word in ("scales", "shifts")
+    )
+    if regions == 1:
+        return graph.op("Add", graph.op("Mul", x, scales), shifts)
+    shares = graph.input(f"shares{place}", [regions, 1, f"height{place}", f"width{place}"])
+    total = ""
+    for region in range(regions):
+        scale, shift, share = (
+            graph.op("Gather", values, graph.constant(np.array(region)), axis=0)
+            for values in (scales, shifts, shares)
+        )
+        term = graph.op("Mul", graph.op("Add", graph.op("Mul", x, scale), shift), share)
+        total = graph.op("Add", total, term) if total else term
+    return total
+
+
+def _cropped(graph: Graph, x: str) -> str:
+    start, end = (graph.input(word, [2], kind=TensorProto.INT64) for word in ("start", "end"))
+    return graph.op("Slice", x, start, end, graph.integers(2, 3))
+
+
+def _moments(graph: Graph, x: str) -> list[str]:
+    """Mean and variance of each channel, (B, C, 1, 1) each; row by row first, so that float32 sums are short."""
+
+    def mean(y: str) -> str:
+        return graph.op("ReduceMean", graph.op("ReduceMean", y, graph.integers(3)), graph.integers(2))
+
+    average = mean(x)
+    distance = graph.op("Sub", x, average)
+    return [average, mean(graph.op("Mul", distance, distance))]
+
+
+def _model(graph: Graph, outputs: list[str]) -> bytes:
+    shapes: dict[str, list[str | int]] = {name: ["b", "c", "rows", "columns"] for name in outputs}
+    data: bytes = graph.model(shapes).SerializeToString()
+    return data

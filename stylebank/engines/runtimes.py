@@ -1,0 +1,84 @@
+"""What runs ONNX graphs on the CPU: OpenVINO and ONNX Runtime, without the telemetry of either."""
+
+import os
+import sys
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stylebank.engines.graph_stages import Compile, Input, Run
+    from stylebank.engines.stages import Floats
+
+
+def import_openvino() -> Any:
+    """OpenVINO without its telemetry, which would tell its makers of every import, by a process of its own."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # as if it were not installed
+    import openvino
+
+    return openvino
+
+
+def openvino(*, precision: str, workers: int, threads: int) -> "Compile":
+    """Graphs by OpenVINO.
+
+    Args:
+        precision: of the convolutions, "float32", "bfloat16", or "auto": bfloat16 where the processor has it.
+        workers: threads that run a graph at the same time.
+        threads: that each of them computes with.
+    """
+    library = import_openvino()
+    core = library.Core()
+    options: dict[str, Any] = {"INFERENCE_NUM_THREADS": workers * threads, "NUM_STREAMS": workers}
+    if precision != "auto":
+        options["INFERENCE_PRECISION_HINT"] = {"float32": "f32", "bfloat16": "bf16"}[precision]
+
+    def compile_graph(model: bytes) -> "Run":
+        compiled = core.compile_model(core.read_model(model), "CPU", options)
+        own = threading.local()  # a request serves one thread at a time
+
+        def run(inputs: "Sequence[Input]") -> "list[Floats]":
+            if not hasattr(own, "request"):
+                own.request = compiled.create_infer_request()
+            # Not `infer`: it keeps the last result and says nothing when there is no memory for this one.
+            own.request.start_async(list(inputs), share_inputs=True)
+            own.request.wait()
+            # Copies: the next run writes into the same memory.
+            return [
+                own.request.get_output_tensor(place).data.copy() for place in range(len(compiled.outputs))
+            ]
+
+        return run
+
+    return compile_graph
+
+
+def import_onnxruntime() -> Any:
+    """ONNX Runtime without its telemetry, which from version 1.29 on is on by default."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import onnxruntime
+
+    return onnxruntime
+
+
+def onnx_runtime(*, threads: int) -> "Compile":
+    """Graphs by ONNX Runtime, in float32.
+
+    Args:
+        threads: that each run computes with.
+    """
+    library = import_onnxruntime()
+    options = library.SessionOptions()
+    options.intra_op_num_threads = threads
+
+    def compile_graph(model: bytes) -> "Run":
+        session = library.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        names = [value.name for value in session.get_inputs()]
+
+        def run(inputs: "Sequence[Input]") -> "list[Floats]":
+            found: list[Floats] = session.run(None, dict(zip(names, inputs, strict=True)))
+            return found
+
+        return run
+
+    return compile_graph
