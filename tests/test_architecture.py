@@ -35,7 +35,7 @@ WINGS = {
     "supervision": "",
     "machine": "torch.distributed torch.nn.parallel",
     "network": "",
-    "pixels": "PIL",
+    "pixels": "PIL matplotlib",
     "config": "",
     "files": "safetensors fcntl os.replace os.rename",
     "errors": "",
@@ -150,7 +150,8 @@ def test_search_for_banned_names_finds_them(code: str) -> None:
 
 @pytest.mark.parametrize("module", ["stylebank", "stylebank.cli.app"])
 def test_import_does_not_load_the_heavy_libraries(module: str) -> None:
-    code = f"import sys, {module}; print(*{{'torch', 'torchvision', 'numpy', 'PIL', 'safetensors'}} & set(sys.modules))"
+    heavy = {"torch", "torchvision", "numpy", "PIL", "safetensors", "matplotlib"}
+    code = f"import sys, {module}; print(*{heavy} & set(sys.modules))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.split() == []
 
