@@ -1,7 +1,6 @@
 """Which engine is fastest on this machine: measured when there are many photos to paint, and remembered."""
 
 import json
-import os
 import platform
 import time
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import platformdirs
 
 from stylebank.bank.bundle import Bundle
 from stylebank.engines import choice
@@ -70,7 +70,7 @@ def _seconds(computing: Computing, bank: Bundle) -> float:
 
 def _memory() -> Path:
     """The file that remembers, in the user's folder for caches."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "stylebank/engines.json"
+    return platformdirs.user_cache_path("stylebank", appauthor=False) / "engines.json"
 
 
 def _remembered(memory: Path) -> dict[str, Engine]:

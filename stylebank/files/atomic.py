@@ -1,18 +1,29 @@
 """Write files so that a crash leaves the old one or the new one; locks; digests."""
 
 import errno
-import fcntl
 import hashlib
 import os
 import re
 import secrets
 import stat
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from filelock import FileLock, Timeout, lock_descriptor
+
 from stylebank.errors import OutputError
+
+_WINDOWS = os.name == "nt"
+"""There a file that is open can be neither replaced nor removed."""
+
+_CLOSED_FOR = 60.0
+"""Seconds that a writer on Windows may take between closing its file and renaming it."""
+
+_POLL = 0.01
+"""Seconds between two attempts to get a lock."""
 
 
 def write_atomically(path: Path, data: bytes, *, sweeping: bool = True) -> None:
@@ -39,11 +50,13 @@ def write_atomically(path: Path, data: bytes, *, sweeping: bool = True) -> None:
         temporary, file = _temporary(target)
         try:
             with file:
-                with suppress(FileNotFoundError):
-                    os.fchmod(file.fileno(), stat.S_IMODE(target.stat().st_mode))  # before there is content
+                with suppress(FileNotFoundError):  # before there is content
+                    _set_mode(file, temporary, stat.S_IMODE(target.stat().st_mode))
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
+                if _WINDOWS:
+                    file.close()
                 os.replace(temporary, target)
         except BaseException:
             temporary.unlink(missing_ok=True)
@@ -56,14 +69,19 @@ def write_atomically(path: Path, data: bytes, *, sweeping: bool = True) -> None:
 
 
 def sweep(folder: Path, name: str | None = None) -> None:
-    """Remove temporary files in a folder whose writer is dead, nobody holds their lock: those of `name`, or all."""
+    """Remove temporary files in a folder whose writer is dead, nobody holds their lock: those of `name`, or all.
+
+    On Windows, where a writer gives its lock up before it renames, they are also old.
+    """
     leftover = re.compile(rf"\.{re.escape(name) if name else '.+'}\.[0-9a-f]{{16}}\.tmp", re.DOTALL)
     with suppress(OSError):  # a folder may be missing, or closed to listing and open to writing
         for entry in os.scandir(folder):
-            if leftover.fullmatch(entry.name):
+            if leftover.fullmatch(entry.name) and not (_WINDOWS and _is_young(entry)):
                 with suppress(OSError), Path(entry).open("rb") as file:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    Path(entry).unlink()
+                    if lock_descriptor(file.fileno(), blocking=False):
+                        if _WINDOWS:
+                            file.close()
+                        Path(entry).unlink()
 
 
 @contextmanager
@@ -73,20 +91,23 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
     A symbolic link and what it points to have one lock. It is not re-entrant.
 
     Raises:
-        OutputError: the folder cannot be written, its file system has no locks, or, without waiting, somebody
-            else holds it.
+        OutputError: the folder cannot be written, its file system has no locks, this thread holds the lock already,
+            or, without waiting, somebody else does.
     """
     with ExitStack() as stack:
         try:
             target = path.resolve()
             target.parent.mkdir(parents=True, exist_ok=True)
-            file = stack.enter_context(target.with_name(f".{target.name}.lock").open("ab"))
-            fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            # Where there are no locks, a file that merely lies there would lock for ever after a kill.
+            lock = FileLock(
+                target.with_name(f".{target.name}.lock"), fallback_to_soft=False, poll_interval=_POLL
+            )
+            stack.enter_context(lock.acquire(blocking=wait))
+        except Timeout as error:
             raise OutputError(
                 f"{path}: another process is using it; wait for that, or choose another"
             ) from error
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError, NotImplementedError) as error:
             raise OutputError(f"{path}: cannot be locked ({_reason(error)}); choose another place") from error
         yield
 
@@ -141,19 +162,35 @@ def _temporary(target: Path) -> tuple[Path, BinaryIO]:
         temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
         file = temporary.open("xb")
         try:
-            fcntl.flock(file, fcntl.LOCK_EX)
             # Between open and lock another writer's sweep may have taken it for a dead one's; then once more.
-            if os.fstat(file.fileno()).st_nlink:
+            if lock_descriptor(file.fileno(), blocking=False) and os.fstat(file.fileno()).st_nlink:
                 return temporary, file
         except BaseException:
-            temporary.unlink(missing_ok=True)
             file.close()
+            temporary.unlink(missing_ok=True)
             raise
         file.close()
+        temporary.unlink(missing_ok=True)  # the sweep may have stopped before it came to that
+
+
+def _is_young(entry: os.DirEntry[str]) -> bool:
+    with suppress(OSError):
+        return time.time() - entry.stat().st_mtime < _CLOSED_FOR
+    return True
+
+
+def _set_mode(file: BinaryIO, path: Path, mode: int) -> None:
+    """Give an open file its permissions; on Windows, before Python 3.13, by its name."""
+    if hasattr(os, "fchmod"):
+        os.fchmod(file.fileno(), mode)
+    else:
+        path.chmod(mode)
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename durable."""
+    """Make a rename durable; on Windows that is the file system's own business, and no folder can be opened."""
+    if _WINDOWS:
+        return
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except PermissionError:  # closed to listing, see above: then the whole system's writes are flushed

@@ -2,6 +2,9 @@
 
 A bool is no number, a number is finite, an integer will do for a float, a list becomes a tuple. A field's metadata
 may hold its inclusive range as "low" and "high". Messages name the place and, for a misspelt key, the nearest one.
+
+Libraries were tried and say less: msgspec knows no unknown keys of dataclasses, lets NaN pass, and of a range it
+names one end, of a choice none; pydantic costs a sixth of a second at every start, and takes no list for a tuple.
 """
 
 import dataclasses

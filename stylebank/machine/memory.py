@@ -1,6 +1,5 @@
 """How much memory there is, and how much of it the user lets painting take."""
 
-import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -59,10 +58,9 @@ def parse(words: str) -> int:
 
 def resident() -> int:
     """Bytes of memory that this process has taken."""
-    try:
-        return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, IndexError):  # no Linux
-        return 0
+    import psutil
+
+    return psutil.Process().memory_info().rss
 
 
 def available(device: str) -> int:
@@ -71,15 +69,10 @@ def available(device: str) -> int:
         import torch
 
         return torch.cuda.mem_get_info()[0]
-    return min([_machine(), *_control_groups(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))])
+    import psutil
 
-
-def _machine() -> int:
-    try:
-        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
-        return next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
-    except (OSError, ValueError, StopIteration):  # no Linux
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    free = psutil.virtual_memory().available  # of the machine: a control group's limit it does not know
+    return min([free, *_control_groups(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))])
 
 
 def _control_groups(own: Path, root: Path) -> list[int]:

@@ -1,6 +1,7 @@
 """The fastest engine is measured when that pays, remembered, and forgotten when the machine is another."""
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -105,3 +106,16 @@ def test_a_home_that_cannot_be_written_is_no_mistake(
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / "file"))
     assert [fastest(work, 100), fastest(work, 100)] == ["onnx", "onnx"]
     assert len(measured) == 6
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have other folders for caches")
+@pytest.mark.parametrize("unset", [None, ""])
+def test_without_a_folder_for_caches_it_is_remembered_below_the_home(
+    home: Path, unset: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert tuning._memory() == home / "stylebank/engines.json"
+    monkeypatch.setenv("HOME", str(home / "me"))
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    if unset is not None:
+        monkeypatch.setenv("XDG_CACHE_HOME", unset)
+    assert tuning._memory() == home / "me/.cache/stylebank/engines.json"

@@ -1,5 +1,6 @@
 """Files are written whole or not at all, by one writer at a time, and never over somebody else's."""
 
+import errno
 import fcntl
 import hashlib
 import multiprocessing
@@ -9,8 +10,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+from filelock import lock_descriptor
 
 from stylebank.errors import OutputError
 from stylebank.files import atomic
@@ -170,7 +173,7 @@ def test_what_is_not_its_own_is_not_swept(tmp_path: Path) -> None:
 def test_the_file_of_a_living_writer_is_not_swept(tmp_path: Path) -> None:
     theirs = tmp_path / f".file.{TOKEN}.tmp"
     with theirs.open("xb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        assert lock_descriptor(file.fileno())
         atomic.write_atomically(tmp_path / "file", b"new")
         assert theirs.exists()
     atomic.write_atomically(tmp_path / "file", b"new")
@@ -180,22 +183,85 @@ def test_the_file_of_a_living_writer_is_not_swept(tmp_path: Path) -> None:
 def test_a_writer_swept_between_open_and_lock_starts_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lock = fcntl.flock
+    opened = Path.open
     swept: list[Path] = []
 
-    def late(file: int, operation: int) -> None:
-        if operation == fcntl.LOCK_EX and len(swept) < 3:
-            swept.extend(tmp_path.glob(".file.*.tmp"))
+    def late(path: Path, mode: str = "r", *others: Any, **named: Any) -> Any:
+        file = opened(path, mode, *others, **named)
+        if mode == "xb" and len(swept) < 3:
+            swept.append(path)
             atomic.write_atomically(tmp_path / "file", b"theirs")  # the other writer, sweeping
-            assert not swept[-1].exists()
-        lock(file, operation)
+            assert not path.exists()
+        return file
 
     # Each writer is the one that comes late for the writer before.
-    monkeypatch.setattr(fcntl, "flock", late)
+    monkeypatch.setattr(Path, "open", late)
     atomic.write_atomically(tmp_path / "file", b"new")
     assert len(swept) >= 3
     assert (tmp_path / "file").read_bytes() == b"new"
     assert list(tmp_path.iterdir()) == [tmp_path / "file"]
+
+
+def test_a_writer_whose_file_a_sweep_holds_starts_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = [True, True]
+    with monkeypatch.context() as patch:
+        patch.setattr(atomic, "lock_descriptor", lambda *_, **__: not (held and held.pop()))
+        atomic.write_atomically(tmp_path / "file", b"new")
+    assert held == []
+    assert list(tmp_path.iterdir()) == [tmp_path / "file"]
+
+
+@pytest.fixture
+def windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Windows does otherwise: no open file is replaced or removed, no folder opened, and calls are missing."""
+
+    def closed_only(act: Callable[..., None]) -> Callable[..., None]:
+        def refuse_open(path: Path, *others: Any, **named: Any) -> None:
+            names = (os.path.realpath(fd) for fd in Path("/proc/self/fd").iterdir())
+            if os.path.realpath(path) in names:
+                raise PermissionError(13, "it is open")
+            act(path, *others, **named)
+
+        return refuse_open
+
+    def no_folder(path: Path, *_: object) -> int:
+        raise PermissionError(13, f"{path} is a folder")
+
+    for name in ("fchmod", "sync"):
+        monkeypatch.delattr(os, name)
+    monkeypatch.setattr(os, "replace", closed_only(os.replace))
+    monkeypatch.setattr(Path, "unlink", closed_only(Path.unlink))
+    monkeypatch.setattr(os, "open", no_folder)
+    monkeypatch.setattr(atomic, "_WINDOWS", True)
+
+
+@pytest.mark.usefixtures("windows")
+def test_a_file_is_replaced_with_what_windows_offers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    for data, permissions in ((b"old", 0o600), (b"new", 0o444)):
+        atomic.write_atomically(path, data)
+        path.chmod(permissions)
+    atomic.write_atomically(path, b"newer")
+    assert (path.read_bytes(), mode(path)) == (b"newer", 0o444)
+    monkeypatch.setattr(atomic, "_WINDOWS", False)
+    assert "it is open" in refusal(path), "the control: elsewhere the file stays open to the end"
+
+
+@pytest.mark.usefixtures("windows")
+def test_on_windows_what_an_old_dead_writer_left_is_swept_and_what_may_be_renamed_now_is_not(
+    tmp_path: Path,
+) -> None:
+    young, living, dead = (tmp_path / f".file.{token * 16}.tmp" for token in "abc")
+    for path in (young, living, dead):
+        path.write_bytes(b"half")
+    for path in (living, dead):
+        os.utime(path, (0, 0))
+    with living.open("rb") as file:
+        assert lock_descriptor(file.fileno())
+        atomic.sweep(tmp_path)
+        assert sorted(tmp_path.iterdir()) == [young, living]
 
 
 def test_readers_beside_many_writers_see_one_writer_s_whole_bytes(tmp_path: Path) -> None:
@@ -248,6 +314,36 @@ def test_a_lock_is_free_again_after_an_error_and_after_a_kill(tmp_path: Path) ->
         pass
     with atomic.locked(tmp_path / "new" / "file"):
         assert not (tmp_path / "new" / "file").exists(), "the lock is another file"
+
+
+def test_who_does_not_wait_is_told_that_another_has_the_lock(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+
+    def ask(_number: int) -> None:
+        with pytest.raises(OutputError, match="another process is using it"), atomic.locked(path, wait=False):
+            pass
+
+    with atomic.locked(path):
+        with processes(ask):
+            pass
+        with pytest.raises(OutputError, match=r"cannot be locked \(Deadlock"), atomic.locked(path):
+            pass  # the same thread would wait for itself for ever
+    with atomic.locked(path, wait=False):
+        pass
+
+
+def test_a_file_system_without_locks_is_refused_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with pytest.raises(OutputError, match="cannot be locked") as caught, atomic.locked(tmp_path / "file"):
+        pass
+    assert str(caught.value).count("\n") == 0
+    refusal(tmp_path / "file")
+    assert not list(tmp_path.glob("*.tmp"))
 
 
 def test_only_a_file_of_another_kind_needs_force(tmp_path: Path) -> None:

@@ -57,4 +57,19 @@ def test_what_is_free_is_not_more_than_a_control_group_leaves(monkeypatch: pytes
     assert free > 10**7
     monkeypatch.setattr(memory, "_control_groups", lambda *_: [4321])
     assert memory.available("cpu") == 4321
-    assert memory.resident() > 10**7
+
+
+def test_what_the_process_takes_grows_by_what_it_takes() -> None:
+    before = memory.resident()
+    assert before > 10**7
+    taken = b"1" * 10**8
+    # The allocator may have had a little of it already.
+    assert memory.resident() - before == pytest.approx(len(taken), rel=0.1)
+
+
+@pytest.mark.skipif(not Path("/proc/meminfo").exists(), reason="only Linux says it in this file")
+def test_what_is_free_is_what_the_kernel_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_control_groups", lambda *_: [])
+    rows = dict(line.split(":") for line in Path("/proc/meminfo").read_text("ascii").splitlines())
+    # Other processes take and give between the two looks; cached files, which give way, are counted as free.
+    assert memory.available("cpu") == pytest.approx(1024 * int(rows["MemAvailable"].split()[0]), rel=0.2)

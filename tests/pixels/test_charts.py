@@ -1,11 +1,16 @@
 """Charts stand any history of losses: a line for each series, its mean over its raw values, round numbers beside it."""
 
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -99,25 +104,56 @@ def test_panels_stand_below_each_other_with_their_axes_in_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "ticks"),
+    ("log_y", "low", "high", "wanted"),
     [
-        (0.9, 60, [1, 2, 5, 10, 20, 50]),
-        (0.004, 11, [0.01, 0.1, 1, 10]),
-        (2.1, 2.9, [2.2, 2.4, 2.6, 2.8]),
-        (1e-9, 1e9, [1e-9, 1e-6, 1e-3, 1, 1e3, 1e6, 1e9]),
+        (True, 0.9, 60, ["1", "2", "5", "10", "20", "50"]),
+        (True, 0.004, 11, ["0.01", "0.1", "1", "10"]),
+        (True, 2.1, 2.9, ["2.2", "2.4", "2.6", "2.8"]),
+        (False, -0.1, 1.05, ["0", "0.2", "0.4", "0.6", "0.8", "1"]),
+        (False, 17, 17.7, ["17", "17.2", "17.4", "17.6"]),
     ],
 )
-def test_logarithmic_ticks_are_round(low: float, high: float, ticks: list[float]) -> None:
-    assert charts._log_ticks(low, high) == pytest.approx(ticks)
+def test_numbers_beside_the_axis_are_round_and_plain(
+    log_y: bool, low: float, high: float, wanted: list[str]
+) -> None:
+    axes = Figure().subplots()
+    charts._draw_curves(axes, {"a": [(0, low), (3000, high)]}, log_y=log_y)
+    bottom, top = axes.get_ylim()
+    inside = [tick for tick in axes.get_yticks() if bottom <= tick <= top]
+    shown = axes.yaxis.get_major_formatter().format_ticks(inside)
+    assert set(wanted) <= set(shown)
+    assert len(shown) <= 10, "and few enough to be read"
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "ticks"),
-    [
-        (0, 3000, [0, 500, 1000, 1500, 2000, 2500, 3000]),
-        (-0.1, 1.05, [0, 0.2, 0.4, 0.6, 0.8, 1]),
-        (17, 17.7, [17, 17.2, 17.4, 17.6]),
-    ],
-)
-def test_linear_ticks_are_round(low: float, high: float, ticks: list[float]) -> None:
-    assert charts._linear_ticks(low, high) == pytest.approx(ticks)
+def test_a_name_is_no_formula_and_may_be_long() -> None:
+    plain, formula, long = (
+        np.asarray(charts.curves({name: falling(9)}, title="", x_label=""))
+        for name in ("x", "$x$", "n" * 500)
+    )
+    # Ink of the legend, in grey levels: that of a formula would be one letter's.
+    ink, more_ink = (int((255 - chart[:80, 880:].astype(int)).sum()) for chart in (plain, formula))
+    assert more_ink > 1.5 * ink
+    assert (long[:, -4:] == 255).all(), "it ends inside the picture"
+
+
+def test_a_chart_is_drawn_the_same_and_in_silence_whatever_the_home(tmp_path: Path) -> None:
+    code = (
+        "import sys; from stylebank.pixels import charts;"
+        "charts.bars({'a': [1, 2]}, names='bc', title='t').save(sys.argv[1])"
+    )
+    (tmp_path / "matplotlibrc").write_text("text.usetex: true\nfont.size: 30\nno such line\n")
+    pictures = []
+    for name, home in (("plain", tmp_path / "home"), ("closed", Path("/dev/null/home"))):
+        environment = {key: value for key, value in os.environ.items() if key != "MPLCONFIGDIR"}
+        environment |= {"HOME": str(home), "XDG_CACHE_HOME": str(home), "XDG_CONFIG_HOME": str(home)}
+        result = subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path / f"{name}.png")],
+            env=environment,
+            cwd=tmp_path if name == "closed" else None,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert result.stdout + result.stderr == ""
+        pictures.append((tmp_path / f"{name}.png").read_bytes())
+    assert pictures[0] == pictures[1]
