@@ -1,81 +1,127 @@
-"""A photo is painted whole as long as it fits in memory, by an estimate from the layers; else in tiles that fit."""
+"""A photo is painted whole as long as it fits in memory, by what an engine takes; else in tiles that fit."""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
-import torch
 
+from stylebank.bank.bundle import Bundle
+from stylebank.config import Network
 from stylebank.errors import ImageError
 from stylebank.machine import memory
 from stylebank.machine.memory import Tiling
-from stylebank.network.model import StyleBankNetwork
 from stylebank.painting import budget
 from stylebank.painting.budget import tile_side
 
-CPU = torch.device("cpu")
+SIZE = (2500, 4000)
+PIXELS = 10**7
+EACH = 80
+"""Bytes for each pixel of a window, as an engine may say."""
+
+
+def engine(**changes: Any) -> Any:
+    """What a budget asks of an engine."""
+    facts = {"device_type": "cpu", "workers": 1, "together": 1}
+    return SimpleNamespace(**facts | {"bytes_per_pixel": EACH, "bytes_by_region": EACH // 2} | changes)
 
 
 @pytest.fixture(scope="module")
-def network() -> StyleBankNetwork:
-    return StyleBankNetwork(width=4, kernels=[3, 5])
+def bank(make_bank: Callable[..., Bundle]) -> Bundle:
+    return make_bank({"wave": 3, "night": 5})
 
 
-def test_bytes_for_each_pixel_are_those_of_the_widest_layer() -> None:
-    network = StyleBankNetwork(width=32, kernels=[3])
-    # D's second upsampling: 64 channels at a quarter of the pixels, once more with a border, 32 channels three times.
-    wanted = 4 * (2 * 64 / 4 + 3 * 32)
-    assert budget.bytes_per_pixel(network) == pytest.approx(budget._ALLOCATOR * wanted)
-    assert budget.bytes_per_pixel(network, regions=3) >= budget.bytes_per_pixel(network)
-
-
-def test_a_photo_is_painted_whole_as_long_as_it_fits(
-    network: StyleBankNetwork, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def taken(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Bytes that the process has taken."""
     monkeypatch.setattr(memory, "resident", lambda: 10**8)
-    each = budget.bytes_per_pixel(network) + 35
-    for limit, whole in ((1.01, True), (0.99, False)):
-        tiling = Tiling(max_memory=int(10**8 + limit * each * 10**7))
-        side = tile_side(tiling, network, (2500, 4000), regions=0, device=CPU)
-        assert (side is None) == whole
+    return 10**8
+
+
+def is_whole(bank: Bundle, limit: float, **changes: Any) -> bool:
+    """Whether a photo of 10 megapixels is painted whole where the process may take so many bytes."""
+    options = {name: changes.pop(name) for name in ("regions", "taken", "cores") if name in changes}
+    return tile_side(Tiling(max_memory=int(limit)), bank, engine(**changes), SIZE, **options) is None
+
+
+def test_a_photo_is_painted_whole_as_long_as_it_fits(bank: Bundle, taken: int) -> None:
+    needed = PIXELS * (EACH + budget._FLOATS + budget._PICTURE)
+    for share, whole in ((1.01, True), (0.99, False)):
+        assert is_whole(bank, taken + share * needed) == whole
+    side = tile_side(Tiling(max_memory=int(taken + 0.99 * needed)), bank, engine(), SIZE)
     assert side is not None
     assert 100 < side * 4 <= 512
 
 
-def test_tiles_shrink_with_the_memory_and_too_little_is_refused(
-    network: StyleBankNetwork, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(memory, "resident", lambda: 10**8)
-    each = budget.bytes_per_pixel(network)
+def test_regions_take_their_masks_and_what_the_engine_says(bank: Bundle, taken: int) -> None:
+    each = EACH + EACH // 2 + budget._FLOATS + budget._PICTURE + 3 * budget._MASK
+    for share, whole in ((1.01, True), (0.99, False)):
+        assert is_whole(bank, taken + share * PIXELS * each, regions=3) == whole
+    assert is_whole(bank, taken + 0.99 * PIXELS * each), "the control: one style takes less"
 
-    def side(window: float) -> int | None:
-        limit = int(10**8 + 11e7 + window**2 * each)
-        return tile_side(Tiling(max_memory=limit), network, (2500, 4000), regions=0, device=CPU)
+
+@pytest.mark.parametrize("name", ["workers", "together"])
+def test_photos_painted_at_the_same_time_divide_the_memory(name: str, bank: Bundle, taken: int) -> None:
+    needed = PIXELS * (EACH + budget._FLOATS + budget._PICTURE)
+    assert is_whole(bank, taken + 3.01 * needed, **{name: 3})
+    assert not is_whole(bank, taken + 2.99 * needed, **{name: 3})
+
+
+def test_what_the_process_took_before_counts_once(bank: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of what one worker takes for a while, another is not to think that it is gone for good."""
+    monkeypatch.setattr(memory, "resident", lambda: 10**10)
+    limit = 1.01 * PIXELS * (EACH + budget._FLOATS + budget._PICTURE)
+    assert is_whole(bank, limit, taken=0)
+    with pytest.raises(ImageError):
+        is_whole(bank, limit)
+
+
+def test_tiles_shrink_with_the_memory_and_too_little_is_refused(bank: Bundle, taken: int) -> None:
+    def side(window: float, cores: int = 1) -> int:
+        limit = int(taken + budget._PICTURE * PIXELS + cores * window**2 * EACH) + 1
+        found = tile_side(Tiling(max_memory=limit), bank, engine(), SIZE, cores=cores)
+        assert found is not None
+        return found
 
     found = [side(window) for window in (65, 200, 400, 600, 1000)]
-    assert found == sorted(found, key=int)  # type: ignore[arg-type]
-    assert found[0] is not None
+    assert found == sorted(found)
     assert found[0] < 16
     assert found[3] == found[4]
+    assert side(200, cores=2) == found[1], "each core paints a tile of its own"
     with pytest.raises(ImageError, match=r"4000 x 2500 px takes 0\.21 GB even in tiles .*--max-memory"):
         side(60)
 
 
-def test_without_a_limit_it_is_part_of_what_is_free(
-    network: StyleBankNetwork, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_limit_it_is_part_of_what_is_free(bank: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "resident", lambda: 0)
-    needed = (budget.bytes_per_pixel(network) + 35) * 10**7
+    needed = PIXELS * (EACH + budget._FLOATS + budget._PICTURE)
     for free, whole in ((1.7, True), (1.6, False)):
         monkeypatch.setattr(memory, "available", lambda _, free=free: int(free * needed))
-        assert (tile_side(Tiling(), network, (2500, 4000), regions=0, device=CPU) is None) == whole
+        assert (tile_side(Tiling(), bank, engine(), SIZE) is None) == whole
 
 
-def test_a_size_of_tiles_and_off_ask_no_memory(network: StyleBankNetwork) -> None:
+def test_on_a_gpu_the_picture_does_not_count_and_tiles_are_larger(
+    bank: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "resident", lambda: 10**12)  # the machine's memory is not the device's
+    needed = PIXELS * (EACH + budget._FLOATS)
+    for share, whole in ((1.01, True), (0.99, False)):
+        assert is_whole(bank, share * needed, device_type="cuda") == whole
+    side = tile_side(Tiling(max_memory=int(0.9 * needed)), bank, engine(device_type="cuda"), SIZE)
+    assert side is not None
+    assert side * 4 > 512
+
+
+def test_a_size_of_tiles_and_off_ask_no_memory(bank: Bundle) -> None:
     for tile, wanted in (("off", None), ("100", 25), ("101", 25), ("4000", None)):
-        tiling = Tiling(tile, max_memory=1)
-        assert tile_side(tiling, network, (2500, 4000), regions=0, device=CPU) == wanted
+        assert tile_side(Tiling(tile, max_memory=1), bank, engine(), SIZE) == wanted
 
 
-def test_the_widest_halo_is_that_of_d_or_of_the_widest_filter() -> None:
-    # D: 3x3 on twice the cells, 3x3 and 9x9 on pixels: 2 + 1 + 4 = 7 pixels, two cells.
-    assert budget.halo(StyleBankNetwork(width=4, kernels=[3])) == 2
-    assert budget.halo(StyleBankNetwork(width=4, kernels=[3, 9])) == 4
-    assert budget.halo(StyleBankNetwork(width=4, kernels=[1], kind="johnson")) == 2
+def test_the_widest_halo_is_that_of_d_behind_the_widest_filter(
+    bank: Bundle, make_bank: Callable[..., Bundle]
+) -> None:
+    # D: 3x3 on twice the cells, 3x3 and 9x9 on pixels: 2 + 1 + 4 = 7 pixels, two cells; E and a residual block see two
+    # cells as well. The margin of a filter is enlarged by D: kernel 5 sees 2 cells, 8 pixels more.
+    narrow, wide = make_bank({"dot": 1}), make_bank({"wave": 3, "broad": 9})
+    johnson = Bundle(Network(width=4, kind="johnson"), {}, narrow.entries, {})
+    assert [budget.halo(each) for each in (narrow, johnson, bank, wide)] == [2, 2, 4, 6]
