@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from stylebank.config import Network
 from stylebank.engines.stages import Crop
@@ -83,12 +84,13 @@ def reach(layers: tuple[Layer, ...], step: int) -> int:
     """
     found = []
     for left in (True, False):
-        known, cell = (np.arange(64 * step) >= 32 * step) == left, step
+        known: NDArray[np.bool_] = np.equal(np.arange(64 * step) >= 32 * step, left)
+        cell = step
         for layer in layers:
             known = known.repeat(2) if layer.upsampling else known
             seen = np.pad(known, layer.kernel // 2, mode="reflect")
             windows = np.lib.stride_tricks.sliding_window_view(seen, layer.kernel)
-            known = windows.all(1)[:: layer.stride]
+            known = np.asarray(windows.all(1))[:: layer.stride]
             cell = 2 * cell if layer.upsampling else cell // layer.stride
         inside = known[32 * cell :] if left else known[: 32 * cell]
         found.append(int((~inside).sum()))
