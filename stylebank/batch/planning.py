@@ -3,15 +3,10 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from stylebank.errors import ImageError, OutputError
 from stylebank.files import atomic
 from stylebank.pixels import images
-
-if TYPE_CHECKING:
-    pass
-
 
 STREAM = Path("-")
 """In the place of a photo, the program's input; of a picture, its output."""
