@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stylebank.bank import bundle, mixture
+from stylebank import StyleBank
+from stylebank.bank import mixture
 from stylebank.bank.bundle import Bundle
 from stylebank.batch.ray_data import Folders, Stylizer
-from stylebank.engines import choice
-from stylebank.engines.choice import Work
+from stylebank.engines.choice import Computing
 from stylebank.errors import ContentError
-from stylebank.files import resources
 from stylebank.pixels import images
 
 pytest.importorskip("pyarrow")
@@ -63,22 +62,26 @@ def test_what_cannot_become_pictures_is_refused(folders: Folders, tmp_path: Path
 def test_an_actor_paints_what_is_not_yet_there(
     folders: Folders, tmp_path: Path, make_bank: Callable[..., Bundle]
 ) -> None:
-    work = Work(make_bank({"wave": 3}), mixture.parse("wave"), precision="float32", device="cpu")
-    actor = Stylizer("onnx", work, folders)
+    contents, mixed = make_bank({"wave": 3}), mixture.parse("wave")
+    computing = Computing("onnx", "float32", "cpu")
+    actor = Stylizer(contents, computing, mixed, False, folders)
     (tmp_path / "in/bad.jpg").write_bytes(b"no image")
     found = actor(rows("a.jpg", "bad.jpg", "day/b.png", "gone.jpg"))
     assert list(found["picture"]) == ["a-wave.png", "bad-wave.png", "day/b-wave.png", "gone-wave.png"]
     assert [bool(error) for error in found["error"]] == [False, True, False, True]
     assert found["error"][1].startswith("bad.jpg: is no image")
-    photo = images.to_pixels(images.read(tmp_path / "in/a.jpg"))[None]
-    wanted = choice.painter("onnx", work)(photo)[0]
+    photo = images.read(tmp_path / "in/a.jpg")
+    wanted = images.to_pixels(StyleBank(contents, computing=computing).stylize(photo, mixed))
     assert np.array_equal(images.to_pixels(images.read(tmp_path / "out/a-wave.png")), wanted)
     (tmp_path / "out/a-wave.png").write_bytes(b"there")
     actor(rows("a.jpg"))
     assert (tmp_path / "out/a-wave.png").read_bytes() == b"there"
     anew = Folders(folders.source, folders.output, "wave", ".png", overwrite=True)
-    Stylizer("onnx", work, anew)(rows("a.jpg"))
+    Stylizer(contents, computing, mixed, False, anew)(rows("a.jpg"))
     assert np.array_equal(images.to_pixels(images.read(tmp_path / "out/a-wave.png")), wanted)
+    Stylizer(contents, computing, mixed, True, anew)(rows("a.jpg"))
+    kept = images.to_pixels(images.read(tmp_path / "out/a-wave.png"))
+    assert not np.array_equal(kept, wanted), "the control, and colours that are kept"
 
 
 @pytest.mark.timeout(240)
@@ -95,9 +98,8 @@ print(sorted(made))
     assert done.returncode == 0, done.stderr
     wanted = [("a.jpg", "a-munch_the_scream.jpg", ""), ("day/b.png", "day/b-munch_the_scream.jpg", "")]
     assert done.stdout.splitlines()[-1] == str(wanted)
-    bank = bundle.read(resources.default_bank())
-    paint = choice.painter("onnx", Work(bank, mixture.parse("munch_the_scream"), precision="float32"))
-    photo = images.to_pixels(images.read(tmp_path / "in/day/b.png"))
+    bank = StyleBank.load(engine="onnx")
+    wanted_picture = bank.stylize(images.read(tmp_path / "in/day/b.png"), "munch_the_scream")
     found = images.to_pixels(images.read(tmp_path / "out/day/b-munch_the_scream.jpg")).astype(int)
     # JPEG at quality 95 moves noise by a few levels; another style's picture is 40 away in the mean.
-    assert np.abs(found - paint(photo[None])[0]).mean() < 6
+    assert np.abs(found - images.to_pixels(wanted_picture)).mean() < 6
