@@ -46,10 +46,14 @@ WORDS = {
     "SHEET": "sheet --bank bank",
     "FUSE": "fuse --mix wave=1 --bank bank",
     "SEGMENT": "segment --bank bank",
+    "SWEEP": "sweep photo.png wave --bank bank",
     "INTO": "--content album --run run --out new",
     "TRAIN": "train tiny.toml --content album --run run --out new",
     "LONG": "x" * 300,
 }
+EACH = "PAINT bank|SHEET photo.png|FUSE photo.png|SEGMENT photo.png|SWEEP"
+"""Every command that paints, as parts of a line."""
+
 # Command line -> what its one line of complaint must say. [a|b] are two lines; % is that part of each.
 MISTAKES = r"""
 [bogus|list extra] -> o such command|unexpected extra
@@ -65,11 +69,11 @@ sheet photo.png --size [3|9999|big] -> '--size'
 STYLIZE nothing -> ^nothing: holds no photos
 stylize photo.png --bank bank --style [wvae|WAVE|""|../wave|a/b|..|LONG] -> ^style '.*': is not in the bank
 stylize photo.png --bank bank --style wvae -> did you mean 'wave'
-PAINT bank --engine [tf|ONNX] -> ^engine '%': is unknown; choose one of auto, openvino, onnx, torch
-PAINT bank --engine [onnx|openvino] --device cuda -> ^engine '%': computes on the CPU only
-PAINT bank --precision half -> ^precision 'half': is unknown; choose one of auto, float32, bfloat16
+[EACH] --engine [tf|ONNX] -> ^engine '%': is unknown; choose one of auto, openvino, onnx, torch
+[EACH] --engine [onnx|openvino] --device cuda -> ^engine '%': computes on the CPU only
+[EACH] --precision [half|""|FLOAT32] -> ^precision '.*': is unknown; choose one of auto, float32, bfloat16
 PAINT bank --format [gif|psd|""] -> is no known image format
-PAINT bank --engine onnx --precision bfloat16 -> ^engine 'onnx': computes in float32
+[EACH] --engine onnx --precision bfloat16 -> ^engine 'onnx': computes in float32
 stylize photo.png --bank bank --style wave --max-memory 0GB -> is no amount of memory
 stylize photo.png --bank bank --style wave --tile 99999999999 -> is no size of tiles
 export -o notes.onnx --style wave --bank bank -> ^notes.onnx: exists and is another kind
@@ -77,7 +81,7 @@ stylize - photo.png --style wave --bank bank -> ^-: stands for the program's inp
 stylize album -o - --style wave --bank bank -> ^-: has room for one picture
 stylize photo.png --bank bank --style [wave:|wave:x|wave@2|wave:-1|wave+night|wave:1+wave:1] -> ^--style %: \w+
 PAINT bank --strength [-1|1.1|nan] -> ^--style wave: strength % is out of range; give 0
-[PAINT bank|SHEET photo.png|TRAIN] --device gpu -> 'gpu': is unknown; use auto, cpu or cuda
+[EACH|TRAIN] --device gpu -> 'gpu': is unknown; use auto, cpu or cuda
 [PAINT bank|SHEET photo.png] -o [out.gif|out] -> '(.gif)?' is no known image format; use one of
 [PAINT bank|SHEET photo.png] -o [photo.png|./photo.png|link.png|album/../photo.png] -> is the photo itself
 [PAINT bank|SHEET photo.png] -o thesis.png -> another kind of file.*--force
@@ -114,7 +118,7 @@ def mistakes() -> dict[str, str]:
     """Every command line with the pattern of its complaint."""
     found = {}
     for row in MISTAKES.strip().splitlines():
-        line, wanted = row.split(" -> ")
+        line, wanted = row.replace("EACH", EACH).split(" -> ")
         for parts in itertools.product(*(part.split("|") for part in re.split(r"[\[\]]", line))):
             found["".join(parts)] = wanted.replace("%", re.escape(parts[-2:][0]))
     return found
@@ -216,16 +220,17 @@ OPTIONS = {
     "[--engine] [--precision] [--device] [--json] [--force]",
     "fuse": "photo [--mix] [--region] [--regions] [--auto-regions] [--assign] [--rest] [--strength] [--fusion] "
     "[--feather] [--keep-color] [--seed] [-o/--output] [--bank] [--tile] [--max-memory] "
-    "[--device] [--force]",
-    "sweep": "photo styles [--steps] [-o/--output] [--size] [--keep-color] [--bank] [--device] [--force]",
-    "segment": "photo [-k/--regions] [-o/--output] [--seed] [--bank] [--device] [--force]",
+    "[--engine] [--precision] [--device] [--force]",
+    "sweep": "photo styles [--steps] [-o/--output] [--size] [--keep-color] [--bank] "
+    "[--engine] [--precision] [--device] [--force]",
+    "segment": "photo [-k/--regions] [-o/--output] [--seed] [--bank] [--engine] [--precision] [--device] [--force]",
     "optimize": "photo style [-o/--output] [--steps] [--method] [--init] [--seed] [--content-weight] [--style-weight] "
     "[--tv-weight] [--style-blend] [--size] [--styles] [--snapshots] [--device] [--vgg] [--force]",
     "evaluate": "--content --styles [--bank] [--size] [--photos] [--optimization] [--lpips] [--inception] [--plot] "
     "[--json] [--device] [--vgg] [--force]",
     "list": "[--bank] [--json]",
     "verify": "file",
-    "sheet": "photo [--bank] [-o/--output] [--size] [--device] [--force]",
+    "sheet": "photo [--bank] [-o/--output] [--size] [--engine] [--precision] [--device] [--force]",
 }
 
 

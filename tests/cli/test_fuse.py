@@ -4,6 +4,7 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from PIL import Image, ImageChops
 from stylebank import StyleBank
 from stylebank.bank import bundle
 from stylebank.bank.bundle import Bundle
+from stylebank.engines.choice import Computing, Engine
+from stylebank.engines.stages import Stages
 from stylebank.painting import regions
 from stylebank.pixels import masks, pictures
 
@@ -248,19 +251,77 @@ def test_sweep_shows_each_step_of_the_way(run: Run) -> None:
         assert same("s.jpg", wanted)
 
 
-# Engines and precisions round differently.
-STYLIZE = "stylize photo.png --engine torch --precision float32"
+PAINTED = "--bank bank --precision float32 --device cpu"
+ENGINES = get_args(Engine)
 
 
-def test_stylize_takes_mixtures_strength_and_the_photos_colours(run: Run) -> None:
-    bank = StyleBank.load("bank", device="cpu")
-    assert run(f"{STYLIZE} --style night --bank bank") == (0, "photo-night.png\n", "")
+def loaded(engine: str) -> StyleBank:
+    return StyleBank.load("bank", engine=engine, precision="float32", device="cpu")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_stylize_takes_mixtures_strength_and_the_photos_colours(engine: str, run: Run) -> None:
+    bank, stylize = loaded(engine), f"stylize photo.png --engine {engine} {PAINTED}"
+    assert run(f"{stylize} --style night") == (0, "photo-night.png\n", "")
     assert same("photo-night.png", bank.stylize(photo(), "night"))
     assert not same("photo-night.png", bank.stylize(photo(), "wave")), "the control"
-    line = f"{STYLIZE} --bank bank --style wave:0.5+night:0.5 --strength 0.5 --keep-color"
+    line = f"{stylize} --style wave:0.5+night:0.5 --strength 0.5 --keep-color"
     assert run(line) == (0, "photo-wave+night.png\n", "")
     mix = {"wave": 0.5, "night": 0.5}
     assert same("photo-wave+night.png", bank.stylize(photo(), mix, strength=0.5, keep_color=True))
-    assert run(f"{STYLIZE} --bank bank --style night@0.2 --strength 0.9 -o a.png")[0] == 0
+    assert run(f"{stylize} --style night@0.2 --strength 0.9 -o a.png")[0] == 0
     assert same("a.png", bank.stylize(photo(), "night", strength=0.2))
     assert not same("a.png", bank.stylize(photo(), "night", strength=0.9)), "the control"
+
+
+@pytest.mark.parametrize("more", ["", " --strength 0.6 --keep-color", " --tile 16"])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_fuse_and_stylize_make_the_same_file_of_a_mixture(engine: str, more: str, run: Run) -> None:
+    more = f"--engine {engine} {PAINTED}{more}"
+    assert run(f"stylize photo.png --style wave:1+night:3 {more} -o stylized.png")[0] == 0
+    for name, weights in (("fused", "--mix wave=1 --mix night=3"), ("other", "--mix wave=3 --mix night=1")):
+        assert run(f"fuse photo.png {weights} {more} -o {name}.png")[0] == 0
+    stylized, fused, other = (Path(f"{name}.png").read_bytes() for name in ("stylized", "fused", "other"))
+    assert fused == stylized
+    assert other != stylized, "the control"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_each_command_computes_with_the_engine_and_the_precision_that_it_is_given(
+    engine: str, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bank, used = loaded(engine), set[Computing]()
+    stages = Computing.stages
+
+    def counted(computing: Computing, *given: Any, **named: Any) -> Stages:
+        used.add(computing)
+        return stages(computing, *given, **named)
+
+    monkeypatch.setattr(Computing, "stages", counted)
+    more, mask = f"--engine {engine} {PAINTED}", masks.read_mask(Path("left.png"))
+    for line in (
+        f"fuse photo.png --region left.png=wave --rest night {more}",
+        f"sweep photo.png wave night --steps 2 --size 64 {more}",
+        f"segment photo.png -k 2 {more}",
+        f"sheet photo.png --size 64 {more}",
+    ):
+        used.clear()
+        assert run(line)[0] == 0
+        assert used == {Computing(engine, "float32", "cpu")}
+    assert same("photo-fused.png", bank.fuse(photo(), [(mask, "wave")], rest="night"))
+    cells = [(name, bank.stylize(photo(), name)) for name in bank.styles]
+    assert same("photo-sweep.png", pictures.single_sheet(cells[:2], cell=64, columns=2))
+    assert same("photo-sheet.png", pictures.single_sheet([("photo", photo()), *cells], cell=64))
+    assert np.array_equal(
+        masks.read_labels(Path("photo-labels.png")).values, regions.clustered(bank, photo(), 2)
+    )
+
+
+def test_a_precision_shows_in_what_is_fused(run: Run) -> None:
+    line = "FUSE --region left.png=wave --rest night --engine torch --device cpu --precision"
+    for precision in ("float32", "bfloat16"):
+        assert run(f"{line} {precision} -o {precision}.png")[0] == 0
+    exact, rounded = (np.asarray(Image.open(f"{name}.png"), int) for name in ("float32", "bfloat16"))
+    found = np.abs(exact - rounded)
+    # Eight digits of each feature: the picture moves by levels, and stays the same picture.
+    assert 0 < found.mean() < 8
