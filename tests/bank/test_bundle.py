@@ -18,6 +18,7 @@ from stylebank.config import Network
 from stylebank.errors import TensorFileError
 from stylebank.files import resources, tensorfile
 from stylebank.files.tensorfile import Arrays
+from stylebank.network import architecture
 from stylebank.network.model import Kind, StyleBankNetwork
 from stylebank.pixels import images
 
@@ -111,7 +112,7 @@ def test_the_tensors_that_a_file_must_hold_are_those_of_the_network(width: int, 
     network = StyleBankNetwork(width=width, kernels=[1], kind=kind).state_dict()
     del network["filters.0"]
     wanted = {name: tuple(tensor.shape) for name, tensor in network.items()}
-    assert bundle.coder_shapes(Network(width=width, kind=kind)) == wanted
+    assert architecture.coder_shapes(Network(width=width, kind=kind)) == wanted
     assert {tensor.dtype for tensor in network.values()} == {torch.float32}
 
 

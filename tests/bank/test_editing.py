@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from stylebank import StyleBank
 from stylebank.bank import bundle, editing, entries
@@ -153,7 +154,7 @@ def test_a_bank_may_lose_its_last_style_and_grow_again(bank: Path, contents: Bun
     assert (empty.names, empty.training, empty.network) == ((), {"steps": 7}, contents.network)
     assert empty.coder_digest() == contents.coder_digest()
     with pytest.raises(UnknownStyleError, match="it has no styles"):
-        StyleBank(empty, device="cpu").paint("wave")
+        StyleBank(empty).stylize(Image.new("RGB", (20, 17)), "wave")
     assert appended(bank, new).names == ("mosaic",)
     assert painted(bank, "mosaic")
 
