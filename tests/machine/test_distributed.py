@@ -47,7 +47,7 @@ COMMAND = "from stylebank.cli import app; from stylebank.training import report;
 
 SIGTERM_TO_RANK_1 = """
 import os, signal
-from stylebank.algorithm import Trainer
+from stylebank.training.algorithm import Trainer
 advance = Trainer.advance
 def advance_and_signal(trainer):
     advance(trainer)
@@ -60,11 +60,11 @@ SEVERAL_RUNS = """
 import os, signal, sys
 from pathlib import Path
 from stylebank import config
+from stylebank.errors import RunError
 from stylebank.machine import distributed
 from stylebank.training import report
-from stylebank.errors import RunError
-from stylebank.session import Callbacks
-from stylebank.train import train
+from stylebank.training.joint import train
+from stylebank.training.session import Callbacks
 
 report.PREVIEW_SIDE = 64
 report.draw_curves = lambda losses, path: None
