@@ -123,7 +123,7 @@ def _missing(engine: str) -> str:
 
     try:
         if engine != "torch":
-            import onnx  # noqa: F401
+            from onnx import ModelProto  # noqa: F401  # a folder of that name has none
         if engine == "onnx":
             runtimes.import_onnxruntime()
         elif engine == "openvino":

@@ -66,7 +66,9 @@ class GraphStages:
 
     def array(self, values: Any) -> Floats:
         """See `Stages`."""
-        found: Floats = np.asarray(values.detach().cpu() if hasattr(values, "detach") else values, np.float32)
+        # NumPy knows no bfloat16.
+        plain = values.detach().float().cpu().numpy() if hasattr(values, "detach") else values
+        found: Floats = np.asarray(plain, np.float32)
         return found
 
     def numpy(self, x: Floats) -> Floats:

@@ -48,7 +48,7 @@ class TorchStages:
 
     def array(self, values: Any) -> Tensor:
         """See `Stages`."""
-        return torch.as_tensor(values, dtype=torch.float32, device=self.device)
+        return torch.as_tensor(values, dtype=torch.float32, device=self.device).detach()
 
     def numpy(self, x: Tensor) -> Floats:
         """See `Stages`."""
