@@ -1,78 +1,87 @@
-"""An exported style, mixture or bank paints what PyTorch paints, at every size."""
+"""Layers as nodes of a graph compute what the layer of their name computes in PyTorch."""
 
-import json
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from stylebank import StyleBank
-from stylebank.bank import mixture
-from stylebank.bank.bundle import Bundle
-from stylebank.bank.mixture import Mixture
-from stylebank.engines import graphs
-from stylebank.errors import ConfigError
+from stylebank.engines import runtimes
+from stylebank.engines.graphs import Graph, convolved, filtered, normalised
+from stylebank.network.architecture import Layer
+from stylebank.network.layers import reflect_conv
 
-onnx = pytest.importorskip("onnx")
-runtime = pytest.importorskip("onnxruntime")
+SAME = 1e-5
+"""Float32 sums of up to 405 products of numbers of size one, in another order."""
 
-SIZES = ((61, 83), (16, 16), (17, 40), (128, 64), (97, 203))
-# Float32 sums in another order: 1e-6 in features of size 1, times what the sigmoid's slope and the norms make of it.
-TOLERANCE = 1e-4
+Build = Callable[[Graph, str], str]
 
 
-@pytest.fixture(scope="module")
-def bank(make_bank: Callable[..., Bundle]) -> StyleBank:
-    return StyleBank(make_bank({"wave": 3, "night": 5, "scream": 3}, seed=3), device="cpu")
+def numbers(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def write(path: Path, contents: Bundle, mixed: Mixture | None) -> None:
-    path.write_bytes(graphs.build(contents, mixed).SerializeToString())
+def computed(build: Build, x: Tensor, **inputs: Tensor) -> Tensor:
+    """What a graph makes of x; further inputs are made by `build`."""
+    graph = Graph()
+    y = build(graph, graph.input("x", ["batch", x.shape[1], "height", "width"]))
+    model = graph.model({graph.named(y, "y"): ["batch", "channels", "rows", "columns"]})
+    onnx.checker.check_model(model)
+    run = runtimes.onnx_runtime(threads=1)(model.SerializeToString())
+    return torch.from_numpy(run([values.numpy() for values in (x, *inputs.values())])[0])
 
 
-def run(path: Path, image: Tensor, weights: list[float] | None = None) -> Tensor:
-    session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    inputs = {"image": image.numpy()}
-    if weights is not None:
-        inputs["weights"] = np.array(weights, np.float32)
-    (picture,) = session.run(["picture"], inputs)
-    return torch.from_numpy(picture)
+def coder(layer: Layer) -> dict[str, np.ndarray]:
+    """Random tensors of a layer."""
+    return {name: 0.2 * numbers(*shape, seed=len(name)).numpy() for name, shape in layer.shapes().items()}
 
 
-def images() -> list[Tensor]:
-    generator = torch.Generator().manual_seed(0)
-    return [torch.rand(1, 3, *size, generator=generator) for size in SIZES]
+LAYERS = {
+    "9x9": Layer("c", "n", 3, 5, 9),
+    "stride 2": Layer("c", "n", 4, 6, 3, stride=2),
+    "3x3": Layer("c", "n", 4, 6, 3),
+    "upsampling": Layer("c", "n", 6, 4, 3, upsampling=True),
+    "the last": Layer("c", "", 5, 3, 9, relu=False),
+}
 
 
-@pytest.mark.parametrize("words", ["wave", "night:0.25+wave:0.75", "scream@0.5"])
-def test_an_exported_style_paints_what_the_bank_paints_at_odd_sizes(
-    words: str, bank: StyleBank, tmp_path: Path
-) -> None:
-    mixed = mixture.parse(words)
-    write(tmp_path / "x.onnx", bank.contents, mixed)
-    onnx.checker.check_model(str(tmp_path / "x.onnx"))
-    for image in images():
-        found = run(tmp_path / "x.onnx", image)
-        assert (found - bank.stylize(image, mixed)).abs().max() < TOLERANCE
-        assert (found - bank.stylize(image, "wave@0.9")).abs().max() > 10 * TOLERANCE, "the control"
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("size", [(12, 16), (8, 22)])
+def test_a_convolution_is_pytorch_s(name: str, size: tuple[int, int]) -> None:
+    layer = LAYERS[name]
+    tensors, x = coder(layer), numbers(2, layer.inputs, *size)
+    found = computed(lambda graph, x: convolved(graph, tensors, layer, x), x)
+    weight = torch.from_numpy(tensors["c.weight"])
+    bias = None if layer.norm else torch.from_numpy(tensors["c.bias"])
+    large = F.interpolate(x, scale_factor=2.0) if layer.upsampling else x
+    wanted = reflect_conv(large, weight, bias, stride=layer.stride)
+    assert found.shape == wanted.shape
+    assert (found - wanted).abs().max() < SAME * wanted.abs().max()
+    wrong = reflect_conv(large, weight.transpose(2, 3), bias, stride=layer.stride)
+    assert (found - wrong).abs().max() > 0.01, "the control: rows and columns exchanged"
 
 
-def test_an_exported_bank_takes_the_weights_of_its_styles(bank: StyleBank, tmp_path: Path) -> None:
-    path = tmp_path / "bank.onnx"
-    write(path, bank.contents, None)
-    assert json.loads(onnx.load(path).metadata_props[0].value) == list(bank.styles)
-    for image in images():
-        for place, style in enumerate(bank.styles):
-            weights = [float(other == place) for other in range(3)]
-            assert (run(path, image, weights) - bank.stylize(image, style)).abs().max() < TOLERANCE
-        mixed = bank.stylize(image, {"wave": 0.5, "night": 0.3, "scream": 0.2})
-        # The bank rounds a mixture's filter to float16, the graph does not: 2^-11 of each weight.
-        assert (run(path, image, [0.5, 0.3, 0.2]) - mixed).abs().max() < 1e-3
+@pytest.mark.parametrize("relu", [True, False])
+def test_a_norm_is_pytorch_s(relu: bool) -> None:
+    layer = Layer("c", "n", 4, 4, 3, relu=relu)
+    tensors, x = coder(layer), 3 + numbers(2, 4, 9, 7)
+    found = computed(lambda graph, x: normalised(graph, tensors, layer, x), x)
+    weight, bias = (torch.from_numpy(tensors[f"n.{part}"]) for part in ("weight", "bias"))
+    wanted = F.instance_norm(x, weight=weight, bias=bias)
+    assert (found - (wanted.relu() if relu else wanted)).abs().max() < SAME
+    assert (found - (wanted if relu else wanted.relu())).abs().max() > 0.01, "the control"
 
 
-def test_an_empty_bank_is_refused(make_bank: Callable[..., Bundle]) -> None:
-    with pytest.raises(ConfigError, match="has no styles"):
-        graphs.build(make_bank({}), None)
+@pytest.mark.parametrize("side", [1, 3, 5, 7])
+def test_a_filter_is_an_input(side: int) -> None:
+    x, kernel = numbers(2, 4, 9, 8), numbers(4, 4, side, side, seed=1)
+
+    def build(graph: Graph, x: str) -> str:
+        return filtered(graph, x, graph.input("kernel", [4, 4, side, side]), side)
+
+    wanted = reflect_conv(x, kernel)
+    assert (computed(build, x, kernel=kernel) - wanted).abs().max() < SAME * wanted.abs().max()
+    assert (computed(build, x, kernel=2 * kernel) - wanted).abs().max() > 0.1, "the control"
