@@ -7,8 +7,8 @@ import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
-import torch
 
 from stylebank.errors import OutputError
 from stylebank.machine.scratch import Scratch
@@ -21,21 +21,21 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_windows_come_back_as_they_were_written_and_no_name_is_left(folder: Path) -> None:
-    whole = torch.rand(5, 11, 13)
+    whole = np.random.default_rng(0).random((5, 11, 13), np.float32)
     scratch = Scratch(5, 11, 13)
     for top, left, bottom, right in ((0, 0, 4, 13), (4, 0, 11, 6), (4, 6, 11, 13)):
         scratch.write(whole[:, top:bottom, left:right], top, left)
-    assert torch.equal(scratch.read(2, 3, 7, 9), whole[:, 2:9, 3:12])
-    assert torch.equal(scratch.read(0, 0, 11, 13), whole)
+    assert np.array_equal(scratch.read(2, 3, 7, 9), whole[:, 2:9, 3:12])
+    assert np.array_equal(scratch.read(0, 0, 11, 13), whole)
     assert list(folder.iterdir()) == []
 
 
 def test_writes_in_pieces_are_completed(monkeypatch: pytest.MonkeyPatch) -> None:
     pwrite = os.pwrite
     monkeypatch.setattr(os, "pwrite", lambda fd, data, offset: pwrite(fd, data[:7], offset))
-    whole, scratch = torch.rand(2, 3, 4), Scratch(2, 3, 4)
+    whole, scratch = np.random.default_rng(0).random((2, 3, 4), np.float32), Scratch(2, 3, 4)
     scratch.write(whole, 0, 0)
-    assert torch.equal(scratch.read(0, 0, 3, 4), whole)
+    assert np.array_equal(scratch.read(0, 0, 3, 4), whole)
 
 
 def test_a_file_is_closed_with_its_map() -> None:
@@ -63,5 +63,5 @@ def test_a_disk_that_fills_up_is_one_line(monkeypatch: pytest.MonkeyPatch) -> No
     scratch = Scratch(1, 2, 2)
     monkeypatch.setattr(os, "pwrite", full)
     with pytest.raises(OutputError, match=r"\(No space left on device\); free space") as caught:
-        scratch.write(torch.zeros(1, 2, 2), 0, 0)
+        scratch.write(np.zeros((1, 2, 2), np.float32), 0, 0)
     assert "\n" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""The network: exact rewrites, linear filters, mixed batches, odd sizes."""
+"""The network: exact rewrites, linear filters, mixed batches, moments."""
 
 import pytest
 import torch
@@ -6,13 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stylebank.network.layers import Conv, OutputConv, UpsampleConv, reflect_conv
-from stylebank.network.model import (
-    StyleBankNetwork,
-    apply_filters,
-    identity_filter,
-    match_moments,
-    pad_to_stride,
-)
+from stylebank.network.model import StyleBankNetwork, apply_filters, identity_filter, match_moments
 
 
 @pytest.fixture
@@ -140,25 +134,6 @@ def test_reconstruction_has_the_photo_s_moments_unless_told_otherwise(network: S
     assert torch.allclose(restored.mean((2, 3)), photo.mean((2, 3)), atol=1e-5)
     assert not torch.allclose(plain.mean((2, 3)), photo.mean((2, 3)), atol=1e-2)
     assert torch.equal(plain, network.decode(network.encode(photo)))
-
-
-@pytest.mark.parametrize("height", [*range(1, 21), 30, 33, 63])
-def test_padding_keeps_the_image_and_mirrors_what_it_adds(height: int) -> None:
-    image = torch.rand(1, 3, height, 18)
-    padded = pad_to_stride(image)
-    assert padded.shape[2] % 4 == 0
-    assert max(16, height) <= padded.shape[2] < max(16, height + 4) + 1
-    assert padded.shape[3] == 20
-    assert torch.equal(padded[:, :, :height, :18], image)
-    added = padded.shape[2] - height
-    if height > added:
-        mirrored = image[:, :, height - 1 - added : height - 1].flip(2)
-        assert torch.equal(padded[:, :, height:, :18], mirrored)
-
-
-def test_an_image_that_fits_is_not_copied() -> None:
-    image = torch.rand(1, 3, 32, 16)
-    assert pad_to_stride(image) is image
 
 
 def test_bfloat16_is_close_to_float32(network: StyleBankNetwork) -> None:
