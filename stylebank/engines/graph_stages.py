@@ -145,7 +145,7 @@ def _statistics(part: Part, given: Given, height: int) -> list[Input]:
         height = height * 2 if layer.upsampling else height // layer.stride
         inputs += [values[:, :, None, None] for values in norm]
         masks = given.cells(height)
-        if masks is not None:
+        if masks is not None and len(masks) > 1:  # a single region has all of each cell
             inputs.append(np.ascontiguousarray(masks[:, None]))
     return inputs
 

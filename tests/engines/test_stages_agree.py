@@ -171,15 +171,15 @@ def test_a_part_by_its_own_statistics(
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("case", PARTS)
-@pytest.mark.parametrize("regions", [1, 3])
+@pytest.mark.parametrize("regions", [0, 1, 3])
 def test_a_part_by_given_statistics_of_all_its_norms_or_some(
     regions: int, case: str, engine: str, banks: dict[str, Bundle], engines: dict[tuple[str, str], Stages]
 ) -> None:
     name, bank, part, x = setting(case, banks)
     stages = engines[engine, name]
-    masks = None if regions == 1 else shares(regions, 4 * x.shape[2], 4 * x.shape[3])
+    masks = shares(regions, 4 * x.shape[2], 4 * x.shape[3]) if regions else None
     for count in range(len(part.norms) + 1):
-        given = Given(given_norms(part, count, regions), masks)
+        given = Given(given_norms(part, count, max(1, regions)), masks)
         whole, entering = transcribed(bank, part, x, given=given)
         found = stages.numpy(stages.run(part, stages.array(x), given=given))
         assert agree(found, whole if count == len(part.norms) else entering[count])
