@@ -1,6 +1,7 @@
 """Painted in tiles, a picture is what it is painted whole: whatever is painted, at any size of image and tile."""
 
 from collections.abc import Callable
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -10,11 +11,13 @@ from PIL import Image
 from stylebank.bank import bundle
 from stylebank.bank.bundle import Bundle
 from stylebank.config import Network
+from stylebank.engines.choice import Computing, Engine
+from stylebank.engines.stages import Affine, Given, affine
 from stylebank.machine.memory import Tiling
-from stylebank.network.instance_norm import InstanceNorm
+from stylebank.network.architecture import Part
 from stylebank.network.model import StyleBankNetwork
-from stylebank.painting import passes, tiled
 from stylebank.painting.painter import StyleBank
+from stylebank.painting.passes import Map, Passes
 from stylebank.painting.windows import Window
 
 LEVELS = 1
@@ -23,6 +26,8 @@ SHARE = 1e-3
 """and for 2 * 255 * 1e-6 = 5e-4 of the subpixels."""
 
 Paint = Callable[[StyleBank, Image.Image], Image.Image]
+
+ENGINES: tuple[Engine, ...] = get_args(Engine)
 
 
 def drawn(height: int, width: int) -> Image.Image:
@@ -92,62 +97,104 @@ def same(one: Image.Image, other: Image.Image) -> bool:
     return bool(found.max() <= LEVELS and (found > 0).mean() <= SHARE)
 
 
-def both(contents: Bundle, paint: Paint, photo: Image.Image, side: int) -> tuple[Image.Image, Image.Image]:
-    whole, tiles = (StyleBank(contents, device="cpu", tiling=Tiling(tile)) for tile in ("off", str(side)))
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def opened(contents: Bundle, engine: str, tiling: Tiling) -> StyleBank:
+    return StyleBank(contents, computing=Computing(engine, "float32", "cpu"), tiling=tiling)
+
+
+def both(
+    contents: Bundle, engine: str, paint: Paint, photo: Image.Image, side: int
+) -> tuple[Image.Image, Image.Image]:
+    whole, tiles = (opened(contents, engine, Tiling(tile)) for tile in ("off", str(side)))
     return paint(whole, photo), paint(tiles, photo)
 
 
 @pytest.mark.parametrize("name", PAINTS)
-def test_tiled_is_whole(name: str, contents: Bundle) -> None:
-    assert same(*both(contents, PAINTS[name], drawn(149, 203), 48))
+def test_tiled_is_whole(name: str, engine: str, contents: Bundle) -> None:
+    assert same(*both(contents, engine, PAINTS[name], drawn(149, 203), 48))
 
 
 @pytest.mark.parametrize(
     ("size", "side"), [((149, 203), 16), ((149, 203), 100), ((67, 300), 64), ((9, 130), 32), ((130, 3), 33)]
 )
 def test_tiled_is_whole_at_odd_sizes_of_image_and_tile(
-    size: tuple[int, int], side: int, contents: Bundle
+    size: tuple[int, int], side: int, engine: str, contents: Bundle
 ) -> None:
-    assert same(*both(contents, PAINTS["strength"], drawn(*size), side))
-    assert same(*both(contents, PAINTS["exact"], drawn(*size), side))
+    assert same(*both(contents, engine, PAINTS["strength"], drawn(*size), side))
+    assert same(*both(contents, engine, PAINTS["exact"], drawn(*size), side))
 
 
-def test_tiled_is_whole_in_the_residual_blocks_of_johnson(contents: Bundle) -> None:
+@pytest.mark.parametrize("engine", ENGINES)
+def test_tiled_is_whole_in_the_residual_blocks_of_johnson(engine: str, contents: Bundle) -> None:
     def painted(bank: StyleBank, photo: Image.Image) -> Image.Image:
         return bank.stylize(photo, "dot")
 
-    assert same(*both(johnson(contents), painted, drawn(149, 203), 48))
+    assert same(*both(johnson(contents), engine, painted, drawn(149, 203), 48))
 
 
-class _PerTile(passes.Known):
-    """Naive tiling: what every tile itself has."""
+def test_tiled_is_whole_on_several_threads(contents: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    for engine in ENGINES:
+        whole = opened(contents, engine, Tiling("off"))
+        with monkeypatch.context() as patch:
+            patch.setattr("stylebank.painting.painter.cores", lambda: 3)
+            tiles = opened(contents, engine, Tiling("48"))
+            photo = drawn(149, 203)
+            for name in ("exact, strength", "region, strength"):
+                assert same(PAINTS[name](whole, photo), PAINTS[name](tiles, photo))
+            assert tiles._for_tiles().workers == 3
 
-    def at(self, _window: object) -> Callable[[InstanceNorm, torch.Tensor], torch.Tensor]:  # type: ignore[override]
-        return lambda norm, x: norm(x)
+
+def _own_moments(
+    passes_: Passes, part: Part, source: Map, *, masks: Map | None = None, last: int = 0
+) -> list[Affine]:
+    """Naive tiling: what the first tile itself has, and what it has in no other place."""
+    first = Window(0, 0, 12, 12)
+    found = passes_.stages.measure(part, source.read(first), given=Given([]))
+    norms = []
+    for layer, moments in zip(part.norms, found, strict=False):
+        weight, bias = (passes_.bank.coder[f"{layer.norm}.{name}"] for name in ("weight", "bias"))
+        norms.append(affine(moments, weight, bias))
+    assert masks is None
+    return norms[: len(part.norms) - last]
 
 
 @pytest.mark.parametrize("name", ["single", "exact"])
-def test_statistics_of_each_tile_are_seen_at_once(
-    name: str, contents: Bundle, monkeypatch: pytest.MonkeyPatch
+def test_statistics_of_a_tile_are_seen_at_once(
+    name: str, engine: str, contents: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control of the tests above: without the statistics of the whole, they fail by far."""
-    monkeypatch.setattr(passes, "Known", _PerTile)
-    monkeypatch.setattr(tiled, "Known", _PerTile)
-    found = differences(*both(contents, PAINTS[name], drawn(149, 203), 48))
+    photo = drawn(149, 203)
+    whole = PAINTS[name](opened(contents, engine, Tiling("off")), photo)
+    survey = Passes.survey
+
+    def surveyed(self: Passes, part: Part, source: Map, **options: int) -> list[Affine]:
+        if self.is_plan:
+            return survey(self, part, source, **options)  # type: ignore[arg-type]
+        return _own_moments(self, part, source, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Passes, "survey", surveyed)
+    found = differences(whole, PAINTS[name](opened(contents, engine, Tiling("48")), photo))
     assert found.max() > 20
     assert (found > 0).mean() > 0.3
 
 
-def test_a_halo_one_cell_narrower_is_seen(contents: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_halo_one_cell_narrower_is_seen(
+    engine: str, contents: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
     grown = Window.grown
     monkeypatch.setattr(Window, "grown", lambda self, halo, cells: grown(self, max(0, halo - 1), cells))
-    assert not same(*both(contents, PAINTS["single"], drawn(149, 203), 48))
+    assert not same(*both(contents, engine, PAINTS["single"], drawn(149, 203), 48))
 
 
-def test_the_work_done_ends_at_the_work_announced(contents: Bundle) -> None:
+@pytest.mark.parametrize("name", PAINTS)
+def test_the_work_done_ends_at_the_work_announced(name: str, contents: Bundle) -> None:
     told: list[tuple[float, float]] = []
     tiling = Tiling("48", report=lambda done, total: told.append((done, total)))
-    PAINTS["exact, strength"](StyleBank(contents, device="cpu", tiling=tiling), drawn(149, 203))
+    PAINTS[name](opened(contents, "torch", tiling), drawn(149, 203))
     shares = [done / total for done, total in told]
     assert len({total for _, total in told}) == 1
     assert shares == sorted(shares)
@@ -157,7 +204,7 @@ def test_the_work_done_ends_at_the_work_announced(contents: Bundle) -> None:
 
 def test_tensors_and_photos_no_larger_than_a_tile_stay_whole(contents: Bundle) -> None:
     told: list[float] = []
-    bank = StyleBank(contents, device="cpu", tiling=Tiling("48", report=lambda done, _: told.append(done)))
+    bank = opened(contents, "torch", Tiling("48", report=lambda done, _: told.append(done)))
     bank.stylize(torch.rand(2, 3, 70, 80), "wave")
     bank.stylize(drawn(48, 47), "wave")
     assert told == []
