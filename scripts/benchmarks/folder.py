@@ -3,6 +3,8 @@
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Annotated
@@ -11,11 +13,10 @@ import torch
 import typer
 
 from stylebank import StyleBank
-from stylebank.bank import bundle, mixture
-from stylebank.batch import crew, planning
+from stylebank.bank import bundle
+from stylebank.batch import running
 from stylebank.batch.planning import Job
-from stylebank.engines import choice
-from stylebank.engines.choice import Work
+from stylebank.engines.choice import Computing, cores
 from stylebank.files import resources
 from stylebank.pixels import images
 
@@ -29,40 +30,39 @@ def main(
     rounds: Annotated[int, typer.Option(min=1, help="Of all, one after another; the median counts.")] = 5,
     engine: Annotated[str, typer.Option(help="auto, openvino, onnx or torch.")] = "auto",
 ) -> None:
-    """Photos a second by a loop over `StyleBank.stylize`, by one over an engine, and as `stylebank stylize` does it."""
-    bank = bundle.read(resources.default_bank())
-    chosen = choice.choose(engine, device="cpu")
-    work = Work(bank, mixture.parse(bank.names[0]), device="cpu")
-    alone = choice.painter(chosen, Work(bank, work.mixture, threads=choice.cores(), device="cpu"))
-    hands = crew.gather(chosen, work, photos=count)
-    plain = StyleBank(bank, device="cpu")
+    """Photos a second by a loop over `StyleBank.stylize`, by PyTorch and by an engine, and as the command does it."""
+    bank, asked = bundle.read(resources.default_bank()), Computing(engine, device="cpu")
+    chosen, workers, style = asked.choose(), min(cores(), count), bank.names[0]
+    plain = StyleBank(bank, computing=replace(asked, engine="torch"))
+    alone = StyleBank(bank, computing=asked)
+    together = StyleBank(bank, computing=asked, workers=workers)
     with tempfile.TemporaryDirectory() as scratch:
         photos = _cut(content or resources.photos_folder(), Path(scratch) / "photos", count, size)
         for suffix in (".png", ".jpg"):
             jobs = [Job(photo, Path(scratch) / "pictures" / f"{photo.stem}{suffix}") for photo in photos]
 
-            def user(jobs: list[Job] = jobs) -> None:
-                torch.set_num_threads(choice.cores())
+            def loop(painter: StyleBank, jobs: list[Job] = jobs) -> None:
+                torch.set_num_threads(cores())
                 for job in jobs:
-                    images.save(job.picture, plain.stylize(images.read(job.photo), bank.names[0]))
-
-            def loop(jobs: list[Job] = jobs) -> None:
-                for job in jobs:
-                    pixels = alone(images.to_pixels(images.read(job.photo))[None])[0]
-                    images.save(job.picture, images.from_pixels(pixels))
+                    images.save(job.picture, painter.stylize(images.read(job.photo), style))
 
             def crowd(jobs: list[Job] = jobs) -> None:
-                torch.set_num_threads(1)
-                planning.run(
-                    jobs, hands.paint, workers=hands.workers, together=hands.together, report=lambda _: None
+                torch.set_num_threads(max(1, cores() // workers))
+                running.run(
+                    jobs,
+                    lambda photos: together.stylize_all(photos, style),
+                    workers=workers,
+                    together=together.stages.together,
+                    report=lambda _: None,
                 )
 
-            rows = [(_seconds(user), _seconds(loop), _seconds(crowd)) for _ in range(rounds + 1)][1:]
-            for name, column in (
-                ("StyleBank.stylize", 0),
-                (f"loop, {chosen}", 1),
-                (f"batch.run, {chosen}", 2),
-            ):
+            runs: dict[str, Callable[[], None]] = {
+                "loop, torch": partial(loop, plain),
+                f"loop, {chosen}": partial(loop, alone),
+                f"batch, {chosen}": crowd,
+            }
+            rows = [[_seconds(run) for run in runs.values()] for _ in range(rounds + 1)][1:]
+            for column, name in enumerate(runs):
                 rate = count / median(row[column] for row in rows)
                 ratio = median(row[0] / row[column] for row in rows)
                 typer.echo(f"{size} px, {suffix}  {name:24} {rate:6.1f} photos/s {ratio:6.2f} x")

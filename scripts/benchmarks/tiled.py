@@ -11,19 +11,25 @@ import numpy as np
 import typer
 from PIL import Image
 
+from stylebank.engines.choice import Computing, cores
 from stylebank.files import resources
 from stylebank.pixels import images
 
 _NAIVE = """
 import sys
 from stylebank.cli import app
-from stylebank.painting import passes, tiled
-class PerTile(passes.Known):
-    def at(self, _):
-        return lambda norm, x: norm(x)
-passes.Known = tiled.Known = PerTile
+from stylebank.network.architecture import parts
+from stylebank.painting import fusion, passes
+def encode(passes, photo):
+    x = photo
+    for part in parts(passes.bank.network)[:-1]:
+        x = passes.keep(passes.run(part, x))
+    return x
+fusion.encode = encode
+passes.Passes.survey = lambda *_, **__: None
 app.main(sys.argv[1:])
 """
+"""The control: every norm by the statistics of its own tile."""
 
 
 def main(
@@ -33,9 +39,11 @@ def main(
     only_tiled: Annotated[
         bool, typer.Option("--only-tiled", help="Of photos too large to paint whole.")
     ] = False,
+    engine: Annotated[str, typer.Option(help="auto, openvino, onnx or torch; in float32.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "cpu",
 ) -> None:
     """Each line is one `stylebank stylize` in a process of its own, reading and writing included."""
+    typer.echo(f"engine {Computing(engine, 'float32', device).choose()}, {cores()} cores\n")
     typer.echo("| megapixels | tiles | seconds | against whole | peak GiB | subpixels off | by at most |")
     typer.echo("|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
@@ -43,7 +51,7 @@ def main(
             photo, whole = Path(folder, "photo.png"), Path(folder, "whole.png")
             _draw(count).save(photo)
             base = ["stylize", str(photo), "--style", style, "--device", device]
-            base += ["--engine", "torch", "--precision", "float32"]
+            base += ["--engine", engine, "--precision", "float32"]
 
             def row(name: str, program: list[str], target: Path, tile: str) -> tuple[str, float, str]:
                 seconds, peak = _measured([*program, *base, "--tile", tile, "-o", str(target)])  # noqa: B023
