@@ -37,7 +37,7 @@ def main(
 ) -> None:
     """Write sheet.jpg, photos.jpg, fusion.jpg and, with an earlier bank, recipes.jpg."""
     weights, folder = resources.weights_folder(), resources.photos_folder()
-    bank = StyleBank.load(device="cpu")
+    bank = _loaded()
     photo = images.fitted(images.read(folder / FOR_ONE), long_side=SIDE)
     cells = [("photo", photo), *((name, bank.stylize(photo, name)) for name in bank.styles)]
     images.save(weights / "sheet.jpg", pictures.single_sheet(cells, cell=SIDE), quality=88)
@@ -52,7 +52,12 @@ def main(
     images.save(weights / "photos.jpg", pictures.contact_sheet(rows, column_labels=labels, cell=240))
     draw_fusion(bank, folder / FOR_FUSION, weights / "fusion.jpg")
     if before is not None:
-        draw_recipes(StyleBank.load(before, device="cpu"), bank, weights / "recipes.jpg")
+        draw_recipes(_loaded(before), bank, weights / "recipes.jpg")
+
+
+def _loaded(path: Path | None = None) -> StyleBank:
+    """By the engine that is installed everywhere, so that the pictures are the same on every machine."""
+    return StyleBank.load(path, engine="torch", precision="float32", device="cpu")
 
 
 def squares(names: Sequence[str]) -> Tensor:
