@@ -6,30 +6,38 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from stylebank import StyleBank
 from stylebank.bank.bundle import Bundle
+from stylebank.engines.choice import Computing
+from stylebank.engines.stages import Array, Given
 from stylebank.errors import ConfigError, ImageError, StyleBankError
+from stylebank.network.architecture import Part
 from stylebank.painting import regions
 from stylebank.painting.regions import Regions
-from stylebank.pixels import images
-from stylebank.pixels.masks import Labels
+from stylebank.pixels.masks import Labels, Mask
+
+Floats = NDArray[np.float32]
 
 HEIGHT, WIDTH = 24, 40
 COLUMNS = np.repeat(np.array([0, 1, 2, 7]), WIDTH // 4)[None].repeat(HEIGHT, 0)
 
 
-def column(label: int) -> Tensor:
+def column(label: int) -> Floats:
     """The mask of a label."""
-    return torch.from_numpy(np.equal(COLUMNS, label)).float()
+    found: Floats = np.equal(COLUMNS, label).astype(np.float32)
+    return found
+
+
+def opened(contents: Bundle) -> StyleBank:
+    return StyleBank(contents, computing=Computing("torch", "float32", "cpu"))
 
 
 @pytest.fixture(scope="module")
 def bank(make_bank: Callable[..., Bundle]) -> StyleBank:
-    return StyleBank(make_bank({"wave": 3, "night": 5, "scream": 1}), device="cpu")
+    return opened(make_bank({"wave": 3, "night": 5, "scream": 1}))
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +59,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def by_masks(*words: str, strength: float = 1.0) -> tuple[list[tuple[Tensor, str]], list[str]]:
+def by_masks(*words: str, strength: float = 1.0) -> tuple[list[tuple[Mask, str]], list[str]]:
     """Masks and mixtures as words, and what is noted."""
     notes: list[str] = []
     found = regions.from_masks(words, size=(HEIGHT, WIDTH), strength=strength, note=notes.append)
@@ -67,7 +75,7 @@ def test_a_mask_and_its_mixture_stand_in_one_word(home: Path) -> None:
     ]
     found, notes = by_masks(*words)
     assert [mix for _, mix in found] == ["wave", "wave:0.5+scream:0.5@0.8", "night", "wave@0.5"]
-    assert all(torch.equal(mask, torch.from_numpy(COLUMNS < 2).float()) for mask, _ in found)
+    assert all(np.array_equal(np.asarray(mask), COLUMNS < 2) for mask, _ in found)
     assert notes == []
 
 
@@ -81,6 +89,7 @@ def test_the_common_strength_is_for_regions_that_say_none() -> None:
 def test_a_mask_of_another_size_is_resized_and_that_is_noted() -> None:
     ((mask, _),), notes = by_masks("small.png=wave")
     assert notes == ["small.png: resized from 20 x 12 to 40 x 24 px"]
+    mask = np.asarray(mask)
     assert mask.shape == (HEIGHT, WIDTH)
     assert mask[:, :12].min() > 0.9
     assert mask[:, -12:].max() < 0.1
@@ -126,14 +135,14 @@ def by_labels(
 
 def shown(found: Regions) -> list[tuple[int, str]]:
     """Which of the four columns a mask covers, and the mixture."""
-    columns = [np.flatnonzero(mask[0, :: WIDTH // 4].numpy()) for mask, _ in found]
+    columns = [np.flatnonzero(np.asarray(mask)[0, :: WIDTH // 4]) for mask, _ in found]
     return [(int(column[0]), str(mix)) for column, (_, mix) in zip(columns, found, strict=True)]
 
 
 def test_labels_get_what_they_are_assigned_and_the_rest_is_noted(bank: StyleBank, photo: Image.Image) -> None:
     found, notes = by_labels(bank, photo, "7=wave", "1=wave:0.5+night:0.5@0.5", strength=0.9)
     assert shown(found) == [(3, "wave@0.9"), (1, "wave:0.5+night:0.5@0.5")]
-    assert all(float(mask.sum()) == HEIGHT * WIDTH / 4 for mask, _ in found)
+    assert all(float(np.asarray(mask).sum()) == HEIGHT * WIDTH / 4 for mask, _ in found)
     assert notes == ["l.png: 0, 2 (50% of the pixels) left to the rest"]
 
 
@@ -149,7 +158,7 @@ def test_labels_of_another_size_are_resized_and_that_is_noted(bank: StyleBank, p
     small = Labels("l.png", COLUMNS[:3, ::2], are_colours=False)
     found, notes = by_labels(bank, photo, "2=wave", "auto", labels=small)
     assert notes[0] == "l.png: resized from 20 x 3 to 40 x 24 px"
-    assert torch.equal(found[0][0], column(2))
+    assert np.array_equal(np.asarray(found[0][0]), column(2))
 
 
 def test_colours_are_assigned_by_name_or_number(bank: StyleBank, photo: Image.Image) -> None:
@@ -183,16 +192,16 @@ def test_an_assignment_of_another_form_is_refused(
     assert str(caught.value).startswith(complaint)
 
 
-def mean_change(bank: StyleBank, photo: Image.Image, given: Sequence[Tensor]) -> Tensor:
+def mean_change(bank: StyleBank, photo: Image.Image, given: Sequence[Floats]) -> NDArray[np.float64]:
     """How far each style moves the mean colour of each region, counted pixel by pixel: (R, S)."""
-    before = images.to_tensor(photo)[0]
+    before = np.asarray(photo) / 255
+    pictures = [np.asarray(bank.stylize(photo, style)) / 255 for style in bank.styles]
     rows = []
     for mask in given:
-        inside = mask.bool()
-        old = before[:, inside].mean(1)
-        moved = [bank.stylize(before, style)[:, inside].mean(1) - old for style in bank.styles]
-        rows.append(torch.stack(moved).norm(dim=1))
-    return torch.stack(rows)
+        inside = mask > 0
+        moved = [picture[inside].mean(0) - before[inside].mean(0) for picture in pictures]
+        rows.append(np.linalg.norm(moved, axis=1))
+    return np.stack(rows)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
@@ -209,7 +218,7 @@ def test_auto_gives_different_regions_different_styles_with_the_least_change_of_
 
     ways = sorted(itertools.permutations(range(3), count), key=total)
     assert tuple(map(bank.styles.index, found)) == ways[0]
-    # Sums of float32 over at most 960 pixels; the next best way is plainly worse, so that no rounding decides.
+    # Means of at most 960 pixels in float64; the next best way is plainly worse, so that no rounding decides.
     assert total(ways[1]) - total(ways[0]) > 1e-4
 
 
@@ -239,21 +248,39 @@ def test_auto_on_a_large_photo_chooses_as_on_a_small_one(bank: StyleBank, photo:
     large = small.resize((1024, 616), Image.Resampling.NEAREST)
     picked = []
     for image in (small, large):
-        columns = torch.arange(image.width) * 4 // image.width
-        given = [(columns == column).float().expand(image.height, -1) for column in (0, 1, 2)]
+        columns = np.arange(image.width) * 4 // image.width
+        given = [
+            np.broadcast_to(columns == column, (image.height, image.width)).astype(np.float32)
+            for column in (0, 1, 2)
+        ]
         picked.append(regions.choose(bank, image, given))
     assert picked[0] == picked[1]
+
+
+def test_auto_encodes_the_photo_once(
+    bank: StyleBank, photo: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    run = bank.stages.run
+
+    def ran(part: Part, x: Array, *, kernel: Floats | None = None, given: Given | None = None) -> Array:
+        seen.append(part.name)
+        return run(part, x, kernel=kernel, given=given)
+
+    monkeypatch.setattr(bank.stages, "run", ran)
+    regions.choose(bank, photo, [column(0), column(1)])
+    assert seen == ["encoder", "decoder", "decoder", "decoder"]
 
 
 def test_auto_is_refused_for_a_crowd_of_regions_and_for_an_empty_bank(
     bank: StyleBank, photo: Image.Image, make_bank: Callable[..., Bundle]
 ) -> None:
-    one = torch.ones(HEIGHT, WIDTH)
+    one = np.ones((HEIGHT, WIDTH), np.float32)
     assert len(regions.choose(bank, photo, [one] * 32)) == 32
     with pytest.raises(
         ConfigError, match=r"^--assign auto: cannot give 33 regions one of 3 styles each; assign"
     ):
         regions.choose(bank, photo, [one] * 33)
-    empty = StyleBank(make_bank({}), device="cpu")
+    empty = opened(make_bank({}))
     with pytest.raises(ConfigError, match=r"cannot give 1 regions one of 0 styles each"):
         regions.choose(empty, photo, [one])

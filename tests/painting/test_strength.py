@@ -1,14 +1,17 @@
 """The strength slider of the shipped bank: from the photo, by even steps, to the full style."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from stylebank import StyleBank
 from stylebank.bank.entries import Entry
+from stylebank.engines.choice import Computing
 from stylebank.files import resources
 from stylebank.painting.fusion import Mode
 from stylebank.pixels import images
@@ -22,7 +25,7 @@ DRAWN = Path(__file__).resolve().parents[2] / "configs" / "styles"
 
 @pytest.fixture(scope="module")
 def bank() -> StyleBank:
-    return StyleBank.load(device="cpu")
+    return StyleBank.load(engine="torch", precision="float32", device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +40,9 @@ def network() -> vgg.VGG:
     return vgg.load(resources.vgg_weights())
 
 
-def grams(network: vgg.VGG, image: Tensor) -> dict[str, Tensor]:
+def grams(network: vgg.VGG, image: Tensor, layers: Sequence[str] = vgg.STYLE_LAYERS) -> dict[str, Tensor]:
     with torch.no_grad():
-        found = network(image, vgg.STYLE_LAYERS)
+        found = network(image, layers)
     return {layer: losses.gram(features) for layer, features in found.items()}
 
 
@@ -52,10 +55,11 @@ def style_loss(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> Tensor:
 
 def falls(bank: StyleBank, network: vgg.VGG, photos: Tensor, entry: Entry, folder: Path) -> Tensor:
     """How much of the whole fall in mean style ratio each of the four steps of the slider does."""
-    wanted = {}
-    for image in entry.style.layers:
-        painting = images.resized(images.read(next(folder.rglob(image.source))), size=image.size)
-        wanted[image.layer] = grams(network, images.to_tensor(painting))[image.layer]
+    wanted: dict[str, Tensor] = {}
+    for source, size in {(image.source, image.size) for image in entry.style.layers}:
+        painting = images.resized(images.read(next(folder.rglob(source))), size=size)
+        layers = [image.layer for image in entry.style.layers if (image.source, image.size) == (source, size)]
+        wanted |= grams(network, images.to_tensor(painting), layers)
     unstyled = style_loss(grams(network, photos), wanted)
     painted = (bank.stylize(photos, entry.name, strength=strength) for strength in STRENGTHS)
     ratios = torch.stack([(style_loss(grams(network, x), wanted) / unstyled).mean() for x in painted])
@@ -90,7 +94,7 @@ def test_without_the_gain_the_first_quarter_does_more_than_half(
 ) -> None:
     # The filter's own scale is more than twice the photo's features' here, tenfold in other banks.
     entries = tuple(replace(entry, gain=1.0) for entry in bank.contents.entries)
-    loud = StyleBank(replace(bank.contents, entries=entries), device="cpu")
+    loud = StyleBank(replace(bank.contents, entries=entries), computing=Computing("torch", "float32", "cpu"))
     found = falls(loud, network, photos, loud.contents.find("picabia_udnie"), shared / "styles")
     assert found.max() > 0.5
 
@@ -98,7 +102,7 @@ def test_without_the_gain_the_first_quarter_does_more_than_half(
 def test_region_mode_gives_each_region_its_own_brightness_back(bank: StyleBank, photos: Tensor) -> None:
     photo = photos[:1].clone()
     photo[..., : SIDE // 2] *= 0.4
-    left = torch.zeros(SIDE, SIDE)
+    left = np.zeros((SIDE, SIDE), np.float32)
     left[:, : SIDE // 2] = 1
     regions = [(left, bank.styles[0]), (1 - left, bank.styles[1])]
     # One level of 255 for the values that are clamped to [0, 1]. Over the whole image the paper's mode keeps them
