@@ -12,9 +12,9 @@ from onnx import ModelProto
 from stylebank.bank.bundle import Bundle, padded
 from stylebank.bank.mixture import Mixture
 from stylebank.config import STRIDE
-from stylebank.engines.graphs import Graph, convolved, filtered, normalised
+from stylebank.engines.graphs import Graph, filtered, through
 from stylebank.errors import ConfigError
-from stylebank.network.architecture import DECODER, Part, parts
+from stylebank.network.architecture import DECODER, parts
 
 _FLAT = 1e-3  # deviation below which a channel has no contrast to restore, as in `network.model`
 
@@ -61,20 +61,6 @@ def is_graph(data: bytes) -> bool:
         return bool(ModelProto.FromString(data).graph.node)
     except Exception:  # protobuf has an error of its own
         return False
-
-
-def through(graph: Graph, bank: Bundle, part: Part, x: str) -> str:
-    """A part of the network by its input's own statistics."""
-    y = x
-    for layer in part.layers:
-        y = convolved(graph, bank.coder, layer, y)
-        if layer.norm:
-            y = normalised(graph, bank.coder, layer, y)
-    if part.residual:
-        return graph.op("Add", x, y)
-    if part.name == DECODER and bank.network.output == "sigmoid":
-        return graph.op("Sigmoid", y)
-    return y
 
 
 def _weighed(graph: Graph, bank: Bundle) -> tuple[str, int]:

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from stylebank.bank.bundle import Bundle
-from stylebank.engines.graphs import Graph, convolved, filtered, normalised
+from stylebank.engines.graphs import Graph, convolved, filtered, normalised, through
 from stylebank.engines.stages import Crop, Floats, Given, Moments, Pixels
-from stylebank.network.architecture import DECODER, Part
+from stylebank.network.architecture import DECODER, Part, parts
 
 Input = NDArray[np.float32] | NDArray[np.int64]
 
@@ -31,10 +31,11 @@ class _Plan:
     """What a graph computes.
 
     Attributes:
-        part: None for the filter alone.
+        part: None for the filter alone, or for all of the network.
         kernel: side of the filter before the part; 0 for none.
         given: norms by statistics from outside; None for all norms by their own.
         regions: of those statistics.
+        whole: whether it is all of the network.
         measures: "" for the result, "next" for moments of what enters the next norm, "all" for those of all others.
     """
 
@@ -42,6 +43,7 @@ class _Plan:
     kernel: int = 0
     given: int | None = None
     regions: int = 1
+    whole: bool = False
     measures: str = ""
 
 
@@ -87,6 +89,10 @@ class GraphStages:
     def filter(self, x: Floats, kernel: Floats) -> Floats:
         """See `Stages`."""
         return self._run(_Plan(None, kernel.shape[-1]), x, kernel)[0]
+
+    def paint(self, x: Floats, kernel: Floats) -> Floats:
+        """See `Stages`; one graph, in which the features keep the form that they are computed in."""
+        return self._run(_Plan(None, kernel.shape[-1], whole=True), x, kernel)[0]
 
     def run(
         self, part: Part, x: Floats, *, kernel: Floats | None = None, given: Given | None = None
@@ -135,7 +141,7 @@ def _plan(part: Part, kernel: Floats | None, given: Given | None, measures: str 
     if given is None:
         return _Plan(part, side)
     regions = 1 if given.masks is None else len(given.masks)
-    return _Plan(part, side, len(given.norms), regions, measures)
+    return _Plan(part, side, len(given.norms), regions, measures=measures)
 
 
 def _statistics(part: Part, given: Given, height: int) -> list[Input]:
@@ -153,6 +159,8 @@ def _statistics(part: Part, given: Given, height: int) -> list[Input]:
 def _graph(bank: Bundle, plan: _Plan) -> bytes:
     """The ONNX file of a plan; its inputs are in the order of `_run`."""
     graph = Graph()
+    if plan.whole:
+        return _whole(graph, bank, plan.kernel)
     channels = plan.part.layers[0].inputs if plan.part else 4 * bank.network.width
     y = x = graph.input("x", ["batch", channels, "height", "width"])
     if plan.kernel:
@@ -182,6 +190,17 @@ def _graph(bank: Bundle, plan: _Plan) -> bytes:
         y = graph.op("Add", x, y)
     if plan.part.name == DECODER and bank.network.output == "sigmoid":
         y = graph.op("Sigmoid", y)
+    return _model(graph, [y])
+
+
+def _whole(graph: Graph, bank: Bundle, side: int) -> bytes:
+    y = graph.input("x", ["batch", 3, "height", "width"])
+    channels = 4 * bank.network.width
+    kernel = graph.input("kernel", [channels, channels, side, side])
+    for part in parts(bank.network):
+        if part.name == DECODER:
+            y = filtered(graph, y, kernel, side)
+        y = through(graph, bank, part, y)
     return _model(graph, [y])
 
 

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
+from stylebank.bank.bundle import Bundle
 from stylebank.engines.stages import EPSILON, Floats
 from stylebank.files.tensorfile import Arrays
-from stylebank.network.architecture import Layer
+from stylebank.network.architecture import DECODER, Layer, Part
 
 _OPSET, _IR = 18, 9  # read by every ONNX Runtime since 1.14 of 2023
 
@@ -113,6 +114,20 @@ def normalised(graph: Graph, coder: Arrays, layer: Layer, x: str) -> str:
     weight, bias = (graph.constant(coder[f"{layer.norm}.{part}"]) for part in ("weight", "bias"))
     x = graph.op("InstanceNormalization", x, weight, bias, epsilon=EPSILON)
     return graph.op("Relu", x) if layer.relu else x
+
+
+def through(graph: Graph, bank: Bundle, part: Part, x: str) -> str:
+    """A part of the network by its input's own statistics."""
+    y = x
+    for layer in part.layers:
+        y = convolved(graph, bank.coder, layer, y)
+        if layer.norm:
+            y = normalised(graph, bank.coder, layer, y)
+    if part.residual:
+        return graph.op("Add", x, y)
+    if part.name == DECODER and bank.network.output == "sigmoid":
+        return graph.op("Sigmoid", y)
+    return y
 
 
 def filtered(graph: Graph, x: str, kernel: str, side: int) -> str:

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from stylebank.bank.bundle import Bundle
 from stylebank.engines.stages import Affine, Crop, Floats, Given, Moments, Pixels
-from stylebank.network.architecture import DECODER, Part
+from stylebank.network.architecture import DECODER, Part, parts
 from stylebank.network.instance_norm import InstanceNorm
 from stylebank.network.layers import Conv, ConvBlock, ResidualBlock, reflect_conv
 
@@ -36,6 +36,7 @@ class TorchStages:
         self.together = _BATCH if device.type == "cuda" else 1
         self.bytes_per_pixel = 20 * bank.network.width  # measured in float32: 16 to 19 for each channel
         self.bytes_by_region = 8 * bank.network.width  # a scale and a shift for each value of the largest map
+        self._parts = parts(bank.network)
         network = bank.build().to(device)
         self._finish = torch.sigmoid if bank.network.output == "sigmoid" else torch.clone
         self._steps: dict[str, list[Step]] = {}
@@ -69,6 +70,13 @@ class TorchStages:
     def filter(self, x: Tensor, kernel: Floats) -> Tensor:
         """See `Stages`."""
         return self._filtered(x, kernel)
+
+    def paint(self, x: Tensor, kernel: Floats) -> Tensor:
+        """See `Stages`."""
+        *first, decoder = self._parts
+        for part in first:
+            x = self.run(part, x)
+        return self.run(decoder, x, kernel=kernel)
 
     @torch.no_grad()
     def run(

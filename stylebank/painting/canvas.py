@@ -119,6 +119,7 @@ class Canvas(Generic[Picture]):
         side: of tiles in feature cells, None for the whole as one window.
         report: see `memory.Report`; told only where there are tiles.
         guard: held while it is painted.
+        once: whether it is painted only once, so that what the encoder makes of it need not be kept.
     """
 
     def __init__(
@@ -130,8 +131,10 @@ class Canvas(Generic[Picture]):
         side: int | None = None,
         report: Report | None = None,
         guard: AbstractContextManager[object] | None = None,
+        once: bool = False,
     ) -> None:
         self._bank, self._stages, self._source = bank, stages, source
+        self._once = once and side is None
         self._report, self._guard = report, guard or nullcontext()
         height, width = cells = cells_of(source.size)
         self._windows = [Window(0, 0, height, width)] if side is None else tiles(cells, side)
@@ -150,7 +153,8 @@ class Canvas(Generic[Picture]):
         """
         chosen = self._paint(style, strength)
 
-        def program(passes: Passes, photo: Map, features: Map) -> Map:
+        def program(passes: Passes, photo: Map) -> Map:
+            features = None if self._once else self._encoded(passes, photo)
             return fusion.paint(passes, photo, features, chosen)
 
         return self._run(program, keep_color=keep_color)
@@ -177,7 +181,8 @@ class Canvas(Generic[Picture]):
         given = [masks.of(mask) for mask, _ in regions]
         shares, cover = masks.layout(given, self.size, fill=rest != PHOTO, feather=feather)
 
-        def program(passes: Passes, photo: Map, features: Map) -> Map:
+        def program(passes: Passes, photo: Map) -> Map:
+            features = self._encoded(passes, photo)
             output = fusion.fuse(passes, photo, features, paints, self._shown(shares), mode=mode)
             return fusion.laid_over(passes, photo, output, self._shown(cover[None]))
 
@@ -196,12 +201,11 @@ class Canvas(Generic[Picture]):
         found = mixture.of(mix, strength=strength)
         return Paint(self._bank.filter_of(found), found.share)
 
-    def _run(self, program: Callable[[Passes, Map, Map], Map], *, keep_color: bool) -> Picture:
+    def _run(self, program: Callable[[Passes, Map], Map], *, keep_color: bool) -> Picture:
         photo = self._photo()
 
         def finished(passes: Passes) -> Map:
-            output = program(passes, photo, self._encoded(passes, photo))
-            return fusion.finished(output, photo, keep_color=keep_color)
+            return fusion.finished(program(passes, photo), photo, keep_color=keep_color)
 
         with self._complaining():
             total = 0.0

@@ -77,23 +77,26 @@ def _normalised(passes: Passes, raw: Map, norm: Affine, *, relu: bool, beside: M
     return Map(raw.shape, read)
 
 
-def paint(passes: Passes, photo: Map, features: Map, with_paint: Paint) -> Map:
+def paint(passes: Passes, photo: Map, features: Map | None, with_paint: Paint) -> Map:
     """Paint images in one style or mixture.
 
     Args:
         passes: over the windows of the images.
         photo: (B, 3, H, W) in [0, 1].
-        features: F of it.
+        features: F of it; None if it is painted whole and only once.
         with_paint: see there.
 
     Returns:
         (B, 3, H, W), near [0, 1].
     """
-    decoder = parts(passes.bank.network)[-1]
-    norms = None
-    if not passes.is_whole:
-        norms = passes.survey(decoder, passes.filter(features, with_paint.kernel))
-    output = passes.run(decoder, features, kernel=with_paint.kernel, norms=norms)
+    if features is None:
+        output = passes.paint(photo, with_paint.kernel)
+    else:
+        decoder = parts(passes.bank.network)[-1]
+        norms = None
+        if not passes.is_whole:
+            norms = passes.survey(decoder, passes.filter(features, with_paint.kernel))
+        output = passes.run(decoder, features, kernel=with_paint.kernel, norms=norms)
     if not _restores(passes, [with_paint]):
         return output
     output = passes.keep(output)

@@ -125,7 +125,8 @@ class StyleBank:
             ConfigError: a weight or a strength is out of range, or the network knows no strength.
             ImageError: the tensor is no such image, or needs more memory than there is.
         """
-        return self._open(image).stylize(style, strength=strength, keep_color=keep_color)
+        canvas = self._open(image, once=True)
+        return canvas.stylize(style, strength=strength, keep_color=keep_color)
 
     def fuse(
         self,
@@ -176,16 +177,16 @@ class StyleBank:
         upright = [_upright(photo) for photo in photos]
         if len(upright) == 1 or self._side(upright[0], regions=0) is not None:
             return [self.stylize(photo, style, strength=strength, keep_color=keep_color) for photo in upright]
-        canvas = Canvas(self.contents, self.stages, Photos(upright))
+        canvas = Canvas(self.contents, self.stages, Photos(upright), once=True)
         return canvas.stylize(style, strength=strength, keep_color=keep_color)
 
-    def _open(self, image: Picture, *, regions: int = 0) -> Canvas[Picture]:
+    def _open(self, image: Picture, *, regions: int = 0, once: bool = False) -> Canvas[Picture]:
         if not images.is_pil(image):
-            return Canvas(self.contents, self.stages, Tensors(_checked(image)))
+            return Canvas(self.contents, self.stages, Tensors(_checked(image)), once=once)
         upright = _upright(image)
         side = self._side(upright, regions=regions)
         if side is None:
-            return Canvas(self.contents, self.stages, Photo(upright))
+            return Canvas(self.contents, self.stages, Photo(upright), once=once)
         return Canvas(
             self.contents,
             self._for_tiles(),

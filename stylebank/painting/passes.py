@@ -212,6 +212,11 @@ class Passes:
         total = _sum([moments for (moments,) in found], shape.channels, masks)
         return [total if masks is None else _of_regions(total)]
 
+    def paint(self, photo: Map, kernel: Floats) -> Map:
+        """What the network makes of a whole image, in one go; see `Stages.paint`."""
+        assert self.is_whole, "of a part it would be another picture"
+        return Map(photo.shape, lambda window: self.stages.paint(photo.read(window), kernel))
+
     def filter(self, source: Map, kernel: Floats) -> Map:
         """What a filter (C', C, k, k) makes of a map."""
         return Map(

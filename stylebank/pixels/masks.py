@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageColor
-from scipy import ndimage
 
 from stylebank.errors import ImageError, nearest
 from stylebank.pixels import images, srgb
@@ -150,6 +149,8 @@ def layout(
     if fill:
         found = np.concatenate([found, (1 - found.sum(0, keepdims=True)).clip(0)])
     if feather:
+        from scipy import ndimage
+
         # A Gaussian of deviation w / 4 turns a step into a slope that does 95 % of its way within w.
         found = np.stack([ndimage.gaussian_filter(mask, feather / 4, mode="nearest") for mask in found])
     total = found.sum(0)
@@ -164,6 +165,8 @@ def layout(
 
 def _nearest(found: Floats, covered: NDArray[np.bool_]) -> Floats:
     """At each pixel the shares of the nearest covered one; counted in cells of 4 x 4 pixels, as E's features are."""
+    from scipy import ndimage
+
     height, width = covered.shape
     padded = np.pad(found * covered, ((0, 0), (0, -height % 4), (0, -width % 4)))
     cells = padded.reshape(len(found), padded.shape[1] // 4, 4, -1, 4).mean((2, 4))
