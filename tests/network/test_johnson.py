@@ -27,9 +27,8 @@ from stylebank.training import report
 Run = Callable[[str], tuple[object, str, str]]
 """A command line -> exit code, standard output, standard error."""
 
+
 # Networks of torch's own modules, in the order of Johnson et al. 2016, supplement, table 1.
-
-
 def conv(inputs: int, outputs: int, kernel: int, *, stride: int = 1, bias: bool = False) -> nn.Conv2d:
     padding = kernel // 2
     return nn.Conv2d(

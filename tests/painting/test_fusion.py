@@ -113,7 +113,12 @@ def test_a_mixture_costs_one_filter_however_many_styles(
     count: int, bank: StyleBank, photo: Tensor, left: Floats, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[tuple[str, int]] = []
-    run, filter_ = bank.stages.run, bank.stages.filter
+    at_once: list[int] = []
+    run, filter_, paint = bank.stages.run, bank.stages.filter, bank.stages.paint
+
+    def painted(x: Array, kernel: Floats) -> Array:
+        at_once.append(len(kernel[0, 0]))
+        return paint(x, kernel)
 
     def ran(part: Part, x: Array, *, kernel: Floats | None = None, given: Given | None = None) -> Array:
         seen.append((part.name, 0 if kernel is None else len(kernel[0, 0])))
@@ -125,8 +130,12 @@ def test_a_mixture_costs_one_filter_however_many_styles(
 
     monkeypatch.setattr(bank.stages, "run", ran)
     monkeypatch.setattr(bank.stages, "filter", filtered)
-    bank.stylize(photo, dict.fromkeys(NAMES[:count], 1.0), strength=0.5)
-    side = max(KERNELS[name] for name in NAMES[:count])
+    monkeypatch.setattr(bank.stages, "paint", painted)
+    mix, side = dict.fromkeys(NAMES[:count], 1.0), max(KERNELS[name] for name in NAMES[:count])
+    bank.stylize(photo, mix, strength=0.5)
+    assert at_once == [side]
+    seen.clear()
+    bank.open(photo).stylize(mix, strength=0.5)
     assert seen == [("encoder", 0), ("decoder", side)]
     regions = [(left, name) for name in NAMES[:count]] + [(1 - left, "rain")]
     bank.fuse(photo, regions, mode="paper")
