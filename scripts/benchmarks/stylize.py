@@ -21,7 +21,8 @@ from stylebank.engines import runtimes
 from stylebank.engines.choice import Computing, Engine
 from stylebank.files import resources
 from stylebank.network.model import StyleBankNetwork
-from stylebank.painting.canvas import Canvas, Photo
+from stylebank.painting.canvas import Canvas
+from stylebank.painting.sources import Photo
 from stylebank.pixels import images
 
 Job = Callable[[], object]

@@ -172,7 +172,7 @@ def stylize(
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # else a cluster that starts here tells its makers
     try:
-        import ray.data  # before anything is read
+        import ray.data  # noqa: F401  # before anything is read
     except ImportError as error:
         raise ConfigError(f"ray: is not installed ({error}); pip install 'stylebank[ray]'") from error
     images.check_suffix(Path(f"picture{suffix}"))
@@ -180,7 +180,22 @@ def stylize(
     contents = bundle.read(Path(bank) if bank else resources.default_bank())
     contents.filter_of(mixed)  # refused here rather than by every actor
     folders = Folders(source, output, "+".join(mixed.names), suffix, overwrite)
-    photos = folders.photos()
+    painting = (contents, engine, mixed, keep_color, folders)
+    yield from _on_cluster(folders.photos(), *painting, actors=actors)
+
+
+def _on_cluster(
+    photos: list[str],
+    contents: Bundle,
+    engine: str,
+    mixed: Mixture,
+    keep_color: bool,
+    folders: Folders,
+    *,
+    actors: int | None,
+) -> Iterator[tuple[str, str, str]]:
+    import ray.data
+
     ray.init(ignore_reinit_error=True, log_to_driver=False)
     machines = ray.cluster_resources()
     gpus = machines.get("GPU", 0)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from stylebank.bank.mixture import Mixture
+    from stylebank.painting.fusion import Mode
     from stylebank.painting.painter import StyleBank
     from stylebank.painting.regions import Regions
 
@@ -109,6 +110,7 @@ def fuse(
     if mix and (rest != PHOTO or feather or mode != "exact"):
         raise ConfigError("--rest, --fusion, --feather: go with regions, not with --mix; leave them out")
     target = output or Path(f"{photo.stem}-fused.png")
+    known = cast("Mode", mode)  # an unknown one is refused by the painter
     masks = [Path(words.rpartition("=")[0]) for words in region or []]
     planning.check_outputs([target], [photo, *masks, *([regions] if regions else [])], force=force)
     with tile_bar(tile, max_memory) as tiling:
@@ -120,18 +122,14 @@ def fuse(
             say_weights(mixed)
         else:
             notes: list[str] = []  # an error is to stand alone
-            found = _regions(
-                *(loaded, picture, region, regions, auto_regions, assign),
-                strength=strength,
-                seed=seed,
-                note=notes.append,
-            )
+            given = (loaded, picture, region, regions, auto_regions, assign)
+            found = _regions(*given, strength=strength, seed=seed, note=notes.append)
             result = loaded.fuse(
                 picture,
                 found,
                 rest=rest,
                 strength=strength,
-                mode=mode,  # type: ignore[arg-type]  # an unknown one is refused there
+                mode=known,
                 feather=feather,
                 keep_color=keep_color,
             )

@@ -123,9 +123,9 @@ class Stages(Protocol):
         """Convolve (B, C, h, w), border mirrored, with (C', C, k, k), k odd: (B, C', h, w)."""
 
     def paint(self, x: Array, kernel: Floats) -> Array:
-        """The pictures (B, 3, H, W) of photos (B, 3, H, W) by their own statistics; the filter stands before the last part.
+        """The pictures (B, 3, H, W) of photos (B, 3, H, W), by their own statistics.
 
-        What `run` makes of the parts one after another; an engine may do it faster.
+        What `run` makes of the parts one after another, the filter before the last; an engine may do it faster.
         """
 
     def run(self, part: Part, x: Array, *, kernel: Floats | None = None, given: Given | None = None) -> Array:

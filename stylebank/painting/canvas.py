@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar, get_args
+from typing import TYPE_CHECKING, Generic, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,91 +18,15 @@ from stylebank.machine.memory import Report
 from stylebank.painting import fusion
 from stylebank.painting.fusion import Mode, Paint
 from stylebank.painting.passes import Map, Passes
+from stylebank.painting.sources import Source
 from stylebank.painting.windows import PIXELS, Shape, Window, cells_of, places, tiles
-from stylebank.pixels import images, masks
+from stylebank.pixels import masks
 from stylebank.pixels.masks import Mask
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-    from torch import Tensor
+    pass
 
 Picture = TypeVar("Picture")
-Made_co = TypeVar("Made_co", covariant=True)
-
-
-class Source(Protocol[Made_co]):
-    """What is painted, and the form in which the picture comes back.
-
-    Attributes:
-        size: (H, W).
-    """
-
-    size: tuple[int, int]
-
-    def read(self, stages: Stages, top: int, left: int, bottom: int, right: int) -> Array:
-        """A part (B, 3, h, w) in [0, 1], sRGB."""
-
-    def collect(self, stages: Stages, painted: Iterator[tuple[int, int, Array]]) -> Made_co:
-        """The picture of its parts: top and left of each, and (B, 3, h, w) in [0, 1]; one is the whole."""
-
-
-class Photos:
-    """Upright RGB images of one size, of which pictures of that size are made."""
-
-    def __init__(self, photos: "Sequence[Image]") -> None:
-        self._photos = photos
-        self.size = (photos[0].height, photos[0].width)
-
-    def read(self, stages: Stages, top: int, left: int, bottom: int, right: int) -> Array:
-        """See `Source`."""
-        whole = (top, left, bottom, right) == (0, 0, *self.size)
-        parts = self._photos if whole else [photo.crop((left, top, right, bottom)) for photo in self._photos]
-        return stages.photo(np.stack([images.to_pixels(part) for part in parts]))
-
-    def collect(self, stages: Stages, painted: "Iterator[tuple[int, int, Array]]") -> "list[Image]":
-        """See `Source`."""
-        pictures: list[Image] = []
-        for top, left, output in painted:
-            parts = [images.from_pixels(pixels) for pixels in stages.pixels(output)]
-            if parts[0].size == self._photos[0].size:
-                return parts
-            pictures = pictures or [images.blank(self.size) for _ in parts]
-            for picture, part in zip(pictures, parts, strict=True):
-                picture.paste(part, (left, top))
-        return pictures
-
-
-class Photo:
-    """One upright RGB image; see `Photos`."""
-
-    def __init__(self, photo: "Image") -> None:
-        self._photos = Photos([photo])
-        self.size = self._photos.size
-        self.read = self._photos.read
-
-    def collect(self, stages: Stages, painted: "Iterator[tuple[int, int, Array]]") -> "Image":
-        """See `Source`."""
-        return self._photos.collect(stages, painted)[0]
-
-
-class Tensors:
-    """A batch (B, 3, H, W) or an image (3, H, W); the picture is a tensor of its shape, kind and device."""
-
-    def __init__(self, image: "Tensor") -> None:
-        self._image = image
-        self.size = (image.shape[-2], image.shape[-1])
-
-    def read(self, stages: Stages, top: int, left: int, bottom: int, right: int) -> Array:
-        """See `Source`."""
-        batch = self._image if self._image.ndim == 4 else self._image.unsqueeze(0)
-        return stages.array(batch[..., top:bottom, left:right])
-
-    def collect(self, _stages: Stages, painted: "Iterator[tuple[int, int, Array]]") -> "Tensor":
-        """See `Source`."""
-        import torch
-
-        ((_, _, output),) = painted  # tensors are painted whole
-        return torch.as_tensor(output).to(self._image.device, self._image.dtype).reshape(self._image.shape)
 
 
 class Canvas(Generic[Picture]):
@@ -183,8 +107,11 @@ class Canvas(Generic[Picture]):
 
         def program(passes: Passes, photo: Map) -> Map:
             features = self._encoded(passes, photo)
-            output = fusion.fuse(passes, photo, features, paints, self._shown(shares), mode=mode)
-            return fusion.laid_over(passes, photo, output, self._shown(cover[None]))
+            fused = [
+                fusion.fuse(passes, *images_, paints, self._shown(shares), mode=mode)
+                for images_ in zip(self._apart(photo), self._apart(features), strict=True)
+            ]
+            return fusion.laid_over(passes, photo, passes.batch(fused), self._shown(cover[None]))
 
         return self._run(program, keep_color=keep_color)
 
@@ -242,6 +169,11 @@ class Canvas(Generic[Picture]):
             return self._source.read(self._stages, top, left, bottom, right)
 
         return _extended(PIXELS, read, self.size)
+
+    def _apart(self, found: Map) -> Iterator[Map]:
+        """The images of a batch, whose statistics are their own, one by one."""
+        for place in range(self._source.count):
+            yield Map(found.shape, lambda window, place=place: found.read(window)[place : place + 1])  # type: ignore[misc]
 
     def _shown(self, values: NDArray[np.float32]) -> Map:
         """A map of values (R, H, W) for each pixel, NumPy's."""

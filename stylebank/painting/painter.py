@@ -15,8 +15,9 @@ from stylebank.files import resources
 from stylebank.machine import memory
 from stylebank.machine.memory import Tiling
 from stylebank.painting import budget
-from stylebank.painting.canvas import Canvas, Photo, Photos, Tensors
+from stylebank.painting.canvas import Canvas
 from stylebank.painting.fusion import Mode
+from stylebank.painting.sources import Photo, Photos, Tensors
 from stylebank.pixels import images, srgb
 from stylebank.pixels.masks import Mask
 
@@ -155,20 +156,10 @@ class StyleBank:
             UnknownStyleError, ConfigError, ImageError: see `stylize`; or a mask is no mask.
         """
         regions = list(regions)
-
-        def fused(one: Picture) -> Picture:
-            canvas = self._open(one, regions=len(regions) + (rest != PHOTO))
-            return canvas.fuse(
-                regions, rest=rest, strength=strength, mode=mode, feather=feather, keep_color=keep_color
-            )
-
-        if not images.is_pil(image):
-            batch = _checked(image)
-            if batch.ndim == 4:
-                import torch
-
-                return torch.stack([fused(one) for one in batch])
-        return fused(image)
+        canvas = self._open(image, regions=len(regions) + (rest != PHOTO))
+        return canvas.fuse(
+            regions, rest=rest, strength=strength, mode=mode, feather=feather, keep_color=keep_color
+        )
 
     def stylize_all(
         self, photos: "Sequence[Image]", style: Mix, *, strength: float = 1.0, keep_color: bool = False

@@ -116,41 +116,28 @@ class Passes:
 
     def keep(self, found: Map) -> Map:
         """Compute a map in one pass; from now on it is read from memory, or of an image in tiles from disk."""
-        return self._kept(found, None)
+        if not self.is_whole:
+            return self.keep_measured(found)[0]
+        ((_, whole),) = self.each(found.shape, lambda window, around: window.cut(found.read(around), around))
+        return Map(_read_again(found.shape), lambda _: whole)
 
     def keep_measured(self, found: Map) -> tuple[Map, Moments]:
-        """Keep a map and take its moments in the same pass."""
-        parts: list[Moments] = []
-        return self._kept(found, parts), _sum(parts, found.shape.channels)
-
-    def _kept(self, found: Map, parts: list[Moments] | None) -> Map:
+        """Keep a map of an image in tiles, and take its moments in the same pass."""
         step = found.shape.step
-        scratch = None
-        if not self.is_whole:
-            scratch = Scratch(found.shape.channels, step * self._cells[0], step * self._cells[1])
+        scratch = Scratch(found.shape.channels, step * self._cells[0], step * self._cells[1])
 
-        def compute(window: Window, around: Window) -> tuple[Array, Moments | None]:
-            x = window.cut(found.read(around), around)
-            values = self.stages.numpy(x) if scratch or parts is not None else None
-            if scratch:
-                assert values is not None
-                scratch.write(values[0], step * window.top, step * window.left)
-            moments = None if parts is None or values is None else statistics.moments(values)
-            return (None if scratch else x), moments
+        def compute(window: Window, around: Window) -> Moments:
+            values = self.stages.numpy(window.cut(found.read(around), around))
+            scratch.write(values[0], step * window.top, step * window.left)
+            return statistics.moments(values)
 
-        whole: Array = None
-        for _, (x, moments) in self.each(found.shape, compute):
-            whole = x
-            if parts is not None and moments:
-                parts.append(moments)
+        total = _sum([part for _, part in self.each(found.shape, compute)], found.shape.channels)
 
         def read(window: Window) -> Array:
-            if not scratch:
-                return whole
             values = scratch.read(*(step * x for x in (window.top, window.left, window.height, window.width)))
-            return self.stages.array(np.ascontiguousarray(values)[None])
+            return self.stages.array(values[None])
 
-        return Map(replace(found.shape, wrong=0, work=_READING * found.shape.channels * step**2), read)
+        return Map(_read_again(found.shape), read), total
 
     def moments(self, of: Map, masks: Map | None = None) -> Moments:
         """Moments of a map in one pass, a row for each image; with masks those of its regions, a row for each."""
@@ -217,6 +204,16 @@ class Passes:
         assert self.is_whole, "of a part it would be another picture"
         return Map(photo.shape, lambda window: self.stages.paint(photo.read(window), kernel))
 
+    def batch(self, images: Sequence[Map]) -> Map:
+        """Maps of single images as one of all."""
+        if len(images) == 1:
+            return images[0]
+
+        def read(window: Window) -> Array:
+            return self.stages.array(np.concatenate([self.stages.numpy(x.read(window)) for x in images]))
+
+        return Map(images[0].shape, read)
+
     def filter(self, source: Map, kernel: Floats) -> Map:
         """What a filter (C', C, k, k) makes of a map."""
         return Map(
@@ -245,6 +242,11 @@ class Passes:
 
 _READING = 64
 """What reading a value costs, in multiplications."""
+
+
+def _read_again(shape: Shape) -> Shape:
+    """Of a map that is kept."""
+    return replace(shape, wrong=0, work=_READING * shape.channels * shape.step**2)
 
 
 def _at(masks: Map | None, window: Window, height: int = 0) -> Floats | None:

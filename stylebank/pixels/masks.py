@@ -44,7 +44,7 @@ def of(mask: Mask) -> Floats:
     """
     if isinstance(mask, Image.Image):
         return _to_mask(srgb.upright(mask))
-    numbers = np.array(mask.detach().cpu().float() if hasattr(mask, "detach") else mask)
+    numbers = np.array(mask.detach().cpu().float().numpy() if hasattr(mask, "detach") else mask)
     if numbers.ndim != 2 or not numbers.size or numbers.dtype.kind not in "biuf":
         raise ImageError(f"mask: is {numbers.dtype} of shape {numbers.shape}; give numbers (H, W)")
     if not ((numbers >= 0) & (numbers <= 1)).all():

@@ -172,7 +172,6 @@ def test_a_batch_is_its_images_one_by_one(bank: StyleBank) -> None:
         assert (other - outputs[1]).abs().max() > SAME, "the control"
 
 
-@pytest.mark.xfail(reason="Canvas.fuse takes one image; of a batch it mixes images up, or fails", strict=True)
 @pytest.mark.parametrize("mode", ["exact", "region"])
 def test_a_canvas_of_a_batch_fuses_each_image_as_if_it_were_alone(mode: Mode, bank: StyleBank) -> None:
     batch = torch.rand(2, 3, 20, 28, generator=torch.Generator().manual_seed(2))
