@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from stylebank.cli import evaluate, export, fuse, optimize, share, stylize, train
+from stylebank.cli import evaluate, export, fuse, optimize, share, sheets, stylize, train
 from stylebank.cli.options import printable
 from stylebank.errors import ConfigError, StyleBankError
 from stylebank.machine import distributed
@@ -24,9 +24,9 @@ app = typer.Typer(
 )
 for _command in (
     stylize.stylize,
-    stylize.sheet,
+    sheets.sheet,
     fuse.fuse,
-    fuse.sweep,
+    sheets.sweep,
     fuse.segment,
     optimize.optimize,
     evaluate.evaluate,

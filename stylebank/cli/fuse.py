@@ -1,4 +1,4 @@
-"""Commands that bring styles together in one picture: fuse, sweep, segment."""
+"""Commands that give regions of a photo styles of their own: fuse, and segment, which finds regions."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -181,45 +181,6 @@ def _regions(
         clusters = regions.clustered(bank, photo, count, seed=seed)
         found = masks.Labels(f"--auto-regions {count}", clusters.astype("int64"), are_colours=False)
     return regions.from_labels(found, assigned or (), bank=bank, photo=photo, strength=strength, note=note)
-
-
-def sweep(
-    photo: Photo,
-    styles: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="STYLE [STYLE]", help="From the first to the second; of one, from the photo to it."
-        ),
-    ],
-    steps: Annotated[int, typer.Option(min=2, max=32, help="Pictures on the way, both ends included.")] = 7,
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", metavar="FILE", help="\\[default: PHOTO-sweep.png in this folder]"),
-    ] = None,
-    size: Annotated[int, typer.Option(min=64, max=2048, help="Long side of each picture, in pixels.")] = 384,
-    keep_color: KeepColor = False,
-    bank: Bank = None,
-    engine: EngineName = "auto",
-    precision: PrecisionName = "auto",
-    device: Device = "auto",
-    force: Force = False,
-) -> None:
-    """Show the way from one style to another, or from the photo to a style, as one picture."""
-    from stylebank.batch import planning
-    from stylebank.painting.painter import StyleBank
-    from stylebank.pixels import images, pictures
-
-    if len(styles) > 2:
-        raise ConfigError(f"sweep: has {len(styles)} styles; give one or two")
-    target = output or Path(f"{photo.stem}-sweep.png")
-    planning.check_outputs([target], [photo], force=force)
-    loaded = StyleBank.load(bank, engine=engine, precision=precision, device=device)
-    path = mixture.path([mixture.parse(words) for words in styles], steps)
-    small = images.fitted(images.read(photo), long_side=size)
-    canvas = loaded.open(small)
-    cells = [(label, canvas.stylize(mixed, keep_color=keep_color)) for label, mixed in path]
-    images.save(target, pictures.single_sheet(cells, cell=size, columns=steps))
-    typer.echo(printable(str(target)))
 
 
 def segment(

@@ -1,4 +1,4 @@
-"""Commands that make pictures: stylize, sheet."""
+"""The command that paints photos in one style, one or many: stylize."""
 
 import json
 import time
@@ -195,31 +195,3 @@ def _make(jobs: "list[Job]", painting: _Painting, unfinished: "Unfinished | None
     if unfinished:
         unfinished.finish()
     reporter.close()
-
-
-def sheet(
-    photo: Annotated[Path, typer.Argument(metavar="PHOTO")],
-    bank: Bank = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", metavar="FILE", help="\\[default: PHOTO-sheet.png in this folder]"),
-    ] = None,
-    size: Annotated[int, typer.Option(min=64, max=2048, help="Long side of each picture, in pixels.")] = 384,
-    engine: EngineName = "auto",
-    precision: PrecisionName = "auto",
-    device: Device = "auto",
-    force: Force = False,
-) -> None:
-    """Show one photo in every style of a bank, as one picture."""
-    from stylebank.batch import planning
-    from stylebank.painting.painter import StyleBank
-    from stylebank.pixels import images, pictures
-
-    target = output or Path(f"{photo.stem}-sheet.png")
-    planning.check_outputs([target], [photo], force=force)
-    loaded = StyleBank.load(bank, engine=engine, precision=precision, device=device)
-    small = images.fitted(images.read(photo), long_side=size)
-    canvas = loaded.open(small)
-    cells = [("photo", small), *((name, canvas.stylize(name)) for name in loaded.styles)]
-    images.save(target, pictures.single_sheet(cells, cell=size))
-    typer.echo(target)

@@ -1,8 +1,6 @@
 """Mixtures and strengths are one filter, on every engine: what they weigh, cost, keep and restore."""
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import get_args
 
 import numpy as np
 import pytest
@@ -12,8 +10,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from stylebank.bank import editing, mixture
-from stylebank.bank.bundle import Bundle
-from stylebank.engines.choice import Computing, Engine
 from stylebank.engines.stages import Array, Given
 from stylebank.engines.torch_stages import TorchStages
 from stylebank.network.architecture import Part
@@ -25,41 +21,11 @@ Floats = NDArray[np.float32]
 
 KERNELS = {"dot": 1, "wave": 3, "night": 5, "scream": 7, "rain": 3}
 NAMES = tuple(KERNELS)
-SCALES = (1.0, 0.1, 0.3, 0.05, 1.0)  # their features are 0.35 to 5.5 times as strong as the photo's
 
 HALF = 2.0**-11  # relative error of one rounding to float16
 
 SAME = 1e-4
 """What two orders of the same float32 sums may differ by: 1e-6 a layer, and norms that enlarge small channels."""
-
-
-def opened(contents: Bundle, engine: str) -> StyleBank:
-    return StyleBank(contents, computing=Computing(engine, "float32", "cpu"))
-
-
-@pytest.fixture(scope="module", params=get_args(Engine))
-def bank(make_bank: Callable[..., Bundle], request: pytest.FixtureRequest) -> StyleBank:
-    made = make_bank(KERNELS)
-    entries = [replace(x, filter=x.filter * scale) for x, scale in zip(made.entries, SCALES, strict=True)]
-    return opened(replace(made, entries=tuple(entries)), request.param)
-
-
-def drawn(height: int, width: int) -> Tensor:
-    """A photo whose parts differ, with grain."""
-    y, x = torch.meshgrid(torch.linspace(0, 1, height), torch.linspace(0, 1, width), indexing="ij")
-    grain = torch.rand(3, height, width, generator=torch.Generator().manual_seed(0))
-    return 0.8 * torch.stack([y, 0.5 + 0.4 * torch.sin(20 * x * y), x * x]) + 0.2 * grain
-
-
-@pytest.fixture(scope="module")
-def photo() -> Tensor:
-    return drawn(37, 50)
-
-
-@pytest.fixture(scope="module")
-def left() -> Floats:
-    """A mask of the photo's left part."""
-    return np.broadcast_to(np.arange(50) < 22, (37, 50)).astype(np.float32)
 
 
 def scaled(bank: StyleBank, name: str) -> Tensor:

@@ -1,0 +1,100 @@
+"""Commands that show many pictures of one photo as one: sheet, sweep."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stylebank.bank import mixture
+from stylebank.cli.options import Bank, Device, EngineName, Force, KeepColor, PrecisionName, printable
+from stylebank.errors import ConfigError
+
+if TYPE_CHECKING:
+    from stylebank.bank.mixture import Mix
+    from stylebank.painting.painter import StyleBank
+
+Photo = Annotated[Path, typer.Argument(metavar="PHOTO")]
+Output = Annotated[
+    Path | None,
+    typer.Option("-o", "--output", metavar="FILE", help="\\[default: PHOTO-COMMAND.png in this folder]"),
+]
+Size = Annotated[int, typer.Option(min=64, max=2048, help="Long side of each picture, in pixels.")]
+
+
+def sheet(
+    photo: Photo,
+    bank: Bank = None,
+    output: Output = None,
+    size: Size = 384,
+    engine: EngineName = "auto",
+    precision: PrecisionName = "auto",
+    device: Device = "auto",
+    force: Force = False,
+) -> None:
+    """Show one photo in every style of a bank, as one picture."""
+    target = _target(photo, output or Path(f"{photo.stem}-sheet.png"), force=force)
+    loaded = _load(bank, engine=engine, precision=precision, device=device)
+    _show(photo, target, loaded, ((name, name) for name in loaded.styles), size=size, beside_photo=True)
+
+
+def sweep(
+    photo: Photo,
+    styles: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="STYLE [STYLE]", help="From the first to the second; of one, from the photo to it."
+        ),
+    ],
+    steps: Annotated[int, typer.Option(min=2, max=32, help="Pictures on the way, both ends included.")] = 7,
+    output: Output = None,
+    size: Size = 384,
+    keep_color: KeepColor = False,
+    bank: Bank = None,
+    engine: EngineName = "auto",
+    precision: PrecisionName = "auto",
+    device: Device = "auto",
+    force: Force = False,
+) -> None:
+    """Show the way from one style to another, or from the photo to a style, as one picture."""
+    if len(styles) > 2:
+        raise ConfigError(f"sweep: has {len(styles)} styles; give one or two")
+    target = _target(photo, output or Path(f"{photo.stem}-sweep.png"), force=force)
+    loaded = _load(bank, engine=engine, precision=precision, device=device)
+    path = mixture.path([mixture.parse(words) for words in styles], steps)
+    _show(photo, target, loaded, path, size=size, columns=steps, keep_color=keep_color)
+
+
+def _target(photo: Path, target: Path, *, force: bool) -> Path:
+    from stylebank.batch import planning
+
+    planning.check_outputs([target], [photo], force=force)
+    return target
+
+
+def _load(bank: Path | None, *, engine: str, precision: str, device: str) -> "StyleBank":
+    from stylebank.painting.painter import StyleBank
+
+    return StyleBank.load(bank, engine=engine, precision=precision, device=device)
+
+
+def _show(
+    photo: Path,
+    target: Path,
+    bank: "StyleBank",
+    mixes: "Iterable[tuple[str, Mix]]",
+    *,
+    size: int,
+    columns: int | None = None,
+    keep_color: bool = False,
+    beside_photo: bool = False,
+) -> None:
+    """Draw a photo in some mixtures, each under its label."""
+    from stylebank.pixels import images, pictures
+
+    small = images.fitted(images.read(photo), long_side=size)
+    canvas = bank.open(small)
+    cells = [("photo", small)] if beside_photo else []
+    cells += [(label, canvas.stylize(mix, keep_color=keep_color)) for label, mix in mixes]
+    images.save(target, pictures.single_sheet(cells, cell=size, columns=columns))
+    typer.echo(printable(str(target)))
