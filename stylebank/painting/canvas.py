@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Generic, TypeVar, get_args
+from typing import Generic, TypeVar, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,9 +22,6 @@ from stylebank.painting.sources import Source
 from stylebank.painting.windows import PIXELS, Shape, Window, cells_of, places, tiles
 from stylebank.pixels import masks
 from stylebank.pixels.masks import Mask
-
-if TYPE_CHECKING:
-    pass
 
 Picture = TypeVar("Picture")
 
@@ -201,12 +198,7 @@ def _extended(shape: Shape, read: Callable[[int, int, int, int], Array], size: t
 
     def window_of(window: Window) -> Array:
         rows, columns = places(window.top, window.bottom, size[0]), places(window.left, window.right, size[1])
-        top, left, bottom, right = (
-            int(rows.min()),
-            int(columns.min()),
-            int(rows.max()) + 1,
-            int(columns.max()) + 1,
-        )
+        (top, bottom), (left, right) = ((int(x.min()), int(x.max()) + 1) for x in (rows, columns))
         part = read(top, left, bottom, right)
         if len(rows) != bottom - top:
             part = part[..., rows - top, :]
