@@ -132,8 +132,11 @@ class GraphStages:
             inputs += [np.array(crop[:2], np.int64), np.array(crop[2:], np.int64)]
         try:
             return run(inputs)
-        except (RuntimeError, MemoryError) as error:  # of sizes that fit, an engine refuses none
-            raise MemoryError(f"a window of {x.shape[-1]} x {x.shape[-2]} cells") from error
+        except RuntimeError as error:
+            # How engines say it: "could not allocate", "failed to create memory", "std::bad_alloc".
+            if not any(word in str(error).lower() for word in ("alloc", "memory")):
+                raise
+            raise MemoryError(f"a window of {x.shape[-1]} x {x.shape[-2]} values") from error
 
 
 def _plan(part: Part, kernel: Floats | None, given: Given | None, measures: str = "") -> _Plan:
