@@ -67,14 +67,26 @@ def test_what_is_measured_or_given_needs_graphs_of_its_own(
     assert len(compiled) == 7
 
 
-@pytest.mark.parametrize("error", [RuntimeError("Could not allocate memory"), MemoryError()])
-def test_an_engine_without_memory_says_which_window_it_was(error: Exception, bank: Bundle) -> None:
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ("Could not allocate memory", MemoryError),
+        ("std::bad_alloc", MemoryError),
+        ("Failed to create memory of 3 GB", MemoryError),
+        ("Check 'node' failed: shapes do not fit", RuntimeError),
+    ],
+)
+def test_an_engine_without_memory_says_so_and_no_other_failure_does(
+    message: str, kind: type[Exception], bank: Bundle
+) -> None:
     def failing(_: Sequence[Input]) -> list[Floats]:
-        raise error
+        raise RuntimeError(message)
 
     stages = GraphStages(bank, lambda _: failing, workers=1)
-    with pytest.raises(MemoryError, match="a window of 40 x 24 cells"):
+    with pytest.raises(kind) as raised:
         stages.run(parts(bank.network)[0], numbers(1, 3, 24, 40))
+    assert type(raised.value) is kind
+    assert ("a window of 40 x 24 values" in str(raised.value)) == (kind is MemoryError)
 
 
 def test_tensors_of_any_kind_become_arrays(stages: GraphStages) -> None:
