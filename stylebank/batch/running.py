@@ -48,6 +48,7 @@ def run(
     workers: int,
     together: int,
     report: Callable[[Result], None],
+    give_up: Callable[[], object] = lambda: None,
 ) -> None:
     """Make every picture; each worker reads, paints and writes, so that these overlap between workers.
 
@@ -57,6 +58,7 @@ def run(
         workers: threads.
         together: photos that a worker takes at a time, and paints at once where they are of one size.
         report: told of each photo in the order of the jobs, in the caller's thread.
+        give_up: called when the work ends before its time; makes what is being painted end too, by an error.
 
     Raises:
         OutputError: a picture cannot be written; no further one is begun.
@@ -86,6 +88,7 @@ def run(
                 _tell(waiting.popleft(), report)
         except BaseException:
             failed.set()
+            give_up()
             raise
 
 
@@ -117,7 +120,7 @@ def _make(group: Sequence[Job], paint: Callable[[list["Image"]], list["Image"]])
     for size, (jobs, photos) in by_size.items():
         try:
             pictures = list(paint(photos))
-        except ImageError as error:  # too large for this machine
+        except (ImageError, OutputError) as error:  # too large for this machine, or for its temporary folder
             results |= {job: Result(job, error=f"{job.photo}: {error}") for job in jobs}
             continue
         photos.clear()  # a large one takes as much memory as its picture

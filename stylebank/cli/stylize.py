@@ -191,7 +191,14 @@ def _make(jobs: "list[Job]", painting: _Painting, unfinished: "Unfinished | None
     if unfinished:
         unfinished.begin()
     reporter = Reporter(unfinished, as_json)
-    running.run(remaining, paint, workers=workers, together=bank.stages.together, report=reporter)
+    running.run(
+        remaining,
+        paint,
+        workers=workers,
+        together=bank.stages.together,
+        report=reporter,
+        give_up=painting.tiling.give_up,
+    )
     if unfinished:
         unfinished.finish()
     reporter.close()

@@ -125,9 +125,9 @@ def _missing(engine: str) -> str:
         if engine != "torch":
             from onnx import ModelProto  # noqa: F401  # a folder of that name has none
         if engine == "onnx":
-            runtimes.import_onnxruntime()
+            _ = runtimes.import_onnxruntime().InferenceSession
         elif engine == "openvino":
-            runtimes.import_openvino()
+            _ = runtimes.import_openvino().Core
     except Exception as error:  # a half-installed library raises what it likes
         return " ".join(str(error).split())[:160] or type(error).__name__
     return ""

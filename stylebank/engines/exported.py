@@ -12,9 +12,8 @@ from onnx import ModelProto
 from stylebank.bank.bundle import Bundle, padded
 from stylebank.bank.mixture import Mixture
 from stylebank.config import STRIDE
-from stylebank.engines.graphs import Graph, filtered, through
+from stylebank.engines.graphs import Graph, moments, painted
 from stylebank.errors import ConfigError
-from stylebank.network.architecture import DECODER, parts
 
 _FLAT = 1e-3  # deviation below which a channel has no contrast to restore, as in `network.model`
 
@@ -42,11 +41,7 @@ def build(bank: Bundle, mixture: Mixture | None) -> ModelProto:
         style, kernel = _weighed(graph, bank)
     size = graph.size(image)
     photo = _padded_to_stride(graph, image, size)
-    x = photo
-    for part in parts(bank.network):
-        if part.name == DECODER:
-            x = filtered(graph, x, style, kernel)
-        x = through(graph, bank, part, x)
+    x = painted(graph, bank, photo, style, kernel)
     if mixture and mixture.strength < 1 and bank.network.restore_moments:
         x = _restored(graph, x, photo, 1 - mixture.share)
     picture = graph.named(graph.clip(graph.crop(x, size)), "picture")
@@ -83,16 +78,9 @@ def _padded_to_stride(graph: Graph, image: str, size: str) -> str:
 
 def _restored(graph: Graph, picture: str, photo: str, share: float) -> str:
     """Give the picture a share of the photo's brightness and contrast, as `fusion` does."""
-    (mean, deviation), (wanted_mean, wanted_deviation) = (_moments(graph, x) for x in (picture, photo))
+    (mean, variance), (wanted_mean, wanted) = (moments(graph, x) for x in (picture, photo))
+    deviation, wanted_deviation = graph.op("Sqrt", variance), graph.op("Sqrt", wanted)
     scale = graph.op("Div", wanted_deviation, graph.op("Max", deviation, graph.number(_FLAT)))
     shift = graph.op("Sub", wanted_mean, graph.op("Mul", mean, scale))
     restored = graph.op("Add", graph.op("Mul", picture, scale), shift)
     return graph.op("Add", picture, graph.op("Mul", graph.op("Sub", restored, picture), graph.number(share)))
-
-
-def _moments(graph: Graph, x: str) -> tuple[str, str]:
-    """Mean and standard deviation of each channel, (B, C, 1, 1) each."""
-    axes = graph.integers(2, 3)
-    mean = graph.op("ReduceMean", x, axes)
-    distance = graph.op("Sub", x, mean)
-    return mean, graph.op("Sqrt", graph.op("ReduceMean", graph.op("Mul", distance, distance), axes))

@@ -6,7 +6,7 @@ a bank share the graphs.
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from stylebank.bank.bundle import Bundle
-from stylebank.engines.graphs import Graph, convolved, filtered, normalised, through
+from stylebank.config import STRIDE
+from stylebank.engines.graphs import Graph, convolved, filtered, moments, normalised, painted
 from stylebank.engines.stages import Crop, Floats, Given, Moments, Pixels
-from stylebank.network.architecture import DECODER, Part, parts
+from stylebank.network.architecture import DECODER, Part
 
 Input = NDArray[np.float32] | NDArray[np.int64]
 
@@ -36,6 +37,7 @@ class _Plan:
         given: norms by statistics from outside; None for all norms by their own.
         regions: of those statistics.
         whole: whether it is all of the network.
+        large: whether norms that work by their own statistics see maps so large that engines' sums lose digits.
         measures: "" for the result, "next" for moments of what enters the next norm, "all" for those of all others.
     """
 
@@ -44,7 +46,12 @@ class _Plan:
     given: int | None = None
     regions: int = 1
     whole: bool = False
+    large: bool = False
     measures: str = ""
+
+
+_LARGE = 1 << 20
+"""Pixels from which on the sums of engines' norms lose what a level of 255 is made of; below, half of that at most."""
 
 
 class GraphStages:
@@ -63,6 +70,7 @@ class GraphStages:
     def __init__(self, bank: Bundle, compile_graph: Compile, *, workers: int) -> None:
         self._bank, self._compile, self.workers = bank, compile_graph, workers
         self.bytes_per_pixel = 12 * bank.network.width  # measured in float32: 10 for each channel
+        self.bytes_per_tile = 80 * bank.network.width  # seven graphs, which keep what their largest tile took
         self._graphs: dict[_Plan, Run] = {}
         self._lock = threading.Lock()
 
@@ -120,6 +128,8 @@ class GraphStages:
         given: Given | None = None,
         crop: Crop | None = None,
     ) -> list[Floats]:
+        pixels = x.shape[-2] * x.shape[-1] * (1 if x.shape[1] == 3 else STRIDE**2)
+        plan = replace(plan, large=pixels > _LARGE and (plan.given is None or plan.measures == "all"))
         with self._lock:
             run = self._graphs.get(plan) or self._compile(_graph(self._bank, plan))
             self._graphs[plan] = run
@@ -162,9 +172,12 @@ def _statistics(part: Part, given: Given, height: int) -> list[Input]:
 def _graph(bank: Bundle, plan: _Plan) -> bytes:
     """The ONNX file of a plan; its inputs are in the order of `_run`."""
     graph = Graph()
+    deep = 4 * bank.network.width
     if plan.whole:
-        return _whole(graph, bank, plan.kernel)
-    channels = plan.part.layers[0].inputs if plan.part else 4 * bank.network.width
+        image = graph.input("x", ["batch", 3, "height", "width"])
+        kernel = graph.input("kernel", [deep, deep, plan.kernel, plan.kernel])
+        return _model(graph, [painted(graph, bank, image, kernel, plan.kernel, large=plan.large)])
+    channels = plan.part.layers[0].inputs if plan.part else deep
     y = x = graph.input("x", ["batch", channels, "height", "width"])
     if plan.kernel:
         kernel = graph.input("kernel", [channels, channels, plan.kernel, plan.kernel])
@@ -173,7 +186,7 @@ def _graph(bank: Bundle, plan: _Plan) -> bytes:
         return _model(graph, [y])
     layers = plan.part.layers
     given = len(layers) if plan.given is None else plan.given
-    moments: list[str] = []
+    found: list[str] = []
     for place, layer in enumerate(layers):
         y = convolved(graph, bank.coder, layer, y)
         if not layer.norm:
@@ -185,25 +198,14 @@ def _graph(bank: Bundle, plan: _Plan) -> bytes:
         if plan.given is not None and not plan.measures:
             return _model(graph, [y])  # what enters the first norm that has none
         if plan.measures:
-            moments += _moments(graph, _cropped(graph, y) if plan.measures == "next" else y)
+            found += moments(graph, _cropped(graph, y) if plan.measures == "next" else y)
             if plan.measures == "next" or place + 1 == len(plan.part.norms):
-                return _model(graph, moments)
-        y = normalised(graph, bank.coder, layer, y)
+                return _model(graph, found)
+        y = normalised(graph, bank.coder, layer, y, large=plan.large)
     if plan.part.residual:
         y = graph.op("Add", x, y)
     if plan.part.name == DECODER and bank.network.output == "sigmoid":
         y = graph.op("Sigmoid", y)
-    return _model(graph, [y])
-
-
-def _whole(graph: Graph, bank: Bundle, side: int) -> bytes:
-    y = graph.input("x", ["batch", 3, "height", "width"])
-    channels = 4 * bank.network.width
-    kernel = graph.input("kernel", [channels, channels, side, side])
-    for part in parts(bank.network):
-        if part.name == DECODER:
-            y = filtered(graph, y, kernel, side)
-        y = through(graph, bank, part, y)
     return _model(graph, [y])
 
 
@@ -229,17 +231,6 @@ def _by_statistics(graph: Graph, place: int, channels: int, x: str, regions: int
 def _cropped(graph: Graph, x: str) -> str:
     start, end = (graph.input(word, [2], kind=TensorProto.INT64) for word in ("start", "end"))
     return graph.op("Slice", x, start, end, graph.integers(2, 3))
-
-
-def _moments(graph: Graph, x: str) -> list[str]:
-    """Mean and variance of each channel, (B, C, 1, 1) each; row by row first, so that float32 sums are short."""
-
-    def mean(y: str) -> str:
-        return graph.op("ReduceMean", graph.op("ReduceMean", y, graph.integers(3)), graph.integers(2))
-
-    average = mean(x)
-    distance = graph.op("Sub", x, average)
-    return [average, mean(graph.op("Mul", distance, distance))]
 
 
 def _model(graph: Graph, outputs: list[str]) -> bytes:

@@ -4,6 +4,7 @@ import os
 import sys
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -34,7 +35,10 @@ def openvino(*, precision: str, workers: int, threads: int) -> "Compile":
         options["INFERENCE_PRECISION_HINT"] = {"float32": "f32", "bfloat16": "bf16"}[precision]
 
     def compile_graph(model: bytes) -> "Run":
-        compiled = core.compile_model(core.read_model(model), "CPU", options)
+        # In a thread that ends: OpenVINO gives the thread that compiles a stack for signals, and frees it while it is
+        # in use when several models go in another order than they came; the next Ctrl-C would crash the process.
+        with ThreadPoolExecutor(1) as compiling:
+            compiled = compiling.submit(core.compile_model, core.read_model(model), "CPU", options).result()
         own = threading.local()  # a request serves one thread at a time
 
         def run(inputs: "Sequence[Input]") -> "list[Floats]":
@@ -78,7 +82,10 @@ def onnx_runtime(*, threads: int) -> "Compile":
         names = [value.name for value in session.get_inputs()]
 
         def run(inputs: "Sequence[Input]") -> "list[Floats]":
-            found: list[Floats] = session.run(None, dict(zip(names, inputs, strict=True)))
+            try:
+                found: list[Floats] = session.run(None, dict(zip(names, inputs, strict=True)))
+            except Exception as error:  # a kind of its own for every failure, none of them Python's
+                raise RuntimeError(str(error)) from error
             return found
 
         return run

@@ -97,13 +97,15 @@ class Stages(Protocol):
     Attributes:
         workers: threads that it is set up to serve best.
         device_type: "cpu" or "cuda".
-        bytes_per_pixel: memory that a window takes while it is painted, measured; with regions, `bytes_by_region` more.
+        bytes_per_pixel: memory that a whole picture takes, measured; with regions, `bytes_by_region` more.
+        bytes_per_tile: that of a pixel in tiles, for all of an engine's passes.
         together: images that it likes to be given at a time.
     """
 
     workers: int
     device_type: str
     bytes_per_pixel: int
+    bytes_per_tile: int
     bytes_by_region: int
     together: int
 

@@ -35,6 +35,7 @@ class TorchStages:
         self.device_type = device.type
         self.together = _BATCH if device.type == "cuda" else 1
         self.bytes_per_pixel = 20 * bank.network.width  # measured in float32: 16 to 19 for each channel
+        self.bytes_per_tile = self.bytes_per_pixel
         self.bytes_by_region = 8 * bank.network.width  # a scale and a shift for each value of the largest map
         self._parts = parts(bank.network)
         network = bank.build().to(device)

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 
 from stylebank.errors import ConfigError
 
@@ -24,12 +25,29 @@ class Tiling:
     Attributes:
         tile: "auto", as memory says; "off", whole; or the side of tiles in pixels.
         max_memory: bytes that the process may take in all, on CUDA those of the device; None: part of what is free.
-        report: told of the progress of painting in tiles.
+        report: told of the progress of painting in tiles; an error that it raises ends the painting.
+        given_up: whether painting in tiles is to end at its next tile; see `give_up`.
     """
 
     tile: str = "auto"
     max_memory: int | None = None
     report: Report | None = None
+    given_up: Event = field(default_factory=Event, compare=False)
+
+    def give_up(self) -> None:
+        """Let photos that are being painted in tiles end at their next tile, by an error."""
+        self.given_up.set()
+
+    def progress(self, done: float, total: float) -> None:
+        """Report the progress of painting in tiles.
+
+        Raises:
+            InterruptedError: it was given up.
+        """
+        if self.given_up.is_set():
+            raise InterruptedError("given up")
+        if self.report:
+            self.report(done, total)
 
     def __post_init__(self) -> None:
         if self.tile not in ("auto", "off") and not (

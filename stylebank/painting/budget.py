@@ -20,8 +20,8 @@ _PICTURE = 11
 _FLOATS = 24
 """Bytes for each pixel of photo and output where they are whole."""
 
-_MASK = 12
-"""Bytes for each pixel and region while masks are laid out: given, divided, softened."""
+_MASK = 25
+"""Bytes for each pixel and region while masks are laid out: given, divided, softened, gaps filled; measured."""
 
 
 def tile_side(
@@ -61,6 +61,7 @@ def tile_side(
     at_once = max(stages.workers, stages.together)
     if taken + at_once * (pixels * (each + _FLOATS) + lasting) <= limit:
         return None
+    each = max(each, stages.bytes_per_tile)
     side = math.isqrt(max(0, int((limit - taken - lasting) / (each * cores))))
     smallest = 4 * SMALLEST_TILE
     if side < smallest:

@@ -99,8 +99,9 @@ class Canvas(Generic[Picture]):
         check_fusion(len(regions), mode, feather, self.size)
         mixes = [mix for _, mix in regions] + ([rest] if rest != PHOTO else [])
         paints = [self._paint(mix, strength) for mix in mixes]
-        given = [masks.of(mask) for mask, _ in regions]
-        shares, cover = masks.layout(given, self.size, fill=rest != PHOTO, feather=feather)
+        with self._complaining():
+            given = [masks.of(mask) for mask, _ in regions]
+            shares, cover = masks.layout(given, self.size, fill=rest != PHOTO, feather=feather)
 
         def program(passes: Passes, photo: Map) -> Map:
             features = self._encoded(passes, photo)

@@ -102,12 +102,14 @@ class StyleBank:
         return self.contents.names
 
     def open(self, image: Picture) -> Canvas[Picture]:
-        """An image to be painted more than once: what the encoder makes of it is kept.
+        """An image to be painted more than once: a copy of it, and what the encoder makes of it, are kept.
 
         Raises:
             ImageError: the tensor is no such image, or the smallest tiles take too much memory.
         """
-        return self._open(image)
+        if images.is_pil(image):
+            return self._open(_upright(image).copy(), regions=1)
+        return self._open(_checked(image).clone(), regions=1)
 
     def stylize(
         self, image: Picture, style: Mix, *, strength: float = 1.0, keep_color: bool = False
@@ -166,6 +168,10 @@ class StyleBank:
     ) -> "list[Image]":
         """Paint PIL images of one size, at once where they fit; see `stylize`."""
         upright = [_upright(photo) for photo in photos]
+        if len({photo.size for photo in upright}) != 1:
+            raise ImageError(
+                f"images: {len(upright)} are not of one size; give at least one, and equal sizes"
+            )
         if len(upright) == 1 or self._side(upright[0], regions=0) is not None:
             return [self.stylize(photo, style, strength=strength, keep_color=keep_color) for photo in upright]
         canvas = Canvas(self.contents, self.stages, Photos(upright), once=True)
@@ -183,7 +189,7 @@ class StyleBank:
             self._for_tiles(),
             Photo(upright),
             side=side,
-            report=self._tiling.report,
+            report=self._tiling.progress,
             guard=self._in_tiles,
         )
 
@@ -196,12 +202,13 @@ class StyleBank:
             size,
             regions=regions,
             taken=self._taken,
-            cores=1 if self.stages.device_type == "cuda" else cores(),
+            cores=cores() if self._computing.choose() != "torch" else self.stages.workers,
         )
 
     def _for_tiles(self) -> Stages:
         """The engine as it paints tiles, one for each core at the same time."""
-        if self.stages.workers == cores() or self.stages.device_type == "cuda":
+        # PyTorch has one number of threads for the whole process; its tiles get all of them one after another.
+        if self.stages.workers == cores() or self._computing.choose() == "torch":
             return self.stages
         with self._in_tiles:
             self._tiles = self._tiles or self._computing.stages(self.contents, workers=cores(), threads=1)
@@ -211,10 +218,16 @@ class StyleBank:
 def _upright(photo: "Image") -> "Image":
     if 0 in photo.size:
         raise ImageError(f"image: has no pixels ({photo.size[0]} x {photo.size[1]}); give another")
+    try:
+        photo.load()  # here: later on several threads would read the file at the same time
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ImageError(f"image: cannot be read ({error}); give another") from error
     return srgb.upright_rgb(photo)
 
 
 def _checked(image: "Tensor") -> "Tensor":
+    if not hasattr(image, "is_floating_point"):
+        raise ImageError(f"image: is a {type(image).__name__}; give a PIL image, or a float tensor")
     if not image.is_floating_point() or image.ndim not in (3, 4) or image.shape[-3] != 3 or not image.numel():
         raise ImageError(
             f"image tensor: is {tuple(image.shape)} {image.dtype}; give (3, H, W) or (B, 3, H, W), float in [0, 1]"

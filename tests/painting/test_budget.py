@@ -23,7 +23,7 @@ EACH = 80
 def engine(**changes: Any) -> Any:
     """What a budget asks of an engine."""
     facts = {"device_type": "cpu", "workers": 1, "together": 1}
-    return SimpleNamespace(**facts | {"bytes_per_pixel": EACH, "bytes_by_region": EACH // 2} | changes)
+    return SimpleNamespace(**facts | {"bytes_per_pixel": EACH, "bytes_by_region": EACH // 2, "bytes_per_tile": EACH} | changes)
 
 
 @pytest.fixture(scope="module")
@@ -125,3 +125,13 @@ def test_the_widest_halo_is_that_of_d_behind_the_widest_filter(
     narrow, wide = make_bank({"dot": 1}), make_bank({"wave": 3, "broad": 9})
     johnson = Bundle(Network(width=4, kind="johnson"), {}, narrow.entries, {})
     assert [budget.halo(each) for each in (narrow, johnson, bank, wide)] == [2, 2, 4, 6]
+
+
+def test_tiles_are_as_small_as_an_engine_s_tiles_need(bank: Bundle, taken: int) -> None:
+    limit = Tiling(max_memory=taken + PIXELS * budget._PICTURE + 300**2 * EACH)
+    large = tile_side(limit, bank, engine(), SIZE)
+    small = tile_side(limit, bank, engine(bytes_per_tile=4 * EACH), SIZE)
+    assert large is not None
+    assert small is not None
+    halos = 2 * budget.halo(bank)
+    assert small + halos == (large + halos) // 2  # a half of each side is a quarter of the pixels
