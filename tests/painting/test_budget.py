@@ -23,7 +23,8 @@ EACH = 80
 def engine(**changes: Any) -> Any:
     """What a budget asks of an engine."""
     facts = {"device_type": "cpu", "workers": 1, "together": 1}
-    return SimpleNamespace(**facts | {"bytes_per_pixel": EACH, "bytes_by_region": EACH // 2, "bytes_per_tile": EACH} | changes)
+    memory_ = {"bytes_per_pixel": EACH, "bytes_by_region": EACH // 2, "bytes_per_tile": EACH}
+    return SimpleNamespace(**facts | memory_ | changes)
 
 
 @pytest.fixture(scope="module")
