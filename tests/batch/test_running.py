@@ -144,16 +144,41 @@ def test_only_a_few_photos_are_taken_ahead() -> None:
     ] * 40  # two for each worker, and one
 
 
-def test_a_photo_that_is_too_large_to_paint_is_skipped() -> None:
+@pytest.mark.parametrize("kind", [ImageError, OutputError])
+def test_a_photo_that_is_too_large_to_paint_is_skipped(kind: type[Exception]) -> None:
+    """For memory, or for the temporary folder."""
+
     def paint(photos: list[Image.Image]) -> list[Image.Image]:
         if photos[0].width > 5:
-            raise ImageError("image: 9 x 5 px need more memory than there is; make it smaller")
+            raise kind("image: 9 x 5 px need more memory than there is; make it smaller")
         return photos
 
     jobs = [Job(draw("a.png", size=(9, 5)), Path("x.png")), Job(draw("b.png"), Path("y.png"))]
     results = run(jobs, paint)
     assert results[0].error == "a.png: image: 9 x 5 px need more memory than there is; make it smaller"
     assert (results[1].size, Path("x.png").exists()) == ((4, 3), False)
+
+
+def test_who_ends_the_work_before_its_time_is_told_so_that_what_is_painted_ends_too() -> None:
+    told: list[str] = []
+
+    def interrupted(_: Result) -> None:
+        raise KeyboardInterrupt
+
+    for report, wanted in ((interrupted, ["given up"]), (lambda _: None, [])):
+        told.clear()
+        try:
+            running.run(
+                [Job(draw("a.png"), Path("x.png"))],
+                *(invert,),
+                workers=1,
+                together=1,
+                report=report,
+                give_up=lambda: told.append("given up"),
+            )
+        except KeyboardInterrupt:
+            assert report is interrupted
+        assert told == wanted
 
 
 def test_a_picture_that_cannot_be_written_ends_the_work() -> None:

@@ -1,5 +1,6 @@
 """Graphs run by either library: many threads at a time, and an error where there is no memory, not an old result."""
 
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -95,3 +96,35 @@ def test_without_memory_there_is_an_error_and_no_result_of_before(
 def test_the_telemetry_of_openvino_is_as_if_it_were_not_installed() -> None:
     runtimes.import_openvino()
     assert sys.modules["openvino_telemetry"] is None
+
+
+SIGNAL_AFTER_MODELS = """
+import os, signal, sys
+import numpy as np
+from stylebank.bank import bundle
+from stylebank.engines.choice import Computing
+from stylebank.files import resources
+from stylebank.network.architecture import parts
+
+def handled(number, frame):
+    print("handled", flush=True)
+
+signal.signal(signal.SIGINT, handled)
+bank = bundle.read(resources.default_bank())
+for _ in range(3):  # models come and go in an order that is not that of a stack
+    made = [Computing("openvino").stages(bank, workers=1, threads=1) for _ in range(3)]
+    for stages in made:
+        stages.run(parts(bank.network)[0], np.zeros((1, 3, 32, 32), np.float32))
+    del made[0]
+    del stages, made
+os.kill(os.getpid(), signal.SIGINT)
+"""
+
+
+def test_a_signal_after_models_have_gone_does_not_crash_the_process() -> None:
+    """OpenVINO gives the thread that compiles a stack for signals, and frees it."""
+    pytest.importorskip("openvino")
+    done = subprocess.run(
+        [sys.executable, "-c", SIGNAL_AFTER_MODELS], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "handled\n"), done.stderr

@@ -1,6 +1,7 @@
 """A canvas encodes its photo once, and paints from there what the bank paints of the photo itself."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -195,3 +196,43 @@ def test_what_is_wrong_is_refused_and_the_canvas_paints_on(bank: StyleBank, phot
         with pytest.raises(error):
             paint()
     assert canvas.stylize("wave").tobytes() == before
+
+
+def test_a_canvas_keeps_a_copy_of_what_it_was_given(bank: StyleBank, photo: Image.Image) -> None:
+    mine = photo.copy()
+    canvas = bank.open(mine)
+    before = canvas.stylize("wave@0.5", keep_color=True).tobytes()
+    mine.paste("white", (0, 0, *mine.size))
+    assert canvas.stylize("wave@0.5", keep_color=True).tobytes() == before
+    tensor = torch.rand(3, 20, 28, generator=torch.Generator().manual_seed(3))
+    opened = bank.open(tensor)
+    first = opened.stylize("wave@0.5")
+    tensor.zero_()
+    assert torch.equal(opened.stylize("wave@0.5"), first)
+
+
+def test_a_photo_that_is_not_loaded_yet_is_painted_in_tiles_by_several_threads(
+    make_bank: Callable[..., Bundle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pillow reads a file when its pixels are first asked for: by all threads at the same time, it would fail."""
+    monkeypatch.setattr("stylebank.painting.painter.cores", lambda: 4)
+    drawn = Image.effect_noise((400, 300), 60).convert("RGB")
+    drawn.save(tmp_path / "photo.jpg")
+    computing = Computing("openvino", "float32", "cpu")
+    bank = StyleBank(make_bank({"wave": 3}), computing=computing, tiling=Tiling("64"))
+    wanted = bank.stylize(Image.open(tmp_path / "photo.jpg").convert("RGB"), "wave").tobytes()
+    for _ in range(4):
+        assert bank.stylize(Image.open(tmp_path / "photo.jpg"), "wave").tobytes() == wanted
+
+
+@pytest.mark.parametrize("wrong", ["photo.jpg", None, np.zeros((4, 5, 3), np.uint8)])
+def test_what_is_no_image_is_refused_in_one_line(wrong: Any, bank: StyleBank) -> None:
+    for call in (bank.open, lambda image: bank.stylize(image, "wave")):
+        with pytest.raises(ImageError, match=r"image: is a \w+; give a PIL image"):
+            call(wrong)
+
+
+def test_photos_of_several_sizes_or_none_are_refused_together(bank: StyleBank, photo: Image.Image) -> None:
+    for photos in ([], [photo, photo.resize((30, 20))]):
+        with pytest.raises(ImageError, match="are not of one size"):
+            bank.stylize_all(photos, "wave")

@@ -136,6 +136,22 @@ def test_tiled_is_whole_in_the_residual_blocks_of_johnson(engine: str, contents:
     assert same(*both(johnson(contents), engine, painted, drawn(149, 203), 48))
 
 
+@pytest.mark.parametrize("engine", ["openvino", "onnx"])
+def test_tiled_is_whole_where_sums_are_long(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Engines' own norms add up a million values in one float32 sum."""
+    photo = drawn(1100, 1100)
+    photo.paste("white", (0, 0, 550, 1100))
+
+    def painted(tile: str) -> Image.Image:
+        bank = StyleBank.load(engine=engine, precision="float32", device="cpu", tiling=Tiling(tile))
+        return bank.stylize(photo, "gilded_scream")
+
+    whole, tiles = painted("off"), painted("500")
+    assert same(whole, tiles)
+    monkeypatch.setattr("stylebank.engines.graph_stages._LARGE", 1 << 40)
+    assert not same(painted("off"), tiles), "the control"
+
+
 def test_tiled_is_whole_on_several_threads(contents: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     for engine in ENGINES:
         whole = opened(contents, engine, Tiling("off"))
