@@ -14,8 +14,7 @@ from stylebank.bank.mixture import Mixture
 from stylebank.config import STRIDE
 from stylebank.engines.graphs import Graph, moments, painted
 from stylebank.errors import ConfigError
-
-_FLAT = 1e-3  # deviation below which a channel has no contrast to restore, as in `network.model`
+from stylebank.network.architecture import FLAT
 
 
 def build(bank: Bundle, mixture: Mixture | None) -> ModelProto:
@@ -80,7 +79,7 @@ def _restored(graph: Graph, picture: str, photo: str, share: float) -> str:
     """Give the picture a share of the photo's brightness and contrast, as `fusion` does."""
     (mean, variance), (wanted_mean, wanted) = (moments(graph, x) for x in (picture, photo))
     deviation, wanted_deviation = graph.op("Sqrt", variance), graph.op("Sqrt", wanted)
-    scale = graph.op("Div", wanted_deviation, graph.op("Max", deviation, graph.number(_FLAT)))
+    scale = graph.op("Div", wanted_deviation, graph.op("Max", deviation, graph.number(FLAT**0.5)))
     shift = graph.op("Sub", wanted_mean, graph.op("Mul", mean, scale))
     restored = graph.op("Add", graph.op("Mul", picture, scale), shift)
     return graph.op("Add", picture, graph.op("Mul", graph.op("Sub", restored, picture), graph.number(share)))

@@ -15,9 +15,18 @@ from onnx import TensorProto
 
 from stylebank.bank.bundle import Bundle
 from stylebank.config import STRIDE
-from stylebank.engines.graphs import Graph, convolved, filtered, moments, normalised, painted
+from stylebank.engines.graphs import (
+    Graph,
+    convolved,
+    ended,
+    filtered,
+    moments,
+    normalised,
+    painted,
+    through,
+)
 from stylebank.engines.stages import Crop, Floats, Given, Moments, Pixels
-from stylebank.network.architecture import DECODER, Part
+from stylebank.network.architecture import Part
 
 Input = NDArray[np.float32] | NDArray[np.int64]
 
@@ -178,35 +187,30 @@ def _graph(bank: Bundle, plan: _Plan) -> bytes:
         kernel = graph.input("kernel", [deep, deep, plan.kernel, plan.kernel])
         return _model(graph, [painted(graph, bank, image, kernel, plan.kernel, large=plan.large)])
     channels = plan.part.layers[0].inputs if plan.part else deep
-    y = x = graph.input("x", ["batch", channels, "height", "width"])
+    x = graph.input("x", ["batch", channels, "height", "width"])
     if plan.kernel:
         kernel = graph.input("kernel", [channels, channels, plan.kernel, plan.kernel])
-        y = x = filtered(graph, x, kernel, plan.kernel)
+        x = filtered(graph, x, kernel, plan.kernel)
     if not plan.part:
-        return _model(graph, [y])
-    layers = plan.part.layers
-    given = len(layers) if plan.given is None else plan.given
-    found: list[str] = []
-    for place, layer in enumerate(layers):
+        return _model(graph, [x])
+    if plan.given is None:
+        return _model(graph, [through(graph, bank, plan.part, x, large=plan.large)])
+    y, found = x, list[str]()
+    for place, layer in enumerate(plan.part.layers):
         y = convolved(graph, bank.coder, layer, y)
         if not layer.norm:
             break
-        if plan.given is not None and place < given:
+        if place < plan.given:
             y = _by_statistics(graph, place, layer.outputs, y, plan.regions)
             y = graph.op("Relu", y) if layer.relu else y
             continue
-        if plan.given is not None and not plan.measures:
+        if not plan.measures:
             return _model(graph, [y])  # what enters the first norm that has none
-        if plan.measures:
-            found += moments(graph, _cropped(graph, y) if plan.measures == "next" else y)
-            if plan.measures == "next" or place + 1 == len(plan.part.norms):
-                return _model(graph, found)
+        found += moments(graph, _cropped(graph, y) if plan.measures == "next" else y)
+        if plan.measures == "next" or place + 1 == len(plan.part.norms):
+            return _model(graph, found)
         y = normalised(graph, bank.coder, layer, y, large=plan.large)
-    if plan.part.residual:
-        y = graph.op("Add", x, y)
-    if plan.part.name == DECODER and bank.network.output == "sigmoid":
-        y = graph.op("Sigmoid", y)
-    return _model(graph, [y])
+    return _model(graph, [ended(graph, bank, plan.part, x, y)])
 
 
 def _by_statistics(graph: Graph, place: int, channels: int, x: str, regions: int) -> str:

@@ -73,7 +73,7 @@ class Graph:
     def model(
         self, outputs: dict[str, list[str | int]], *, metadata: dict[str, str] | None = None
     ) -> ModelProto:
-        """All of it as a model that gives some values, each of a shape; the last operator's goes by any name."""
+        """All of it as a model that gives some values, each of a shape."""
         found = [
             helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()
         ]
@@ -156,6 +156,11 @@ def through(graph: Graph, bank: Bundle, part: Part, x: str, *, large: bool = Fal
         y = convolved(graph, bank.coder, layer, y)
         if layer.norm:
             y = normalised(graph, bank.coder, layer, y, large=large)
+    return ended(graph, bank, part, x, y)
+
+
+def ended(graph: Graph, bank: Bundle, part: Part, x: str, y: str) -> str:
+    """What follows the layers of a part, which made y of x."""
     if part.residual:
         return graph.op("Add", x, y)
     if part.name == DECODER and bank.network.output == "sigmoid":

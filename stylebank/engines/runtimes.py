@@ -45,10 +45,8 @@ def openvino(*, precision: str, workers: int, threads: int) -> "Compile":
             if not hasattr(own, "request"):
                 own.request = compiled.create_infer_request()
             outputs = [library.Tensor(library.Type.f32, [0]) for _ in compiled.outputs]
-            for place, tensor in enumerate(outputs):
-                own.request.set_output_tensor(
-                    place, tensor
-                )  # else the next run would write into the same memory
+            for place, tensor in enumerate(outputs):  # else the next run would write into the same memory
+                own.request.set_output_tensor(place, tensor)
             # Not `infer`: it keeps the last result and says nothing when there is no memory for this one.
             own.request.start_async(list(inputs), share_inputs=True)
             own.request.wait()

@@ -173,10 +173,11 @@ def moments(x: NDArray[np.floating[Any]], masks: Floats | None = None) -> Moment
             np.full((len(x), 1), flat.shape[2], np.float64), mean[:, :, 0].astype(np.float64), square
         )
     shares = np.concatenate([masks.reshape(len(masks), -1), np.ones((1, masks[0].size), np.float32)])
+    flat = x[0].reshape(x.shape[1], -1)
     total: Moments | None = None
     for start in range(0, shares.shape[1], _BLOCK):
         share = shares[:, start : start + _BLOCK].astype(np.float64)
-        cells = x[0].reshape(x.shape[1], -1)[:, start : start + _BLOCK].astype(np.float64)
+        cells = flat[:, start : start + _BLOCK].astype(np.float64)
         weight = share.sum(1, keepdims=True)
         mean = share @ cells.T / np.maximum(weight, 1e-300)
         # Sums of squares around the image's mean, then around each region's: no digits are lost where they are alike.

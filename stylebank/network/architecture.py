@@ -12,6 +12,9 @@ from stylebank.config import Network
 
 ENCODER, DECODER = "encoder", "decoder"
 
+FLAT = 1e-6
+"""Variance below which a channel of an image has no contrast to restore: a deviation of a quarter of an 8-bit level."""
+
 
 @dataclass(frozen=True)
 class Layer:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from stylebank.config import JOHNSON_BLOCKS
+from stylebank.network.architecture import FLAT
 from stylebank.network.instance_norm import Statistics, statistics_of
 from stylebank.network.layers import (
     Conv,
@@ -160,6 +161,5 @@ def match_moments(image: Tensor, reference: Tensor) -> Tensor:
 
 def moments_affine(found: Statistics, wanted: Statistics) -> tuple[Tensor, Tensor]:
     """The scale and the shift, (B, 3) each, that lead from one image's moments to another's."""
-    # A deviation of 1e-3 is a quarter of one 8-bit level: below it a channel is flat and has no contrast to restore.
-    scale = wanted.variance.sqrt() / found.variance.clamp_min(1e-6).sqrt()
+    scale = wanted.variance.sqrt() / found.variance.clamp_min(FLAT).sqrt()
     return scale, wanted.mean - found.mean * scale

@@ -17,8 +17,8 @@ from typing import Literal
 
 import numpy as np
 
-from stylebank.engines.stages import Affine, Array, Floats, Moments, affine, averaged
-from stylebank.network.architecture import parts
+from stylebank.engines.stages import Affine, Array, Floats, Moments, averaged
+from stylebank.network.architecture import FLAT, parts
 from stylebank.painting.passes import Map, Passes
 from stylebank.painting.windows import Window
 from stylebank.pixels.srgb import LUMA
@@ -31,9 +31,6 @@ exact: each style's own over the full image, collected in a pass of its own: awa
 region: what the regions have inside their masks.
 paper: the image's own, over all regions, so that every style changes every other (the paper's equation 7).
 """
-
-_FLAT = 1e-6
-"""Variance below which a channel has no contrast to restore: a deviation of a quarter of an 8-bit level."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +57,7 @@ def encode(passes: Passes, photo: Map) -> Map:
         known = passes.survey(part, x, last=1)
         raw, moments = passes.keep_measured(passes.run(part, x, norms=known))
         last = part.layers[-1]
-        weight, bias = (passes.bank.coder[f"{last.norm}.{name}"] for name in ("weight", "bias"))
-        norm = affine(moments, weight, bias)
+        norm = passes.norm(last, moments)
         x = _normalised(passes, raw, norm, relu=last.relu, beside=x if part.residual else None)
     return x
 
@@ -142,6 +138,7 @@ def _exact(passes: Passes, photo: Map, features: Map, paints: Sequence[Paint], m
     """Each style's own statistics, injected; the regions meet in the features, so that D paints the seams."""
     decoder = parts(passes.bank.network)[-1]
     restored = _restores(passes, paints)
+    wanted = passes.moments(photo) if restored else None
     surveys: list[list[Affine]] = []
     affines = []
     filtered = [passes.filter(features, each.kernel) for each in paints]
@@ -150,10 +147,9 @@ def _exact(passes: Passes, photo: Map, features: Map, paints: Sequence[Paint], m
     for each, source in zip(paints, filtered, strict=True):
         norms = passes.survey(decoder, source)
         surveys.append(norms)
-        if restored:
+        if wanted:
             alone = passes.keep(passes.run(decoder, source, norms=norms))
-            found, wanted = passes.moments(alone), passes.moments(photo)
-            affines.append(_restoring(found, wanted, np.array(each.share)))
+            affines.append(_restoring(passes.moments(alone), wanted, np.array(each.share)))
     together = [_stacked(norms) for norms in zip(*surveys, strict=True)]
     mixed = _sum(_inside(passes, found, masks, region) for region, found in enumerate(filtered))
     output = passes.run(decoder, mixed, norms=together, masks=masks)
@@ -194,7 +190,7 @@ def _restoring(
     found: Moments, wanted: Moments, share: np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 ) -> Affine:
     """The affine map that gives outputs as much of the photo's moments as the style's share leaves."""
-    scale = np.sqrt(wanted.variance / np.maximum(found.variance, _FLAT))
+    scale = np.sqrt(wanted.variance / np.maximum(found.variance, FLAT))
     shift = wanted.mean - found.mean * scale
     parts_ = 1 + (1 - share) * (scale - 1), (1 - share) * shift
     return Affine(*(part.astype(np.float32) for part in parts_))

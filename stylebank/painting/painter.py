@@ -67,6 +67,8 @@ class StyleBank:
         self.stages = self._computing.stages(contents, workers=workers, threads=max(1, cores() // workers))
         # Of what one worker takes, another is not to think that it is gone for good.
         self._taken = memory.resident() if workers > 1 and self.stages.device_type == "cpu" else None
+        # PyTorch has one number of threads for the whole process; its tiles get all of them one after another.
+        self._tiles_at_once = workers if self._computing.choose() == "torch" else cores()
         self._tiles: Stages | None = None
         self._in_tiles = Lock()
 
@@ -108,8 +110,8 @@ class StyleBank:
             ImageError: the tensor is no such image, or the smallest tiles take too much memory.
         """
         if images.is_pil(image):
-            return self._open(_upright(image).copy(), regions=1)
-        return self._open(_checked(image).clone(), regions=1)
+            return self._canvas(_upright(image).copy(), regions=1)
+        return Canvas(self.contents, self.stages, Tensors(_checked(image).clone()))
 
     def stylize(
         self, image: Picture, style: Mix, *, strength: float = 1.0, keep_color: bool = False
@@ -173,14 +175,17 @@ class StyleBank:
                 f"images: {len(upright)} are not of one size; give at least one, and equal sizes"
             )
         if len(upright) == 1 or self._side(upright[0], regions=0) is not None:
-            return [self.stylize(photo, style, strength=strength, keep_color=keep_color) for photo in upright]
+            canvases = (self._canvas(photo, once=True) for photo in upright)
+            return [one.stylize(style, strength=strength, keep_color=keep_color) for one in canvases]
         canvas = Canvas(self.contents, self.stages, Photos(upright), once=True)
         return canvas.stylize(style, strength=strength, keep_color=keep_color)
 
     def _open(self, image: Picture, *, regions: int = 0, once: bool = False) -> Canvas[Picture]:
         if not images.is_pil(image):
             return Canvas(self.contents, self.stages, Tensors(_checked(image)), once=once)
-        upright = _upright(image)
+        return self._canvas(_upright(image), regions=regions, once=once)
+
+    def _canvas(self, upright: "Image", *, regions: int = 0, once: bool = False) -> "Canvas[Image]":
         side = self._side(upright, regions=regions)
         if side is None:
             return Canvas(self.contents, self.stages, Photo(upright), once=once)
@@ -202,16 +207,17 @@ class StyleBank:
             size,
             regions=regions,
             taken=self._taken,
-            cores=cores() if self._computing.choose() != "torch" else self.stages.workers,
+            cores=self._tiles_at_once,
         )
 
     def _for_tiles(self) -> Stages:
-        """The engine as it paints tiles, one for each core at the same time."""
-        # PyTorch has one number of threads for the whole process; its tiles get all of them one after another.
-        if self.stages.workers == cores() or self._computing.choose() == "torch":
+        """The engine as it paints tiles, several at the same time."""
+        if self.stages.workers == self._tiles_at_once:
             return self.stages
         with self._in_tiles:
-            self._tiles = self._tiles or self._computing.stages(self.contents, workers=cores(), threads=1)
+            self._tiles = self._tiles or self._computing.stages(
+                self.contents, workers=self._tiles_at_once, threads=1
+            )
             return self._tiles
 
 

@@ -19,7 +19,7 @@ from stylebank.engines import stages as statistics
 from stylebank.engines.stages import Affine, Array, Floats, Given, Moments, Stages, affine, averaged
 from stylebank.machine.memory import Report
 from stylebank.machine.scratch import Scratch
-from stylebank.network.architecture import Part
+from stylebank.network.architecture import Layer, Part
 from stylebank.painting.windows import Shape, Window, cells_of, convolved, filtered
 
 Found = TypeVar("Found")
@@ -170,9 +170,13 @@ class Passes:
             shape = convolved(source.shape, part.layers[: len(norms) + 1])
             found = self._next_moments(part, source, masks, norms, shape)
             for layer, moments in zip(part.norms[len(norms) :], found, strict=False):
-                weight, bias = (self.bank.coder[f"{layer.norm}.{name}"] for name in ("weight", "bias"))
-                norms.append(affine(moments, weight, bias))
+                norms.append(self.norm(layer, moments))
         return norms
+
+    def norm(self, layer: Layer, moments: Moments) -> Affine:
+        """A layer's norm by given moments."""
+        weight, bias = (self.bank.coder[f"{layer.norm}.{name}"] for name in ("weight", "bias"))
+        return affine(moments, weight, bias)
 
     def _next_moments(
         self,
