@@ -1,4 +1,4 @@
-"""Train the bank that comes along: an experiment's styles jointly, then more with encoder and decoder frozen.
+"""Train the bank that comes along: an experiment's styles jointly, then perhaps more with encoder and decoder frozen.
 
 The same command again continues; with --minutes it leaves by itself after each slice, for machines that are lent for
 a short while or wanted back. Styles are added to copies of the joint bank, several at once, and collected in the order
@@ -48,19 +48,22 @@ def main(
     styles: Annotated[Path, typer.Option(help="Folder that holds the paintings which the configs name.")],
     content: Annotated[Path, typer.Option(help="Folder of photos.")],
     joint: Annotated[Path, typer.Option(help="The experiment.")] = CONFIGS / "release.toml",
-    added: Annotated[Path, typer.Option(help="Config whose styles are added to it.")] = CONFIGS
-    / "release_added.toml",
+    added: Annotated[
+        Path | None, typer.Option(help="Config whose styles are added to it. \\[default: none]")
+    ] = None,
     run: Annotated[Path, typer.Option(help="Folder for all runs and unfinished banks.")] = Path(
         "runs/release"
     ),
     out: Annotated[Path, typer.Option(help="The bank, written when all is done.")] = Path("bank.safetensors"),
-    minutes: Annotated[float | None, typer.Option(help="Leave after so many. [default: when done]")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Leave after so many. \\[default: when done]")] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Styles to add at once; they share the cores.")] = 1,
     steps: Annotated[
-        int | None, typer.Option(min=1, help="For each added style. [default: until it gets no better]")
+        int | None, typer.Option(min=1, help="For each added style. \\[default: until it gets no better]")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    vgg: Annotated[Path | None, typer.Option(help="A VGG file. [default: the one that comes along]")] = None,
+    vgg: Annotated[
+        Path | None, typer.Option(help="A VGG file. \\[default: the one that comes along]")
+    ] = None,
 ) -> None:
     """Train, add, collect."""
     check_places(run, content=content, out=out, resume=False, force=False)
@@ -68,17 +71,18 @@ def main(
         raise OutputError(f"{out}: lies among the unfinished banks; choose a place outside of --run")
     ends = time.monotonic() + 60 * minutes if minutes is not None else float("inf")
     experiment = config.read(joint, styles_folder=styles)
-    more = config.read(added, styles_folder=styles).styles
+    more = config.read(added, styles_folder=styles).styles if added else ()
     release = Release(content, run, device, vgg or resources.vgg_weights(), steps)
     if not release.is_trained(experiment):
         with Watch(experiment.training.steps, what="training") as watch:
             release.train(experiment, watch, ends)
         if not release.is_trained(experiment):
             leave("the joint training is not done yet", watch.stop)
-    with StopRequest() as stop:
-        release.add(more, jobs, stop=lambda: stop() or time.monotonic() >= ends)
-    if missing := release.missing(more):
-        leave(f"{len(missing)} of {len(more)} styles are not added yet", stop)
+    if release.missing(more):
+        with StopRequest() as stop:
+            release.add(more, jobs, stop=lambda: stop() or time.monotonic() >= ends)
+        if missing := release.missing(more):
+            leave(f"{len(missing)} of {len(more)} styles are not added yet", stop)
     bank = release.collect(more)
     bundle.write(out, bank)
     typer.echo(f"{out}: {len(bank.entries)} styles")

@@ -20,9 +20,9 @@ from stylebank.files import toml
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
-def _number(default: Any, low: float, high: float) -> Any:
-    """A field with a default and an inclusive range."""
-    return field(default=default, metadata={"low": low, "high": high})
+def _number(default: Any, low: float, high: float, *, odd: bool = False) -> Any:
+    """A field with a default and an inclusive range, of which only odd numbers may count."""
+    return field(default=default, metadata={"low": low, "high": high, "odd": odd})
 
 
 STRIDE = 4
@@ -40,10 +40,10 @@ JOHNSON_BLOCKS = 5
 class Network:
     """The shape of encoder, filters and decoder; `model.StyleBankNetwork` says what each means."""
 
-    kind: Literal["stylebank", "johnson"] = (
-        "stylebank"  # johnson: one style, in five residual blocks of the encoder
-    )
-    width: int = _number(32, 1, 512)
+    kind: Literal["stylebank", "johnson"] = "stylebank"  # johnson: one style, in blocks of the encoder
+    width: int = _number(20, 1, 512)
+    blocks: int = _number(5, 0, 64)  # residual ones at the decoder's start; none there in a johnson
+    outer_kernel: int = _number(5, 3, 9, odd=True)  # of the first and the last convolution
     output: Literal["sigmoid", "linear"] = "sigmoid"
     restore_moments: bool = True  # false: the paper's plain auto-encoder branch
 
@@ -53,9 +53,18 @@ class Network:
         return self.kind == "stylebank"
 
     @property
-    def residual_blocks(self) -> int:
-        """Between the encoder's convolutions and the filter."""
+    def encoder_blocks(self) -> int:
+        """Residual blocks between the encoder's convolutions and the filter."""
         return 0 if self.is_bank else JOHNSON_BLOCKS
+
+    @property
+    def decoder_blocks(self) -> int:
+        """Residual blocks between the filter and the decoder's convolutions."""
+        return self.blocks if self.is_bank else 0
+
+
+FIRST_EDITION = {"blocks": 0, "outer_kernel": 9}
+"""What the network of files was that do not say it: the paper's."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +80,12 @@ class Training:
     learning_rate: float = _number(1e-3, 1e-8, 1.0)
     warmup: int = _number(50, 0, 10**6)
     schedule: Literal["cosine", "staircase", "inverse"] = "cosine"
+    hold: float = _number(0.5, 0.0, 0.99)  # share of the run before the cosine begins to fall
     decay: float = _number(0.8, 0.01, 1.0)  # of the staircase
     decay_every: int = _number(30_000, 1, 10**8)  # of the staircase; when the inverse one is at a half
+    revisions: float = _number(0.6, 0.0, 1.0)  # share of stylizing steps that train R; 0: styles have no R
+    revise_after: float = _number(0.5, 0.0, 1.0)  # share of the run that trains K alone; R starts as a copy
+    chained: float = _number(0.3, 0.0, 1.0)  # share of revisions whose ground is itself a revision
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     seed: int = _number(0, 0, 2**31 - 1)
 
@@ -84,6 +97,8 @@ class Loss:
     content: float = _number(1.0, 0.0, 1e6)
     style: float = _number(10.0, 0.0, 1e6)
     tv: float = _number(0.05, 0.0, 1e6)
+    far: float = _number(0.5, 0.0, 1e6)  # of revisions: the two finest layers', on the picture shrunk by two
+    empty: float = _number(10.0, 0.0, 1e6)  # places with less contrast than the style's images have anywhere
     content_layer: str = "relu4_2"
     style_layers: tuple[str, ...] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
     layer_weights: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0, 1.0)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from stylebank.bank.bundle import Bundle
+    from stylebank.config import Network
     from stylebank.supervision.styleset import StyleSet
 
 # The photos and paintings that the project trains on: kept beside the checkout, not in it.
@@ -144,7 +145,12 @@ def make_bank() -> Callable[..., "Bundle"]:
     """
 
     def make(
-        kernels: Mapping[str, int], *, seed: int = 0, training: Mapping[str, object] | None = None
+        kernels: Mapping[str, int],
+        *,
+        seed: int = 0,
+        training: Mapping[str, object] | None = None,
+        shape: "Network | None" = None,
+        revises: bool = True,
     ) -> "Bundle":
         import torch
 
@@ -153,9 +159,13 @@ def make_bank() -> Callable[..., "Bundle"]:
         from stylebank.config import Network
         from stylebank.network.model import StyleBankNetwork
 
-        network = StyleBankNetwork(width=4, kernels=list(kernels.values()))
-        weights = {key: weight for key, weight in network.named_parameters() if "filters." not in key}
+        shape = shape or Network(width=4, blocks=2)
+        network = StyleBankNetwork(shape, list(kernels.values()), revises=revises)
+        weights = {key: weight for key, weight in network.named_parameters() if key.startswith(("en", "de"))}
         weights |= dict(zip((f"style {name}" for name in kernels), network.filters, strict=True))
+        if revises:
+            again = (f"style {name} again" for name in kernels)
+            weights |= dict(zip(again, network.revisions, strict=True))
         with torch.no_grad():
             for key, weight in weights.items():
                 own = torch.Generator().manual_seed(zlib.crc32(f"{seed} {key}".encode()))
@@ -163,10 +173,10 @@ def make_bank() -> Callable[..., "Bundle"]:
         chances = [zlib.crc32(name.encode()) / 2**32 for name in kernels]
         return bundle.from_network(
             network,
-            Network(width=4),
+            shape,
             [_style_set(name, kernel) for name, kernel in kernels.items()],
             training or {},
-            gains=[0.5 + chance for chance in chances],
+            gains=[(0.5 + chance, 1.5 - chance) for chance in chances],
             cards=[Card("joint", 7, 0.0, 8, 384, (chance,) * 5, chance, chance) for chance in chances],
         )
 

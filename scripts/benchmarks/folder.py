@@ -16,8 +16,9 @@ from stylebank import StyleBank
 from stylebank.bank import bundle
 from stylebank.batch import running
 from stylebank.batch.planning import Job
-from stylebank.engines.choice import Computing, cores
+from stylebank.engines.choice import Computing
 from stylebank.files import resources
+from stylebank.machine import devices
 from stylebank.pixels import images
 
 
@@ -32,7 +33,7 @@ def main(
 ) -> None:
     """Photos a second by a loop over `StyleBank.stylize`, by PyTorch and by an engine, and as the command does it."""
     bank, asked = bundle.read(resources.default_bank()), Computing(engine, device="cpu")
-    chosen, workers, style = asked.choose(), min(cores(), count), bank.names[0]
+    chosen, workers, style = asked.choose(), min(devices.cores(), count), bank.names[0]
     plain = StyleBank(bank, computing=replace(asked, engine="torch"))
     alone = StyleBank(bank, computing=asked)
     together = StyleBank(bank, computing=asked, workers=workers)
@@ -42,12 +43,12 @@ def main(
             jobs = [Job(photo, Path(scratch) / "pictures" / f"{photo.stem}{suffix}") for photo in photos]
 
             def loop(painter: StyleBank, jobs: list[Job] = jobs) -> None:
-                torch.set_num_threads(cores())
+                torch.set_num_threads(devices.cores())
                 for job in jobs:
                     images.save(job.picture, painter.stylize(images.read(job.photo), style))
 
             def crowd(jobs: list[Job] = jobs) -> None:
-                torch.set_num_threads(max(1, cores() // workers))
+                torch.set_num_threads(max(1, devices.cores() // workers))
                 running.run(
                     jobs,
                     lambda photos: together.stylize_all(photos, style),

@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,8 +15,9 @@ import typer
 from stylebank import StyleBank
 from stylebank.bank import bundle
 from stylebank.bank.mixture import Mix
-from stylebank.engines.choice import Computing, cores
+from stylebank.engines.choice import Computing
 from stylebank.files import resources
+from stylebank.machine import devices
 from stylebank.machine.memory import Tiling
 from stylebank.painting.fusion import Mode
 from stylebank.pixels import images
@@ -33,14 +35,17 @@ def main(
     engine: Annotated[str, typer.Option(help="auto, openvino, onnx or torch.")] = "auto",
     precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    path: Annotated[
+        Path | None, typer.Option("--bank", help="A bank; else the one that comes along.")
+    ] = None,
 ) -> None:
     """Milliseconds of each kind of fusion, and its ratio to one style, in one run."""
     computing = Computing(engine, precision, device)
-    bank = StyleBank(bundle.read(resources.default_bank()), computing=computing, tiling=Tiling("off"))
+    bank = StyleBank(bundle.read(path or resources.default_bank()), computing=computing, tiling=Tiling("off"))
     photo = images.fitted(images.read(resources.photos_folder() / "coffee.jpg"), long_side=size)
     names = bank.styles
     typer.echo(
-        f"{computing.choose()}, {precision}, {bank.stages.device_type}, {cores()} threads, "
+        f"{computing.choose()}, {precision}, {bank.stages.device_type}, {devices.cores()} threads, "
         f"{photo.width} x {photo.height} px"
     )
 
@@ -61,6 +66,8 @@ def main(
     for count in (2, 4, 8):
         mixture = dict.fromkeys(names[:count], 1.0)
         jobs[f"mixture of {count}"] = partial(bank.stylize, photo, mixture)
+    for stroke in (2, 4):
+        jobs[f"stroke {stroke}"] = partial(bank.stylize, photo, names[0], stroke=stroke)
     jobs["strength 0.5"] = lambda: bank.stylize(photo, names[0], strength=0.5)
     for count in (2, 5):
         for mode in ("exact", "region", "paper"):

@@ -20,9 +20,13 @@ from stylebank.config import STRIDE, Network
 from stylebank.engines import runtimes
 from stylebank.engines.choice import Computing, Engine
 from stylebank.files import resources
+from stylebank.network.architecture import decoder, encoder
 from stylebank.network.model import StyleBankNetwork
+from stylebank.painting import strokes
 from stylebank.painting.canvas import Canvas
+from stylebank.painting.pyramid import Way
 from stylebank.painting.sources import Photo
+from stylebank.painting.windows import PIXELS, Shape, convolved
 from stylebank.pixels import images
 
 Job = Callable[[], object]
@@ -48,8 +52,11 @@ def main(
     torch.set_num_threads(threads)
     pixels = np.random.default_rng(0).integers(0, 256, (1, size, size, 3), dtype=np.uint8)
     shipped = bundle.read(resources.default_bank())
-    banks = {"bank": shipped, "half width": _untrained(Network(width=shipped.network.width // 2))}
-    jobs: dict[str, Job] = {"Johnson's network, torch, eager": _johnson(shipped.network.width, pixels)}
+    banks = {
+        "bank": shipped,
+        "half width": _untrained(Network(width=shipped.network.width // 2, blocks=shipped.network.blocks)),
+    }
+    jobs: dict[str, Job] = {"Johnson's network, torch, eager": _johnson(32, pixels)}
     for name, bank in banks.items():
         for engine, precision in OURS:
             computing = Computing(engine, precision, "cpu")
@@ -93,16 +100,16 @@ def _timed(jobs: dict[str, Job], rounds: int) -> dict[str, list[float]]:
 
 
 def _ours(bank: Bundle, computing: Computing, pixels: NDArray[np.uint8], threads: int) -> Job:
-    """What `StyleBank.stylize` does with a photo that is painted whole, on so many threads."""
+    """What `StyleBank.stylize` does with a photo that is painted whole, in one pass, on so many threads."""
     stages = computing.stages(bank, workers=1, threads=threads)
     photo, style = images.from_pixels(pixels[0]), bank.names[0]
-    return lambda: Canvas(bank, stages, Photo(photo)).stylize(style)
+    stroke = strokes.FIRST / max(photo.size)  # one pass
+    return lambda: Canvas(bank, Photo(photo), lambda _: Way(stages), once=True).stylize(style, stroke=stroke)
 
 
 def _untrained(shape: Network) -> Bundle:
-    network = StyleBankNetwork(width=shape.width, kernels=[3])
     style = bundle.read(resources.default_bank()).entries[0].style
-    return bundle.from_network(network, shape, [style], {}, gains=[1.0])
+    return bundle.from_network(StyleBankNetwork(shape, [3]), shape, [style], {})
 
 
 class _PlainUpsampling(torch.nn.Module):
@@ -119,8 +126,9 @@ class _PlainUpsampling(torch.nn.Module):
 
 
 def _johnson(width: int, pixels: NDArray[np.uint8]) -> Job:
-    """Johnson's network of the same widths, five residual blocks, eager, without this project's rewrites."""
-    network = StyleBankNetwork(width=width, kernels=[1], kind="johnson").eval().requires_grad_(False)
+    """Johnson's network, five residual blocks, eager, without this project's rewrites."""
+    shape = Network(kind="johnson", width=width, outer_kernel=9)
+    network = StyleBankNetwork(shape, [1]).eval().requires_grad_(False)
     for block in list(network.decoder)[:2]:
         assert isinstance(block.conv, torch.nn.Conv2d)
         block.conv = _PlainUpsampling(block.conv)
@@ -157,15 +165,11 @@ def _lite(path: Path, pixels: NDArray[np.uint8], threads: int) -> Job:
 def _flops(bank: Bundle, size: int) -> float:
     """Floating-point operations that the bank's function needs at least: two for each weight at each place."""
     cells = (size // STRIDE) ** 2
-    places = {"encoder.0": 16, "encoder.1": 4, "decoder.0": 4, "decoder.1": 16, "decoder.2": 16}
-    total = float(bank.entries[0].filter.size * cells)
-    for name, weight in bank.coder.items():
-        if name.endswith("weight") and weight.ndim == 4:
-            layer = ".".join(name.split(".")[:2])
-            # After upsampling a 3x3 window sees 2x2 different cells.
-            share = 4 / 9 if layer in ("decoder.0", "decoder.1") else 1
-            total += weight.size * cells * places.get(layer, 1) * share
-    return 2.0 * total
+    work = float(bank.entries[0].filter.size)
+    for part in (*encoder(bank.network), *decoder(bank.network)):
+        start = PIXELS if part.layers[0].inputs == PIXELS.channels else Shape(part.layers[0].inputs, 1)
+        work += convolved(start, part.layers).work
+    return 2.0 * work * cells
 
 
 def _limit(dtype: torch.dtype) -> float:

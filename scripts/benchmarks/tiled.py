@@ -11,22 +11,18 @@ import numpy as np
 import typer
 from PIL import Image
 
-from stylebank.engines.choice import Computing, cores
+from stylebank.engines.choice import Computing
 from stylebank.files import resources
+from stylebank.machine import devices
 from stylebank.pixels import images
 
 _NAIVE = """
 import sys
 from stylebank.cli import app
-from stylebank.network.architecture import parts
-from stylebank.painting import fusion, passes
-def encode(passes, photo):
-    x = photo
-    for part in parts(passes.bank.network)[:-1]:
-        x = passes.keep(passes.run(part, x))
-    return x
-fusion.encode = encode
-passes.Passes.survey = lambda *_, **__: None
+from stylebank.painting import passes
+def trace(self, part, source, **_):
+    return [], self.keep(self.run(part, source))
+passes.Passes.trace = trace
 app.main(sys.argv[1:])
 """
 """The control: every norm by the statistics of its own tile."""
@@ -35,7 +31,9 @@ app.main(sys.argv[1:])
 def main(
     megapixels: Annotated[list[float], typer.Option(help="Of the photos. May be repeated.")] = [1, 4, 12],  # noqa: B006
     tile: Annotated[list[int], typer.Option(help="Sides of tiles. May be repeated.")] = [256, 512, 1024],  # noqa: B006
-    style: Annotated[str, typer.Option(help="Of the bank that comes along.")] = "van_gogh_starry_night",
+    style: Annotated[str, typer.Option(help="Of the bank.")] = "van_gogh_starry_night",
+    bank: Annotated[Path | None, typer.Option(help="A bank; else the one that comes along.")] = None,
+    stroke: Annotated[float, typer.Option(help="From 0.25 to 8: larger ones take more passes.")] = 1.0,
     only_tiled: Annotated[
         bool, typer.Option("--only-tiled", help="Of photos too large to paint whole.")
     ] = False,
@@ -43,14 +41,15 @@ def main(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "cpu",
 ) -> None:
     """Each line is one `stylebank stylize` in a process of its own, reading and writing included."""
-    typer.echo(f"engine {Computing(engine, 'float32', device).choose()}, {cores()} cores\n")
+    typer.echo(f"engine {Computing(engine, 'float32', device).choose()}, {devices.cores()} cores\n")
     typer.echo("| megapixels | tiles | seconds | against whole | peak GiB | subpixels off | by at most |")
     typer.echo("|---|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         for count in megapixels:
             photo, whole = Path(folder, "photo.png"), Path(folder, "whole.png")
             _draw(count).save(photo)
-            base = ["stylize", str(photo), "--style", style, "--device", device]
+            base = ["stylize", str(photo), "--style", style, "--device", device, "--stroke", str(stroke)]
+            base += ["--bank", str(bank)] if bank else []
             base += ["--engine", engine, "--precision", "float32"]
 
             def row(name: str, program: list[str], target: Path, tile: str) -> tuple[str, float, str]:

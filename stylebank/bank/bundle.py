@@ -1,9 +1,9 @@
 """The bank on disk: one safetensors file with a self-checking manifest.
 
-Tensors are `encoder.*`, `decoder.*` (float32) and `style.<name>.filter` (float16); the manifest holds the network's
-shape, all that is known of each style, and the experiment that trained them. A `Bundle` keeps tensors as they are in
-the file, so that a bank can grow without touching the bytes of what it already held. Reading one needs no PyTorch;
-making a network of it does.
+Tensors are `encoder.*`, `decoder.*` (float32), `style.<name>.filter` and, of styles that have one,
+`style.<name>.revision` (float16); the manifest holds the network's shape, all that is known of each style, and the
+experiment that trained them. A `Bundle` keeps tensors as they are in the file, so that a bank can grow without touching
+the bytes of what it already held. Reading one needs no PyTorch; making a network of it does.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from stylebank.bank import entries
 from stylebank.bank.entries import Card, Entry
 from stylebank.bank.mixture import Mixture
-from stylebank.config import Loss, Network, Report
+from stylebank.config import FIRST_EDITION, Loss, Network, Report
 from stylebank.errors import ConfigError, TensorFileError, UnknownStyleError, nearest
 from stylebank.files import tensorfile, toml
 from stylebank.files.atomic import sha256_bytes
@@ -34,7 +34,8 @@ KIND = "bank"
 
 Table = TypeVar("Table", Loss, Report)
 
-_FILTERS = "filters."
+_BANKS = {"filter": "filters.", "revision": "revisions."}
+"""What the tensors of entries are called in a network."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,9 @@ class Bundle:
         shape = asdict(self.network)
         if self.network.is_bank:
             del shape["kind"]  # banks of before there were kinds keep their digests
+        for name, value in FIRST_EDITION.items():  # and so do those of before there was more than one form
+            if shape[name] == value:
+                del shape[name]
         facts = f"{sorted(shape.items())}{tensorfile.digest(self.coder)}"
         return sha256_bytes(facts.encode())
 
@@ -81,34 +85,47 @@ class Bundle:
         """SHA-256 of all that its pictures depend on."""
         filters = {entry.name: entry.filter for entry in self.entries}
         gains = [entry.gain for entry in self.entries]
-        return sha256_bytes(f"{self.coder_digest()}{tensorfile.digest(filters)}{gains}".encode())
+        again = {entry.name: entry.revision for entry in self.entries if entry.revision is not None}
+        gains += [entry.revision_gain for entry in self.entries if entry.revision is not None]
+        facts = f"{self.coder_digest()}{tensorfile.digest(filters)}{gains}"
+        return sha256_bytes((facts + tensorfile.digest(again) if again else facts).encode())
 
-    def mixed_filter(self, weights: Sequence[tuple[str, float]]) -> tuple[NDArray[np.float16], float]:
+    def mixed_filter(
+        self, weights: Sequence[tuple[str, float]], *, again: bool = False
+    ) -> tuple[NDArray[np.float16], float]:
         """The filter of a mixture and its gain, as a bank keeps them.
 
         Args:
             weights: style and weight w_i of each part; smaller kernels are padded with zeros.
+            again: whether it paints over an enlarged painting, with revisions R_i in the place of K_i.
 
         Returns:
-            A single style's own filter (C, C, k, k) and gain. Else sum_i w_i g_i K_i, rounded to float16 as every
-            filter of a bank is, and the gain 1: so a mixture that is saved stays what it was, and mixtures of mixtures
-            are mixtures of styles.
+            A single style's own filter (C, C, k, k) and gain. Else s sum_i w_i g_i K_i, rounded to float16 as every
+            filter of a bank is, and its gain 1 / s, where s = sum_i w_i / g_i is how strong the parts' own features
+            are: so a mixture that is saved stays what it was, and mixtures of mixtures are mixtures of styles.
 
         Raises:
             UnknownStyleError: there is no such style; the message names the nearest.
         """
-        parts = [(self.find(name), weight) for name, weight in weights]
+        parts = [(*self.find(name).of_pass(again=again), weight) for name, weight in weights]
         if len(parts) == 1:
-            return parts[0][0].filter, parts[0][0].gain
-        largest = max(entry.style.kernel for entry, _ in parts)
-        total = np.zeros((*parts[0][0].filter.shape[:2], largest, largest), np.float32)
+            return parts[0][:2]
+        largest = max(found.shape[-1] for found, _, _ in parts)
+        total = np.zeros((*parts[0][0].shape[:2], largest, largest), np.float32)
+        strength = sum(weight / gain for _, gain, weight in parts)
         with np.errstate(over="ignore", invalid="ignore"):  # who saves it checks that it is finite
-            for entry, weight in parts:
-                total += padded(entry.filter.astype(np.float32), largest) * (entry.gain * weight)
-            return total.astype(np.float16), 1.0
+            for found, gain, weight in parts:
+                total += padded(found.astype(np.float32), largest) * (strength * gain * weight)
+            return total.astype(np.float16), 1 / strength
 
-    def filter_of(self, mixture: Mixture) -> NDArray[np.float32]:
-        """What a mixture is painted with, (C, C, k, k): (1 - p) identity + p K, as strong as the photo's features.
+    def filter_of(self, mixture: Mixture, *, again: bool = False) -> NDArray[np.float32]:
+        """What a mixture is painted with, (C, C, k, k): s ((1 - p) identity + p g K) with s = (1 - p) + p / g.
+
+        So K is as it was trained at p = 1 (what follows a filter may go by its scale), and fades evenly below.
+
+        Args:
+            mixture: see there.
+            again: see `mixed_filter`.
 
         Raises:
             UnknownStyleError: there is no such style; the message names the nearest.
@@ -118,11 +135,14 @@ class Bundle:
             raise ConfigError(
                 "strength: a johnson network has its style in every layer; leave the strength at 1"
             )
-        weight, gain = self.mixed_filter(mixture.weights)
-        kernel: NDArray[np.float32] = mixture.share * (weight.astype(np.float32) * np.float32(gain))
-        if mixture.share < 1:
-            channels, side = len(kernel), kernel.shape[-1]
-            kernel[range(channels), range(channels), side // 2, side // 2] += 1 - mixture.share
+        weight, gain = self.mixed_filter(mixture.weights, again=again)
+        kernel: NDArray[np.float32] = weight.astype(np.float32)
+        if mixture.share == 1:
+            return kernel
+        strength = np.float32((1 - mixture.share) + mixture.share / gain)
+        kernel *= np.float32(mixture.share * gain) * strength
+        channels, side = len(kernel), kernel.shape[-1]
+        kernel[range(channels), range(channels), side // 2, side // 2] += (1 - mixture.share) * strength
         return kernel
 
     def find(self, name: str) -> Entry:
@@ -146,10 +166,16 @@ class Bundle:
         from stylebank.network import tensors
         from stylebank.network.model import StyleBankNetwork
 
-        shape = asdict(self.network) | {"kernels": [entry.style.kernel for entry in self.entries]}
+        revises = any(entry.revision is not None for entry in self.entries)
+        kernels = [entry.style.kernel for entry in self.entries]
         with torch.device("meta"):  # no memory for weights that are replaced at once
-            network = StyleBankNetwork(**shape)
-        filters = {f"{_FILTERS}{place}": entry.filter for place, entry in enumerate(self.entries)}
+            network = StyleBankNetwork(self.network, kernels, revises=revises)
+        filters = {
+            f"{prefix}{place}": entry.of_pass(again=name == "revision")[0]
+            for name, prefix in _BANKS.items()
+            if name == "filter" or revises
+            for place, entry in enumerate(self.entries)
+        }
         state = tensors.to_torch({**self.coder, **filters})
         network.load_state_dict(
             {key: tensor.to(torch.float32, copy=True) for key, tensor in state.items()}, assign=True
@@ -163,19 +189,22 @@ def from_network(
     styles: Sequence[StyleSet],
     training: Mapping[str, Any],
     *,
-    gains: Sequence[float],
-    cards: Sequence[Card] | None = None,
+    gains: Sequence[tuple[float, float]] | None = None,
+    cards: Sequence[Card | None] | None = None,
 ) -> Bundle:
-    """Take a snapshot of a network with S styles, their gains and, if finished, their report cards."""
+    """Take a snapshot of a network with S styles, the gains of their filters and, if finished, their report cards."""
     coder = {
         key: tensor.float().cpu().numpy().copy()
         for key, tensor in network.state_dict().items()
-        if not key.startswith(_FILTERS)
+        if not key.startswith(tuple(_BANKS.values()))
     }
+    several = len(styles)
+    again: list[NDArray[np.float16] | None] = [stored(weight) for weight in network.revisions]
+    gains, cards = gains or [(1.0, 1.0)] * several, cards or [None] * several
     found = [
-        Entry(style=style, filter=stored(weight), gain=gain, card=card)
-        for style, weight, gain, card in zip(
-            styles, network.filters, gains, cards or (None,) * len(styles), strict=True
+        Entry(style, stored(weight), gain, card, revision=revision, revision_gain=revision_gain)
+        for style, weight, revision, (gain, revision_gain), card in zip(
+            styles, network.filters, again or [None] * several, gains, cards, strict=True
         )
     ]
     return Bundle(network=shape, coder=coder, entries=tuple(found), training=training)
@@ -204,7 +233,11 @@ def write(path: Path, bundle: Bundle) -> None:
         "styles": [entry.to_manifest() for entry in bundle.entries],
         "training": dict(bundle.training),
     }
-    filters = {_filter_name(entry.name): entry.filter for entry in bundle.entries}
+    filters = {
+        _tensor_name(entry.name, kind): tensor
+        for entry in bundle.entries
+        for kind, tensor in entry.tensors.items()
+    }
     tensorfile.write(path, kind=KIND, tensors={**bundle.coder, **filters}, manifest=manifest)
 
 
@@ -216,11 +249,9 @@ def read(path: Path) -> Bundle:
     """
     tensors, manifest = tensorfile.read(path, kind=KIND)
     try:
-        network = toml.section(Network, manifest, "network", where=str(path))
-        listed = [
-            entries.from_manifest(data, tensors.get(_filter_name(data["style"]["name"]), np.empty(0)))
-            for data in manifest["styles"]
-        ]
+        shape = {"network": FIRST_EDITION | dict(manifest["network"])}
+        network = toml.section(Network, shape, "network", where=str(path))
+        listed = [entries.from_manifest(data, _tensors_of(data, tensors)) for data in manifest["styles"]]
         training = dict(manifest["training"])
     except entries.MALFORMED as error:
         raise TensorFileError(
@@ -236,7 +267,8 @@ def _check_tensors(path: Path, tensors: Arrays, network: Network, listed: Sequen
     if len({entry.name for entry in listed}) != len(listed):
         raise TensorFileError(f"{path}: lists a style twice; get the file again")
     coder = coder_shapes(network)
-    for name in (coder.keys() | {_filter_name(entry.name) for entry in listed}) ^ tensors.keys():
+    styles = {_tensor_name(entry.name, kind) for entry in listed for kind in entry.tensors}
+    for name in (coder.keys() | styles) ^ tensors.keys():
         problem = "does not belong" if name in tensors else "is missing"
         raise TensorFileError(f"{path}: tensor '{name}' {problem}; get the file again")
     for name, shape in coder.items():
@@ -248,8 +280,14 @@ def _check_tensors(path: Path, tensors: Arrays, network: Network, listed: Sequen
             )
     for entry in listed:
         if misfit := entry.misfit(network.width):
-            raise TensorFileError(f"{path}: tensor '{_filter_name(entry.name)}' {misfit}; get the file again")
+            raise TensorFileError(f"{path}: a filter of style '{entry.name}' {misfit}; get the file again")
 
 
-def _filter_name(style: str) -> str:
-    return f"style.{style}.filter"
+def _tensor_name(style: str, kind: str) -> str:
+    return f"style.{style}.{kind}"
+
+
+def _tensors_of(data: Any, tensors: Arrays) -> Arrays:
+    """A style's filters by name; empty arrays where they are missing, which the check of tensors complains of."""
+    kinds = ("filter", "revision") if "revision_gain" in data else ("filter",)
+    return {kind: tensors.get(_tensor_name(data["style"]["name"], kind), np.empty(0)) for kind in kinds}

@@ -81,8 +81,16 @@ def baking(name: str, mixture: Mixture) -> Change:
     def change(bank: Bundle) -> Bundle:
         check_free(bank, name)
         weight, gain = bank.mixed_filter(mixture.weights)
-        style = StyleSet(name=name, kernel=weight.shape[-1], layers=())
-        baked = Entry(style=style, filter=weight, gain=gain, recipe={"mixture": dict(mixture.weights)})
+        revises = any(bank.find(part).revision is not None for part in mixture.names)
+        revision, revision_gain = bank.mixed_filter(mixture.weights, again=True) if revises else (None, 1.0)
+        baked = Entry(
+            style=StyleSet(name=name, kernel=weight.shape[-1], layers=()),
+            filter=weight,
+            gain=gain,
+            recipe={"mixture": dict(mixture.weights)},
+            revision=revision,
+            revision_gain=revision_gain,
+        )
         if misfit := baked.misfit(bank.network.width):
             raise OutputError(f"style '{name}': its filter {misfit}; the gains of its parts are too large")
         return replace(bank, entries=(*bank.entries, baked))

@@ -1,11 +1,11 @@
-"""Which styles, in which proportions, how strong: what `starry=0.6`, `wave:0.5+scream:0.5@0.8` and a dict mean.
+"""Which styles, in which proportions, how strong, in which strokes: what `wave:0.5+scream:0.5@0.8x2` and a dict mean.
 
 Words and numbers only; `fusion` makes a filter of them, and a bank knows which names there are.
 """
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from stylebank.errors import ConfigError
 
@@ -18,25 +18,34 @@ EVENNESS = 1.25
 little as 0.06 (8 styles of a trained bank); with 1.25 no quarter does more than 0.43."""
 
 
+STROKES = (0.25, 8.0)
+"""Least and largest stroke."""
+
+
 @dataclass(frozen=True)
 class Mixture:
-    """Styles with weights that sum to 1, painted with a strength.
+    """Styles with weights that sum to 1, painted with a strength and in strokes of a size.
 
     Attributes:
         weights: (style, weight), each style once, each weight in (0, 1].
         strength: 0, the photo's reconstruction, to 1, the full style.
         given: what the weights summed to before they were normalised.
+        stroke: size of strokes and forms, relative to the picture: 1 as designed; None for what everything has that
+            says nothing of its own.
     """
 
     weights: tuple[tuple[str, float], ...]
     strength: float = 1.0
     given: float = field(default=1.0, compare=False)
+    stroke: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.strength <= 1:
             raise ConfigError(
                 f"mixture {self}: strength {self.strength:g} is out of range; give 0 (photo) to 1 (full style)"
             )
+        if self.stroke is not None:
+            check_stroke(self.stroke, f"mixture {'+'.join(self.names)}")
         weights = [weight for _, weight in self.weights]
         if not weights or min(weights) <= 0 or not abs(sum(weights) - 1) <= 1e-6:
             raise ConfigError(f"mixture: weights {weights} do not sum to 1; use mixture.weighted")
@@ -52,47 +61,53 @@ class Mixture:
         return math.pow(self.strength, EVENNESS)
 
     def __str__(self) -> str:
-        """Form of the command line: `wave:0.5+scream:0.5@0.8`."""
+        """Form of the command line: `wave:0.5+scream:0.5@0.8x2`."""
         words = "+".join(f"{name}:{weight:.3g}" for name, weight in self.weights)
         shown = self.names[0] if len(self.weights) == 1 else words
-        return shown if self.strength == 1 else f"{shown}@{self.strength:g}"
+        strength = "" if self.strength == 1 else f"{self.strength:g}"
+        stroke = "" if self.stroke in (None, 1) else f"x{self.stroke:g}"
+        return f"{shown}@{strength}{stroke}" if strength or stroke else shown
 
 
 Mix = str | Mapping[str, float] | Mixture
 """What a Python caller may give: a style's name or the command line's words, a dict of weights, or a mixture."""
 
 
-def of(mix: Mix, *, strength: float = 1.0) -> Mixture:
-    """Make a mixture of what a caller gave; a strength in its words goes before `strength`.
+def of(mix: Mix, *, strength: float = 1.0, stroke: float | None = None) -> Mixture:
+    """Make a mixture of what a caller gave; strength and stroke in its words, or a mixture's own, go before these.
 
     Raises:
-        ConfigError: a weight is negative, not finite or missing, all are zero, or a strength is not in [0, 1].
+        ConfigError: a weight is negative, not finite or missing, all are zero, a strength is not in [0, 1], or a stroke
+            is none of `STROKES`.
     """
     if isinstance(mix, Mixture):
-        return mix
+        return replace(mix, stroke=stroke) if mix.stroke is None and stroke is not None else mix
     if isinstance(mix, str):
-        return parse(mix, strength=strength)
-    return weighted(mix.items(), where="mixture", strength=strength)
+        return parse(mix, strength=strength, stroke=stroke)
+    return weighted(mix.items(), where="mixture", strength=strength, stroke=stroke)
 
 
-def parse(words: str, *, strength: float = 1.0, where: str = "") -> Mixture:
-    """Read `NAME`, `NAME:WEIGHT+NAME:WEIGHT` or either followed by `@STRENGTH`.
+def parse(words: str, *, strength: float = 1.0, stroke: float | None = None, where: str = "") -> Mixture:
+    """Read `NAME` or `NAME:WEIGHT+NAME:WEIGHT`, perhaps followed by `@STRENGTH`, `@xSTROKE` or `@STRENGTHxSTROKE`.
 
     Raises:
         ConfigError: see `of`; `where` begins the complaint.
     """
     where = where or f"mixture '{words}'"
-    mix, at, own_strength = words.partition("@")
+    mix, at, own = words.partition("@")
+    own_strength, times, own_stroke = own.partition("x")
     parts = [part.partition(":") for part in mix.split("+")]
     if len(parts) == 1 and not parts[0][1]:
         parts = [(parts[0][0], ":", "1")]
     pairs = [(name, _number(weight, f"{where}: weight of '{name}'")) for name, _, weight in parts]
-    if at:
+    if at and (own_strength or not times):
         strength = _number(own_strength, f"{where}: strength")
-    return weighted(pairs, where=where, strength=strength)
+    if times:
+        stroke = _number(own_stroke, f"{where}: stroke")
+    return weighted(pairs, where=where, strength=strength, stroke=stroke)
 
 
-def from_options(options: Sequence[str], *, strength: float = 1.0) -> Mixture:
+def from_options(options: Sequence[str], *, strength: float = 1.0, stroke: float | None = None) -> Mixture:
     """Read the command line's repeated `--mix NAME=WEIGHT`.
 
     Raises:
@@ -103,10 +118,26 @@ def from_options(options: Sequence[str], *, strength: float = 1.0) -> Mixture:
         if not name:
             raise ConfigError(f"--mix {words}: has no weight; write NAME=WEIGHT")
     pairs = [(name, _number(weight, f"--mix {words}: weight")) for words, name, _, weight in parts]
-    return weighted(pairs, where="--mix", strength=strength)
+    return weighted(pairs, where="--mix", strength=strength, stroke=stroke)
 
 
-def weighted(pairs: Iterable[tuple[str, float]], *, where: str, strength: float = 1.0) -> Mixture:
+def check_stroke(stroke: float, where: str) -> None:
+    """Refuse a stroke that is no number or out of range.
+
+    Raises:
+        ConfigError: `where` begins the complaint.
+    """
+    if not isinstance(stroke, int | float):
+        raise ConfigError(f"{where}: stroke {stroke!r} is no number; give one, such as 2")
+    if not STROKES[0] <= stroke <= STROKES[1]:
+        raise ConfigError(
+            f"{where}: stroke {stroke:g} is out of range; give 0.5 (finer) to 4 (larger), 1 is as designed"
+        )
+
+
+def weighted(
+    pairs: Iterable[tuple[str, float]], *, where: str, strength: float = 1.0, stroke: float | None = None
+) -> Mixture:
     """Normalise weights to the sum 1; styles of weight 0 are left out.
 
     Raises:
@@ -115,6 +146,8 @@ def weighted(pairs: Iterable[tuple[str, float]], *, where: str, strength: float 
     found = list(pairs)
     if not 0 <= strength <= 1:
         raise ConfigError(f"{where}: strength {strength:g} is out of range; give 0 (photo) to 1 (full style)")
+    if stroke is not None:
+        check_stroke(stroke, where)
     for name, weight in found:
         if not isinstance(weight, int | float):
             raise ConfigError(f"{where}: weight {weight!r} of '{name}' is no number; give one, such as 0.5")
@@ -126,9 +159,8 @@ def weighted(pairs: Iterable[tuple[str, float]], *, where: str, strength: float 
     total = sum(weight for _, weight in found)
     if not 0 < total < math.inf:
         raise ConfigError(f"{where}: weights sum to {total:g}; give at least one above 0")
-    return Mixture(
-        tuple((name, weight / total) for name, weight in found if weight / total > 0), strength, total
-    )
+    shares = tuple((name, weight / total) for name, weight in found if weight / total > 0)
+    return Mixture(shares, strength, total, stroke)
 
 
 def _number(text: str, where: str) -> float:
@@ -145,7 +177,7 @@ def _number(text: str, where: str) -> float:
 def path(ends: Sequence[Mixture], steps: int) -> list[tuple[str, Mixture]]:
     """Label and mixture at each of `steps` (at least 2) even places on the way between two mixtures.
 
-    Of one mixture: from strength 0 to its own.
+    Strokes grow by equal factors. Of one mixture: from strength 0 to its own.
     """
     first, last = ends[0], ends[-1]
     found = []
@@ -153,14 +185,16 @@ def path(ends: Sequence[Mixture], steps: int) -> list[tuple[str, Mixture]]:
         share = step / (steps - 1)
         if len(ends) == 1:
             strength = share * last.strength
-            found.append((f"strength {strength:.2g}", Mixture(last.weights, strength)))
+            found.append((f"strength {strength:.2g}", replace(last, strength=strength)))
             continue
         weights: dict[str, float] = {}
         for mixture, part in ((first, 1 - share), (last, share)):
             for name, weight in mixture.weights:
                 weights[name] = weights.get(name, 0.0) + part * weight
         strength = (1 - share) * first.strength + share * last.strength
-        mixed = weighted(weights.items(), where="sweep", strength=strength)
+        stroke = (first.stroke or 1.0) ** (1 - share) * (last.stroke or 1.0) ** share
+        stroked = stroke if first.stroke or last.stroke else None
+        mixed = weighted(weights.items(), where="sweep", strength=strength, stroke=stroked)
         label = (
             f"{first}" if step == 0 else f"{last}" if step == steps - 1 else f"{1 - share:.0%} : {share:.0%}"
         )

@@ -141,6 +141,7 @@ def stylize(
     style: str,
     bank: str | None = None,
     strength: float = 1.0,
+    stroke: float = 1.0,
     keep_color: bool = False,
     suffix: str = ".jpg",
     engine: str = "auto",
@@ -155,6 +156,7 @@ def stylize(
         style: a style's name or the words of a mixture.
         bank: a bank's file; None for the one that comes with the package.
         strength: see `StyleBank.stylize`.
+        stroke: see `StyleBank.stylize`.
         keep_color: see `StyleBank.stylize`.
         suffix: of the pictures' format.
         engine: see `engines.choice.Computing`; all machines have the same installed.
@@ -176,7 +178,7 @@ def stylize(
     except ImportError as error:
         raise ConfigError(f"ray: is not installed ({error}); pip install 'stylebank[ray]'") from error
     images.check_suffix(Path(f"picture{suffix}"))
-    mixed = mixture.parse(style, strength=strength)
+    mixed = mixture.parse(style, strength=strength, stroke=stroke)
     contents = bundle.read(Path(bank) if bank else resources.default_bank())
     contents.filter_of(mixed)  # refused here rather than by every actor
     folders = Folders(source, output, "+".join(mixed.names), suffix, overwrite)

@@ -20,10 +20,21 @@ def export(
         list[str] | None, typer.Option(metavar="NAME=WEIGHT", help="A style of a mixture. May be repeated.")
     ] = None,
     strength: Strength = 1.0,
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--again",
+            help="The graph of passes after the first, over the picture enlarged by up to two: larger strokes.",
+        ),
+    ] = False,
     bank: Bank = None,
     force: Force = False,
 ) -> None:
-    """Write a style, a mixture, or the whole bank with the styles' weights as an input, as ONNX."""
+    """Write a style, a mixture, or the whole bank with the styles' weights as an input, as ONNX.
+
+    A graph paints one pass at the size that it is given. Pictures longer than some 512 pixels are painted at that size
+    first, enlarged, and painted again by the graph of --again.
+    """
     from stylebank.bank import bundle
     from stylebank.files import atomic, resources
 
@@ -44,7 +55,7 @@ def export(
         mixed = words or mixture.from_options(mix or [], strength=strength)
         say_weights(mixed)
     contents = bundle.read(bank or resources.default_bank())
-    atomic.write_atomically(output, exported.build(contents, mixed).SerializeToString())
+    atomic.write_atomically(output, exported.build(contents, mixed, again=again).SerializeToString())
     inputs = "image" if mixed else "image, weights"
     typer.echo(printable(f"{output}: {output.stat().st_size:,} bytes, {inputs} -> picture"))
 

@@ -17,6 +17,7 @@ from stylebank.cli.options import (
     MaxMemory,
     PrecisionName,
     Strength,
+    Stroke,
     Tile,
     note,
     printable,
@@ -44,7 +45,7 @@ MaskedRegions = Annotated[
     typer.Option(
         metavar="MASK=STYLE",
         help="A grey image, white where the style goes, and a style or a mixture, as in wave, "
-        "wave:0.5+scream:0.5 or wave@0.7 (strength). May be repeated.",
+        "wave:0.5+scream:0.5, wave@0.7 (strength), wave@x2 (stroke) or wave@0.7x2. May be repeated.",
     ),
 ]
 LabelFile = Annotated[
@@ -87,6 +88,7 @@ def fuse(
     assign: Assigned = None,
     rest: Rest = PHOTO,
     strength: Strength = 1.0,
+    stroke: Stroke = 1.0,
     mode: FusionMode = "exact",
     feather: Annotated[float, typer.Option(metavar="PX", help="Width of soft seams, in pixels.")] = 0.0,
     keep_color: KeepColor = False,
@@ -117,7 +119,7 @@ def fuse(
         loaded = StyleBank.load(bank, engine=engine, precision=precision, device=device, tiling=tiling)
         picture = images.read(photo)
         if mix:
-            mixed = mixture.from_options(mix, strength=strength)
+            mixed = mixture.from_options(mix, strength=strength, stroke=stroke)
             result = loaded.stylize(picture, mixed, keep_color=keep_color)
             say_weights(mixed)
         else:
@@ -129,6 +131,7 @@ def fuse(
                 found,
                 rest=rest,
                 strength=strength,
+                stroke=stroke,
                 mode=known,
                 feather=feather,
                 keep_color=keep_color,

@@ -29,6 +29,13 @@ StyleWords = Annotated[
 Strength = Annotated[
     float, typer.Option(metavar="0..1", help="0 gives the photo's reconstruction, 1 the full style.")
 ]
+Stroke = Annotated[
+    float,
+    typer.Option(
+        metavar="X",
+        help="Size of strokes and forms, relative to the picture: 1 as designed, 0.5 finer, 2 and 4 larger.",
+    ),
+]
 KeepColor = Annotated[bool, typer.Option("--keep-color", help="Keep the photo's colours, paint its luma.")]
 Tile = Annotated[
     str,

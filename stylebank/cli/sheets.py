@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stylebank.bank import mixture
-from stylebank.cli.options import Bank, Device, EngineName, Force, KeepColor, PrecisionName, printable
+from stylebank.cli.options import Bank, Device, EngineName, Force, KeepColor, PrecisionName, Stroke, printable
 from stylebank.errors import ConfigError
 
 if TYPE_CHECKING:
-    from stylebank.bank.mixture import Mix
+    from stylebank.bank.mixture import Mixture
     from stylebank.painting.painter import StyleBank
 
 Photo = Annotated[Path, typer.Argument(metavar="PHOTO")]
@@ -27,6 +27,7 @@ def sheet(
     bank: Bank = None,
     output: Output = None,
     size: Size = 384,
+    stroke: Stroke = 1.0,
     engine: EngineName = "auto",
     precision: PrecisionName = "auto",
     device: Device = "auto",
@@ -35,7 +36,8 @@ def sheet(
     """Show one photo in every style of a bank, as one picture."""
     target = _target(photo, output or Path(f"{photo.stem}-sheet.png"), force=force)
     loaded = _load(bank, engine=engine, precision=precision, device=device)
-    _show(photo, target, loaded, ((name, name) for name in loaded.styles), size=size, beside_photo=True)
+    mixes = [(name, mixture.of(name, stroke=stroke)) for name in loaded.styles]
+    _show(photo, target, loaded, mixes, size=size, beside_photo=True)
 
 
 def sweep(
@@ -49,6 +51,7 @@ def sweep(
     steps: Annotated[int, typer.Option(min=2, max=32, help="Pictures on the way, both ends included.")] = 7,
     output: Output = None,
     size: Size = 384,
+    stroke: Stroke = 1.0,
     keep_color: KeepColor = False,
     bank: Bank = None,
     engine: EngineName = "auto",
@@ -61,7 +64,7 @@ def sweep(
         raise ConfigError(f"sweep: has {len(styles)} styles; give one or two")
     target = _target(photo, output or Path(f"{photo.stem}-sweep.png"), force=force)
     loaded = _load(bank, engine=engine, precision=precision, device=device)
-    path = mixture.path([mixture.parse(words) for words in styles], steps)
+    path = mixture.path([mixture.parse(words, stroke=stroke) for words in styles], steps)
     _show(photo, target, loaded, path, size=size, columns=steps, keep_color=keep_color)
 
 
@@ -82,7 +85,7 @@ def _show(
     photo: Path,
     target: Path,
     bank: "StyleBank",
-    mixes: "Iterable[tuple[str, Mix]]",
+    mixes: "Iterable[tuple[str, Mixture]]",
     *,
     size: int,
     columns: int | None = None,

@@ -18,6 +18,7 @@ from stylebank.cli.options import (
     MaxMemory,
     PrecisionName,
     Strength,
+    Stroke,
     Tile,
     note,
     say,
@@ -43,7 +44,11 @@ Photos = Annotated[
     typer.Argument(metavar="PHOTO...", help="Photos, folders of them, patterns; - for the program's input."),
 ]
 Style = Annotated[
-    str, typer.Option(help="A style, see 'stylebank list'; or a mixture, NAME:WEIGHT+NAME:WEIGHT.")
+    str,
+    typer.Option(
+        help="A style, see 'stylebank list'; or a mixture, NAME:WEIGHT+NAME:WEIGHT; either with a strength and a "
+        "stroke of its own, as in wave@0.7x2."
+    ),
 ]
 Pictures = Annotated[
     Path | None,
@@ -121,6 +126,7 @@ def stylize(
     bank: Bank = None,
     output: Pictures = None,
     strength: Strength = 1.0,
+    stroke: Stroke = 1.0,
     keep_color: KeepColor = False,
     form: Format = "png",
     tile: Tile = "auto",
@@ -140,7 +146,7 @@ def stylize(
     from stylebank.machine.distributed import rank_and_world
     from stylebank.pixels import images
 
-    mixed = mixture.parse(style, strength=strength, where=f"--style {style}")
+    mixed = mixture.parse(style, strength=strength, stroke=stroke, where=f"--style {style}")
     contents = bundle.read(bank or resources.default_bank())
     contents.filter_of(mixed)  # names are checked before they become part of a file's
     computing = Computing(engine, precision, device)
@@ -173,7 +179,8 @@ class _Painting:
 def _make(jobs: "list[Job]", painting: _Painting, unfinished: "Unfinished | None", *, as_json: bool) -> None:
     """Make the pictures that are not yet there."""
     from stylebank.batch import running
-    from stylebank.engines import choice, tuning
+    from stylebank.engines import tuning
+    from stylebank.machine import devices
     from stylebank.painting.painter import StyleBank
 
     remaining = unfinished.remaining(jobs) if unfinished else jobs
@@ -182,7 +189,7 @@ def _make(jobs: "list[Job]", painting: _Painting, unfinished: "Unfinished | None
     computing = painting.computing
     if unfinished:
         computing = tuning.tuned(computing, painting.contents, photos=len(remaining), note=note)
-    workers = max(1, min(choice.cores(), len(remaining)))  # a photo for each core
+    workers = max(1, min(devices.cores(), len(remaining)))  # a photo for each core
     bank = StyleBank(painting.contents, computing=computing, tiling=painting.tiling, workers=workers)
 
     def paint(photos: "list[Image]") -> "list[Image]":

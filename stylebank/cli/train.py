@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stylebank.cli.options import Bank, Device, Force, StyleWords, VggSource
+from stylebank.errors import OutputError
 
 if TYPE_CHECKING:
+    from stylebank.bank.bundle import Bundle
     from stylebank.config import Config
     from stylebank.supervision.metrics import BankFigures
     from stylebank.training.joint import Outcome
@@ -73,6 +75,12 @@ def train(
         str | None,
         typer.Option(help="stylebank, or johnson: a network for one style. \\[default: as the config says]"),
     ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", metavar="FILE", help="A bank of the same network whose weights to go on from."
+        ),
+    ] = None,
     device: Device = "auto",
     vgg: VggSource = "bundled",
     resume: Annotated[
@@ -107,6 +115,7 @@ def train(
                 resume=resume,
                 tensorboard=tensorboard,
                 force=force,
+                start=_start(start, out) if start else None,
                 group=group,
             )
     if group.is_main:
@@ -141,7 +150,8 @@ def add_style(
     target = bank or resources.default_bank()
     folder = run or Path("runs") / name
     given = style_words.from_arguments(name, style, size=size, kernel=kernel)
-    with Watch(steps or addition.MOST_STEPS, what=name, at_most=steps is None) as watch:
+    most = addition.FILTERS * (steps or addition.MOST_STEPS)
+    with Watch(most, what=name, at_most=steps is None) as watch:
         outcome = addition.add_style(
             given,
             bank=target,
@@ -161,6 +171,16 @@ def add_style(
     print_cards([outcome.entry])
     typer.echo(f"{target}: has '{name}' now, {outcome.step} steps, {outcome.seconds / 60:.1f} minutes")
     typer.echo(f"{folder}: preview.png, curves.png")
+
+
+def _start(path: Path, out: Path) -> "Bundle":
+    """The bank to go on from, which stays as it is."""
+    from stylebank.bank import bundle
+    from stylebank.files import atomic
+
+    if atomic.identity(path) and atomic.identity(path) == atomic.identity(out):
+        raise OutputError(f"{out}: is the bank to go on from; choose another --out")
+    return bundle.read(path)
 
 
 def _print_outcome(outcome: "Outcome", experiment: "Config", *, run: Path, out: Path) -> None:

@@ -4,7 +4,6 @@ The first two start within a second, because they read a bank and make its graph
 PyTorch knows GPUs.
 """
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -103,13 +102,6 @@ def _torch(bank: Bundle, computing: Computing, *, workers: int, threads: int) ->
         torch.set_num_threads(threads)
     precision = devices.choose_precision(computing.precision, device)
     return TorchStages(bank, device=device, precision=precision, workers=workers)
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    limit = os.environ.get("OMP_NUM_THREADS", "")
-    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(found, int(limit)) if limit.isdecimal() and int(limit) else found
 
 
 def on_gpu(device: str) -> bool:

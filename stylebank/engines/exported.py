@@ -1,6 +1,7 @@
 """A style, a mixture or a whole bank as one ONNX file, for programs that know nothing of StyleBank.
 
-The graph takes images of any size from 16 px on and pads and crops them itself. Of a whole bank the weights of the
+The graph paints one pass: over photos, or over paintings that were enlarged. It takes images of any size from 16 px on
+and pads and crops them itself. Of a whole bank the weights of the
 styles are an input, so that one file paints every style and every mixture.
 """
 
@@ -17,13 +18,14 @@ from stylebank.errors import ConfigError
 from stylebank.network.architecture import FLAT
 
 
-def build(bank: Bundle, mixture: Mixture | None) -> ModelProto:
+def build(bank: Bundle, mixture: Mixture | None, *, again: bool = False) -> ModelProto:
     """Make the graph; its inputs and its output "picture" (B, 3, H, W) are float32.
 
     Args:
         bank: encoder, decoder and filters.
         mixture: what to paint, the input is "image" (B, 3, H, W) in [0, 1], sRGB; None for the whole bank, which takes
             "weights" (S,) too, in the order of the bank's styles and 1 in sum.
+        again: whether it paints over an enlarged painting, a pass after the first; see `painting.strokes`.
 
     Raises:
         UnknownStyleError: the bank has no such style.
@@ -32,12 +34,12 @@ def build(bank: Bundle, mixture: Mixture | None) -> ModelProto:
     graph = Graph()
     image = graph.input("image", ["batch", 3, "height", "width"])
     if mixture:
-        weight = bank.filter_of(mixture)
+        weight = bank.filter_of(mixture, again=again)
         style, kernel = graph.constant(weight), weight.shape[-1]
     else:
         if not bank.entries:
             raise ConfigError("export: the bank has no styles; add one")
-        style, kernel = _weighed(graph, bank)
+        style, kernel = _weighed(graph, bank, again=again)
     size = graph.size(image)
     photo = _padded_to_stride(graph, image, size)
     x = painted(graph, bank, photo, style, kernel)
@@ -57,15 +59,22 @@ def is_graph(data: bytes) -> bool:
         return False
 
 
-def _weighed(graph: Graph, bank: Bundle) -> tuple[str, int]:
-    """The sum of all filters, each times its gain and its weight in the input; and its kernel's size."""
-    largest = max(entry.style.kernel for entry in bank.entries)
+def _weighed(graph: Graph, bank: Bundle, *, again: bool) -> tuple[str, int]:
+    """The filter of `Bundle.mixed_filter` by the weights w of the input, and its kernel's size.
+
+    s sum_i w_i g_i K_i with s = sum_i w_i / g_i.
+    """
+    found = [entry.of_pass(again=again) for entry in bank.entries]
+    largest = max(filter_.shape[-1] for filter_, _ in found)
+    gains = np.array([gain for _, gain in found], np.float32)
     filters = np.stack(
-        [padded(entry.filter.astype(np.float32) * np.float32(entry.gain), largest) for entry in bank.entries]
+        [padded(filter_.astype(np.float32) * np.float32(gain), largest) for filter_, gain in found]
     )
     weights = graph.input("weights", [len(filters)])
     flat = graph.op("MatMul", weights, graph.constant(filters.reshape(len(filters), -1)))
-    return graph.op("Reshape", flat, graph.integers(*filters.shape[1:])), largest
+    strength = graph.op("MatMul", weights, graph.constant(1 / gains))
+    scaled = graph.op("Mul", flat, strength)
+    return graph.op("Reshape", scaled, graph.integers(*filters.shape[1:])), largest
 
 
 def _padded_to_stride(graph: Graph, image: str, size: str) -> str:

@@ -18,6 +18,8 @@ from stylebank.config import STRIDE
 from stylebank.engines.graphs import (
     Graph,
     convolved,
+    decoded,
+    encoded,
     ended,
     filtered,
     moments,
@@ -41,20 +43,21 @@ class _Plan:
     """What a graph computes.
 
     Attributes:
-        part: None for the filter alone, or for all of the network.
+        part: None for the filter alone, or for `all_of`.
         kernel: side of the filter before the part; 0 for none.
         given: norms by statistics from outside; None for all norms by their own.
         regions: of those statistics.
-        whole: whether it is all of the network.
+        all_of: "network", "encoder" or "decoder", by their own statistics; empty for a part.
         large: whether norms that work by their own statistics see maps so large that engines' sums lose digits.
-        measures: "" for the result, "next" for moments of what enters the next norm, "all" for those of all others.
+        measures: "" for the result, "next" for moments of what enters the next norm, "all" for those of all others,
+            "through" for those and the result.
     """
 
     part: Part | None
     kernel: int = 0
     given: int | None = None
     regions: int = 1
-    whole: bool = False
+    all_of: str = ""
     large: bool = False
     measures: str = ""
 
@@ -74,12 +77,16 @@ class GraphStages:
 
     device_type = "cpu"
     together = 1
-    bytes_by_region = 0
 
     def __init__(self, bank: Bundle, compile_graph: Compile, *, workers: int) -> None:
         self._bank, self._compile, self.workers = bank, compile_graph, workers
-        self.bytes_per_pixel = 12 * bank.network.width  # measured in float32: 10 for each channel
-        self.bytes_per_tile = 80 * bank.network.width  # seven graphs, which keep what their largest tile took
+        self.bytes_per_pixel = 20 * bank.network.width  # measured in float32: 15 to 20 for each channel
+        self.bytes_per_tile = (
+            110 * bank.network.width
+        )  # two dozen graphs, which keep what their largest tile took
+        self.bytes_by_region = (
+            10 * bank.network.width
+        )  # features, filtered ones, and terms of the largest map
         self._graphs: dict[_Plan, Run] = {}
         self._lock = threading.Lock()
 
@@ -109,7 +116,15 @@ class GraphStages:
 
     def paint(self, x: Floats, kernel: Floats) -> Floats:
         """See `Stages`; one graph, in which the features keep the form that they are computed in."""
-        return self._run(_Plan(None, kernel.shape[-1], whole=True), x, kernel)[0]
+        return self._run(_Plan(None, kernel.shape[-1], all_of="network"), x, kernel)[0]
+
+    def encode(self, x: Floats) -> Floats:
+        """See `Stages`."""
+        return self._run(_Plan(None, all_of="encoder"), x)[0]
+
+    def decode(self, x: Floats, kernel: Floats) -> Floats:
+        """See `Stages`."""
+        return self._run(_Plan(None, kernel.shape[-1], all_of="decoder"), x, kernel)[0]
 
     def run(
         self, part: Part, x: Floats, *, kernel: Floats | None = None, given: Given | None = None
@@ -121,13 +136,17 @@ class GraphStages:
         """See `Stages`."""
         plan = _plan(part, None, given, "next" if crop else "all")
         found = self._run(plan, x, given=given, crop=crop)
-        cells = float((crop.bottom - crop.top) * (crop.right - crop.left)) if crop else 1.0
-        # Mean and variance of each norm, (1, C, 1, 1) each.
-        rows = [values[:, :, 0, 0].astype(np.float64) for values in found]
-        return [
-            Moments(np.full((1, 1), cells), mean, variance * cells)
-            for mean, variance in zip(rows[::2], rows[1::2], strict=True)
-        ]
+        return _moments(found, (crop.bottom - crop.top) * (crop.right - crop.left) if crop else 1)
+
+    def release(self) -> None:
+        """See `Stages`; graphs are made anew when they are next needed."""
+        with self._lock:
+            self._graphs.clear()
+
+    def trace(self, part: Part, x: Floats) -> tuple[list[Moments], Floats]:
+        """See `Stages`."""
+        *found, result = self._run(_plan(part, None, Given([]), "through"), x)
+        return _moments(found, 1), result
 
     def _run(
         self,
@@ -138,10 +157,14 @@ class GraphStages:
         crop: Crop | None = None,
     ) -> list[Floats]:
         pixels = x.shape[-2] * x.shape[-1] * (1 if x.shape[1] == 3 else STRIDE**2)
-        plan = replace(plan, large=pixels > _LARGE and (plan.given is None or plan.measures == "all"))
+        plan = replace(
+            plan, large=pixels > _LARGE and (plan.given is None or plan.measures in ("all", "through"))
+        )
         with self._lock:
             run = self._graphs.get(plan) or self._compile(_graph(self._bank, plan))
-            self._graphs[plan] = run
+            # What a graph took for its largest map it keeps; of a large one a dozen of graphs would not fit.
+            if pixels <= _LARGE or plan.all_of:
+                self._graphs[plan] = run
         inputs: list[Input] = [np.ascontiguousarray(x)]
         if kernel is not None:
             inputs.append(kernel)
@@ -166,6 +189,15 @@ def _plan(part: Part, kernel: Floats | None, given: Given | None, measures: str 
     return _Plan(part, side, len(given.norms), regions, measures=measures)
 
 
+def _moments(found: Sequence[Floats], cells: int) -> list[Moments]:
+    """Of mean and variance of each norm, (1, C, 1, 1) each."""
+    rows = [values[:, :, 0, 0].astype(np.float64) for values in found]
+    return [
+        Moments(np.full((1, 1), float(cells)), mean, variance * cells)
+        for mean, variance in zip(rows[::2], rows[1::2], strict=True)
+    ]
+
+
 def _statistics(part: Part, given: Given, height: int) -> list[Input]:
     """Inputs for each given norm: scales, shifts (R, C, 1, 1) and, of several regions, their shares (R, 1, h, w)."""
     inputs: list[Input] = []
@@ -182,10 +214,14 @@ def _graph(bank: Bundle, plan: _Plan) -> bytes:
     """The ONNX file of a plan; its inputs are in the order of `_run`."""
     graph = Graph()
     deep = 4 * bank.network.width
-    if plan.whole:
-        image = graph.input("x", ["batch", 3, "height", "width"])
+    if plan.all_of:
+        channels = deep if plan.all_of == "decoder" else 3
+        x = graph.input("x", ["batch", channels, "height", "width"])
+        if plan.all_of == "encoder":
+            return _model(graph, [encoded(graph, bank, x, large=plan.large)])
         kernel = graph.input("kernel", [deep, deep, plan.kernel, plan.kernel])
-        return _model(graph, [painted(graph, bank, image, kernel, plan.kernel, large=plan.large)])
+        build = painted if plan.all_of == "network" else decoded
+        return _model(graph, [build(graph, bank, x, kernel, plan.kernel, large=plan.large)])
     channels = plan.part.layers[0].inputs if plan.part else deep
     x = graph.input("x", ["batch", channels, "height", "width"])
     if plan.kernel:
@@ -207,10 +243,10 @@ def _graph(bank: Bundle, plan: _Plan) -> bytes:
         if not plan.measures:
             return _model(graph, [y])  # what enters the first norm that has none
         found += moments(graph, _cropped(graph, y) if plan.measures == "next" else y)
-        if plan.measures == "next" or place + 1 == len(plan.part.norms):
+        if plan.measures == "next" or (plan.measures == "all" and place + 1 == len(plan.part.norms)):
             return _model(graph, found)
         y = normalised(graph, bank.coder, layer, y, large=plan.large)
-    return _model(graph, [ended(graph, bank, plan.part, x, y)])
+    return _model(graph, [*found, ended(graph, bank, plan.part, x, y)])
 
 
 def _by_statistics(graph: Graph, place: int, channels: int, x: str, regions: int) -> str:

@@ -14,7 +14,7 @@ from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, num
 from stylebank.bank.bundle import Bundle
 from stylebank.engines.stages import EPSILON, Floats
 from stylebank.files.tensorfile import Arrays
-from stylebank.network.architecture import DECODER, Layer, Part, parts
+from stylebank.network.architecture import Layer, Part, decoder, encoder
 
 _OPSET, _IR = 18, 9  # read by every ONNX Runtime since 1.14 of 2023
 
@@ -142,9 +142,20 @@ def moments(graph: Graph, x: str) -> tuple[str, str]:
 
 def painted(graph: Graph, bank: Bundle, x: str, kernel: str, side: int, *, large: bool = False) -> str:
     """All of the network by its input's own statistics, with a style's filter (C, C, side, side) before the decoder."""
-    for part in parts(bank.network):
-        if part.name == DECODER:
-            x = filtered(graph, x, kernel, side)
+    return decoded(graph, bank, encoded(graph, bank, x, large=large), kernel, side, large=large)
+
+
+def encoded(graph: Graph, bank: Bundle, x: str, *, large: bool = False) -> str:
+    """The encoder by its input's own statistics."""
+    for part in encoder(bank.network):
+        x = through(graph, bank, part, x, large=large)
+    return x
+
+
+def decoded(graph: Graph, bank: Bundle, x: str, kernel: str, side: int, *, large: bool = False) -> str:
+    """A style's filter and the decoder by its input's own statistics."""
+    x = filtered(graph, x, kernel, side)
+    for part in decoder(bank.network):
         x = through(graph, bank, part, x, large=large)
     return x
 
@@ -163,7 +174,7 @@ def ended(graph: Graph, bank: Bundle, part: Part, x: str, y: str) -> str:
     """What follows the layers of a part, which made y of x."""
     if part.residual:
         return graph.op("Add", x, y)
-    if part.name == DECODER and bank.network.output == "sigmoid":
+    if not part.layers[-1].norm and bank.network.output == "sigmoid":  # the picture
         return graph.op("Sigmoid", y)
     return y
 

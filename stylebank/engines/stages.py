@@ -48,6 +48,10 @@ class Moments:
         """(rows, C), biased."""
         return self.square / np.maximum(self.weight, 1e-300)
 
+    def row(self, place: int) -> "Moments":
+        """Those of one image or region."""
+        return Moments(*(part[place : place + 1] for part in (self.weight, self.mean, self.square)))
+
     def __add__(self, other: "Moments") -> "Moments":
         """Those of both parts' cells together (Chan, Golub, LeVeque 1983): no digits are lost."""
         weight = self.weight + other.weight
@@ -97,7 +101,7 @@ class Stages(Protocol):
     Attributes:
         workers: threads that it is set up to serve best.
         device_type: "cpu" or "cuda".
-        bytes_per_pixel: memory that a whole picture takes, measured; with regions, `bytes_by_region` more.
+        bytes_per_pixel: memory that a whole picture takes, measured; with regions, `bytes_by_region` more for each.
         bytes_per_tile: that of a pixel in tiles, for all of an engine's passes.
         together: images that it likes to be given at a time.
     """
@@ -125,10 +129,13 @@ class Stages(Protocol):
         """Convolve (B, C, h, w), border mirrored, with (C', C, k, k), k odd: (B, C', h, w)."""
 
     def paint(self, x: Array, kernel: Floats) -> Array:
-        """The pictures (B, 3, H, W) of photos (B, 3, H, W), by their own statistics.
+        """The pictures (B, 3, H, W) of photos (B, 3, H, W), by their own statistics: `encode`, then `decode`."""
 
-        What `run` makes of the parts one after another, the filter before the last; an engine may do it faster.
-        """
+    def encode(self, x: Array) -> Array:
+        """The features (B, C, h, w) of photos, by their own statistics: what `run` makes of the encoder's parts."""
+
+    def decode(self, x: Array, kernel: Floats) -> Array:
+        """The pictures of features: what `run` makes of the decoder's parts, the filter before the first."""
 
     def run(self, part: Part, x: Array, *, kernel: Floats | None = None, given: Given | None = None) -> Array:
         """What a part makes of x.
@@ -151,6 +158,12 @@ class Stages(Protocol):
             crop: cells of the first such norm's map that count, and moments of that norm alone; None for all cells and
                 all such norms, each working by what was found of it.
         """
+
+    def release(self) -> None:
+        """Give back the memory that images of sizes seen so far took."""
+
+    def trace(self, part: Part, x: Array) -> tuple[list[Moments], Array]:
+        """Moments of what enters a part's norms, which work by them, and what the part makes of x, B = 1."""
 
 
 def affine(moments: Moments, weight: Floats, bias: Floats) -> Affine:

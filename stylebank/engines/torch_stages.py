@@ -1,6 +1,6 @@
 """The stages of a network by PyTorch, on any of its devices."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from stylebank.bank.bundle import Bundle
 from stylebank.engines.stages import Affine, Crop, Floats, Given, Moments, Pixels
-from stylebank.network.architecture import DECODER, Part, parts
+from stylebank.network.architecture import Part, decoder, encoder
 from stylebank.network.instance_norm import InstanceNorm
 from stylebank.network.layers import Conv, ConvBlock, ResidualBlock, reflect_conv
 
@@ -36,17 +36,14 @@ class TorchStages:
         self.together = _BATCH if device.type == "cuda" else 1
         self.bytes_per_pixel = 20 * bank.network.width  # measured in float32: 16 to 19 for each channel
         self.bytes_per_tile = self.bytes_per_pixel
-        self.bytes_by_region = 8 * bank.network.width  # a scale and a shift for each value of the largest map
-        self._parts = parts(bank.network)
+        self.bytes_by_region = 5 * bank.network.width  # features, and filtered ones; measured
+        self._encoder, self._decoder = encoder(bank.network), decoder(bank.network)
         network = bank.build().to(device)
         self._finish = torch.sigmoid if bank.network.output == "sigmoid" else torch.clone
-        self._steps: dict[str, list[Step]] = {}
-        for name, layers in (("encoder", network.encoder), ("decoder", network.decoder)):
+        self._steps: dict[str, Step] = {}
+        for owner, layers in (("encoder", network.encoder), ("decoder", network.decoder)):
             for place, layer in enumerate(layers):
-                residual = isinstance(layer, ResidualBlock)
-                found = list(_steps(layer))
-                if found:
-                    self._steps.setdefault(f"{name}.{place}" if residual else name, []).extend(found)
+                self._steps |= {f"{owner}.{place}{name}": step for name, step in _steps(layer)}
 
     def array(self, values: Any) -> Tensor:
         """See `Stages`."""
@@ -67,30 +64,50 @@ class TorchStages:
         found: Pixels = levels.contiguous().cpu().numpy()
         return found
 
-    @torch.no_grad()
     def filter(self, x: Tensor, kernel: Floats) -> Tensor:
         """See `Stages`."""
         return self._filtered(x, kernel)
 
     def paint(self, x: Tensor, kernel: Floats) -> Tensor:
         """See `Stages`."""
-        *first, decoder = self._parts
-        for part in first:
-            x = self.run(part, x)
-        return self.run(decoder, x, kernel=kernel)
+        return self.decode(self.encode(x), kernel)
 
-    @torch.no_grad()
+    def encode(self, x: Tensor) -> Tensor:
+        """See `Stages`."""
+        for part in self._encoder:
+            x = self.run(part, x)
+        return x
+
+    def decode(self, x: Tensor, kernel: Floats) -> Tensor:
+        """See `Stages`."""
+        x = self.filter(x, kernel)
+        for part in self._decoder:
+            x = self.run(part, x)
+        return x
+
     def run(
         self, part: Part, x: Tensor, *, kernel: Floats | None = None, given: Given | None = None
     ) -> Tensor:
         """See `Stages`."""
-        y: Tensor = self._filtered(x, kernel)
-        x = y
-        for place, (conv, norm, relu) in enumerate(self._steps[part.name]):
+        return self._run(part, self._filtered(x, kernel), given)
+
+    @torch.no_grad()
+    def _run(
+        self,
+        part: Part,
+        x: Tensor,
+        given: Given | None,
+        note: Callable[[Moments], object] | None = None,
+    ) -> Tensor:
+        """What a part makes of x; what enters norms that work by their own statistics is noted."""
+        y: Tensor = x
+        for place, (conv, norm, relu) in enumerate(self._steps[layer.name] for layer in part.layers):
             y = conv(y)
             if norm is None:
                 break
             if given is None:
+                if note:
+                    note(_moments(y))
                 y = norm(y)
             elif place < len(given.norms):
                 y = self._by_statistics(y, given.norms[place], given)
@@ -99,16 +116,24 @@ class TorchStages:
             y = F.relu(y, inplace=True) if relu else y
         if part.residual:
             return x + y
-        if part.name == DECODER:
-            return self._finish(y).float()
+        if not part.layers[-1].norm:  # the picture
+            y = self._finish(y).float()
         return y
+
+    def release(self) -> None:
+        """See `Stages`; there is none."""
+
+    def trace(self, part: Part, x: Tensor) -> tuple[list[Moments], Tensor]:
+        """See `Stages`."""
+        found: list[Moments] = []
+        return found, self._run(part, x.to(self._precision), None, found.append)
 
     @torch.no_grad()
     def measure(self, part: Part, x: Tensor, *, given: Given, crop: Crop | None = None) -> list[Moments]:
         """See `Stages`."""
         found: list[Moments] = []
         y = x.to(self._precision)
-        for place, (conv, norm, relu) in enumerate(self._steps[part.name]):
+        for place, (conv, norm, relu) in enumerate(self._steps[layer.name] for layer in part.layers):
             if norm is None:
                 break
             y = conv(y)
@@ -123,6 +148,7 @@ class TorchStages:
             y = F.relu(y, inplace=True) if relu else y
         return found
 
+    @torch.no_grad()
     def _filtered(self, x: Tensor, kernel: Floats | None) -> Tensor:
         x = x.to(self._precision)
         return x if kernel is None else reflect_conv(x, self.array(kernel).to(x.dtype))
@@ -139,15 +165,15 @@ class TorchStages:
         return torch.addcmul(shift, x.float(), scale).to(x.dtype)
 
 
-def _steps(layer: Any) -> Iterator[Step]:
-    """The layers of E or D that a module stands for; none for the sigmoid."""
+def _steps(layer: Any) -> Iterator[tuple[str, Step]]:
+    """The layers of E or D that a module stands for, by their names in it; none for the sigmoid."""
     if isinstance(layer, ConvBlock):
-        yield layer.conv, layer.norm, True
+        yield ".conv", (layer.conv, layer.norm, True)
     elif isinstance(layer, ResidualBlock):
-        yield layer.first.conv, layer.first.norm, True
-        yield layer.second, layer.norm, False
+        yield ".first.conv", (layer.first.conv, layer.first.norm, True)
+        yield ".second", (layer.second, layer.norm, False)
     elif isinstance(layer, Conv):
-        yield layer, None, False
+        yield "", (layer, None, False)
 
 
 def _moments(x: Tensor) -> Moments:

@@ -16,6 +16,7 @@ from stylebank.engines import choice
 from stylebank.engines.choice import Computing, Engine
 from stylebank.errors import OutputError
 from stylebank.files.atomic import sha256_bytes, write_atomically
+from stylebank.machine import devices
 
 MANY = 64
 """Photos from which on it pays to measure: a few seconds, most of them for starting PyTorch."""
@@ -84,5 +85,5 @@ def _machine(computing: Computing, bank: Bundle, able: tuple[Engine, ...]) -> st
     processor = platform.processor() or platform.machine()
     with suppress(OSError), Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as file:
         processor = next((line for line in file if line.startswith("model name")), processor)
-    facts = (processor, choice.cores(), able, bank.network, computing.precision)
+    facts = (processor, devices.cores(), able, bank.network, computing.precision)
     return sha256_bytes(repr(facts).encode())

@@ -1,5 +1,6 @@
-"""Which device and which precision a command computes on."""
+"""Which device and which precision a command computes on, and with how many cores."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,3 +69,10 @@ def _cpu_has_bfloat16() -> bool:
     except OSError:
         return False
     return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(found, int(limit)) if limit.isdecimal() and int(limit) else found

@@ -1,8 +1,8 @@
 """The network as a plan: which layers, of which sizes, in which order; what engines, files and tiles go by.
 
-Parts follow one another: the encoder, residual blocks if there are any, the decoder, before which a style's filter
-stands. A layer is a convolution with a mirrored border and, but for the last, an instance norm and a ReLU. `model` has
-the same layers as PyTorch modules, under the same names.
+Parts follow one another: those of the encoder, a style's filter, those of the decoder; residual blocks are parts of
+their own. A layer is a convolution with a mirrored border and, but for the last, an instance norm and a ReLU. `model`
+has the same layers as PyTorch modules, under the same names.
 """
 
 from collections.abc import Iterator
@@ -58,7 +58,7 @@ class Part:
     """Layers one after another; what stands between two parts may be kept, and painted from again.
 
     Attributes:
-        name: "encoder", "encoder.3" for a residual block, "decoder".
+        name: "encoder", "encoder.3" or "decoder.0" for a residual block, "decoder".
         layers: at least one.
         residual: whether its input is added to what the layers make of it.
     """
@@ -73,38 +73,42 @@ class Part:
         return tuple(layer for layer in self.layers if layer.norm)
 
 
-def parts(network: Network) -> tuple[Part, ...]:
-    """The parts of a network from the image to the picture."""
-    return (_encoder(network.width), *_residual_blocks(network), _decoder(network.width))
+def encoder(network: Network) -> tuple[Part, ...]:
+    """The parts from the image to the features, which a style's filter convolves."""
+    sizes = (
+        (3, network.width, network.outer_kernel, 1),
+        (network.width, 2 * network.width, 3, 2),
+        (2 * network.width, 4 * network.width, 3, 2),
+    )
+    layers = tuple(
+        Layer(f"encoder.{place}.conv", f"encoder.{place}.norm", inputs, outputs, kernel, stride)
+        for place, (inputs, outputs, kernel, stride) in enumerate(sizes)
+    )
+    return (Part(ENCODER, layers), *_residual_blocks(ENCODER, 3, network.encoder_blocks, network.width))
+
+
+def decoder(network: Network) -> tuple[Part, ...]:
+    """The parts from what a filter makes of features to the picture."""
+    width, blocks = network.width, network.decoder_blocks
+    layers = (
+        Layer(f"decoder.{blocks}.conv", f"decoder.{blocks}.norm", 4 * width, 2 * width, 3, upsampling=True),
+        Layer(
+            f"decoder.{blocks + 1}.conv", f"decoder.{blocks + 1}.norm", 2 * width, width, 3, upsampling=True
+        ),
+        Layer(f"decoder.{blocks + 2}", "", width, 3, network.outer_kernel, relu=False),
+    )
+    return (*_residual_blocks(DECODER, 0, blocks, width), Part(DECODER, layers))
 
 
 def coder_shapes(network: Network) -> dict[str, tuple[int, ...]]:
     """Names and shapes of encoder's and decoder's tensors, all float32."""
-    layers = [layer for part in parts(network) for layer in part.layers]
+    layers = [layer for part in (*encoder(network), *decoder(network)) for layer in part.layers]
     return {name: shape for layer in layers for name, shape in layer.shapes().items()}
 
 
-def _encoder(width: int) -> Part:
-    sizes = ((3, width, 9, 1), (width, 2 * width, 3, 2), (2 * width, 4 * width, 3, 2))
-    return Part(
-        ENCODER,
-        tuple(
-            Layer(f"encoder.{place}.conv", f"encoder.{place}.norm", inputs, outputs, kernel, stride)
-            for place, (inputs, outputs, kernel, stride) in enumerate(sizes)
-        ),
-    )
-
-
-def _residual_blocks(network: Network) -> Iterator[Part]:
-    deep = 4 * network.width
-    for place in range(3, 3 + network.residual_blocks):
-        name = f"encoder.{place}"
-        first = Layer(f"{name}.first.conv", f"{name}.first.norm", deep, deep, 3)
-        second = Layer(f"{name}.second", f"{name}.norm", deep, deep, 3, relu=False)
+def _residual_blocks(owner: str, start: int, count: int, width: int) -> Iterator[Part]:
+    for place in range(start, start + count):
+        name = f"{owner}.{place}"
+        first = Layer(f"{name}.first.conv", f"{name}.first.norm", 4 * width, 4 * width, 3)
+        second = Layer(f"{name}.second", f"{name}.norm", 4 * width, 4 * width, 3, relu=False)
         yield Part(name, (first, second), residual=True)
-
-
-def _decoder(width: int) -> Part:
-    first = Layer("decoder.0.conv", "decoder.0.norm", 4 * width, 2 * width, 3, upsampling=True)
-    second = Layer("decoder.1.conv", "decoder.1.norm", 2 * width, width, 3, upsampling=True)
-    return Part(DECODER, (first, second, Layer("decoder.2", "", width, 3, 9, relu=False)))

@@ -7,8 +7,11 @@ style i, F_i = K_i (*) F stylized features, D decoder, O output image.
 A filter is linear (no norm, no activation): a mixture of filters is itself a filter. The network knows tensors
 and indices only; names, files and images are the business of other modules.
 
-Differs from the paper: the output is bounded by a sigmoid (a linear last layer stops learning styles after a
-few hundred steps; `output="linear"` is the paper's), and filters start as the identity instead of noise.
+Differs from the paper: a style has a second filter R_i, its revision, for painting over an enlarged painting of its
+own, so that pictures are made from coarse to fine; D begins with residual blocks, and E and D are half as wide
+(`blocks=0, width=32, outer_kernel=9` is the paper's); the output is bounded by a sigmoid (a linear last layer stops
+learning styles after a few hundred steps; `output="linear"` is the paper's); filters start as the identity instead of
+noise.
 """
 
 from collections.abc import Sequence
@@ -17,7 +20,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from stylebank.config import JOHNSON_BLOCKS
+from stylebank.config import Network
 from stylebank.network.architecture import FLAT
 from stylebank.network.instance_norm import Statistics, statistics_of
 from stylebank.network.layers import (
@@ -28,31 +31,32 @@ from stylebank.network.layers import (
     UpsampleConv,
     reflect_conv,
 )
+from stylebank.network.tensors import indices
 
 Output = Literal["sigmoid", "linear"]
-Kind = Literal["stylebank", "johnson"]
 
 
 class Encoder(nn.Sequential):
     """E: three convolutions, (B, 3, H, W) in [0, 1] -> F (B, 4 width, H / 4, W / 4), H and W divisible by 4."""
 
-    def __init__(self, width: int, residual_blocks: int) -> None:
+    def __init__(self, width: int, outer_kernel: int, blocks: int) -> None:
         super().__init__(
-            ConvBlock(Conv(3, width, 9)),
+            ConvBlock(Conv(3, width, outer_kernel)),
             ConvBlock(Conv(width, 2 * width, 3, stride=2)),
             ConvBlock(Conv(2 * width, 4 * width, 3, stride=2)),
-            *(ResidualBlock(4 * width) for _ in range(residual_blocks)),
+            *(ResidualBlock(4 * width) for _ in range(blocks)),
         )
 
 
 class Decoder(nn.Sequential):
-    """D: the mirror of E, (B, 4 width, h, w) -> O (B, 3, 4 h, 4 w), in [0, 1] if the output is a sigmoid."""
+    """D: residual blocks and the mirror of E, (B, 4 width, h, w) -> O (B, 3, 4 h, 4 w), in [0, 1] after a sigmoid."""
 
-    def __init__(self, width: int, output: Output) -> None:
+    def __init__(self, width: int, outer_kernel: int, blocks: int, output: Output) -> None:
         super().__init__(
+            *(ResidualBlock(4 * width) for _ in range(blocks)),
             ConvBlock(UpsampleConv(4 * width, 2 * width)),
             ConvBlock(UpsampleConv(2 * width, width)),
-            OutputConv(width, 3, 9),
+            OutputConv(width, 3, outer_kernel),
         )
         if output == "sigmoid":
             self.append(nn.Sigmoid())
@@ -62,38 +66,33 @@ class StyleBankNetwork(nn.Module):
     """E, D and the bank {K_i}: one convolution filter per style, addressed by its index.
 
     Args:
-        width: channels after the first convolution (32 in the paper); features have 4 width channels.
+        shape: of E and D. A johnson network (Johnson, Alahi, Fei-Fei, "Perceptual losses for real-time style transfer",
+            ECCV 2016) has its residual blocks in E; they paint its only style, the filter stays the identity, kernel 1.
         kernels: the kernel size of each style's filter, odd; its length is the number of styles.
-        output: "sigmoid" bounds O to [0, 1]; "linear" is the paper's.
-        restore_moments: whether `reconstruct` gives the output the photo's brightness and contrast.
-        kind: "stylebank", or "johnson": the network of Johnson, Alahi, Fei-Fei, "Perceptual losses for real-time style
-            transfer" (ECCV 2016) with the same E and D around its five residual blocks. They paint its only style; the
-            filter stays the identity, kernel 1.
+        revises: whether each style has a second filter R_i, of the size of K_i.
 
     Attributes:
+        filters: K_i.
+        revisions: R_i; empty if it does not revise.
         precision: dtype that convolutions compute in; weights stay float32.
     """
 
-    def __init__(
-        self,
-        *,
-        width: int,
-        kernels: Sequence[int],
-        output: Output = "sigmoid",
-        restore_moments: bool = True,
-        kind: Kind = "stylebank",
-    ) -> None:
+    def __init__(self, shape: Network, kernels: Sequence[int], *, revises: bool = False) -> None:
         super().__init__()
-        self.encoder = Encoder(width, residual_blocks=JOHNSON_BLOCKS if kind == "johnson" else 0)
-        self.decoder = Decoder(width, output)
-        self.filters = nn.ParameterList([identity_filter(4 * width, kernel) for kernel in kernels])
-        self.filters.requires_grad_(kind == "stylebank")
-        self.restore_moments = restore_moments
+        self.encoder = Encoder(shape.width, shape.outer_kernel, shape.encoder_blocks)
+        self.decoder = Decoder(shape.width, shape.outer_kernel, shape.decoder_blocks, shape.output)
+        channels = 4 * shape.width
+        self.filters = nn.ParameterList([identity_filter(channels, kernel) for kernel in kernels])
+        self.revisions = nn.ParameterList(
+            [identity_filter(channels, kernel) for kernel in kernels if revises]
+        )
+        self.filters.requires_grad_(shape.is_bank)
+        self.restore_moments = shape.restore_moments
         self.precision = torch.float32
 
-    def forward(self, content: Tensor, styles: Sequence[int] | None = None) -> Tensor:
+    def forward(self, content: Tensor, styles: Sequence[int] | None = None, *, again: bool = False) -> Tensor:
         """Either branch of a training: `stylize`, or `reconstruct` where no styles are given."""
-        return self.reconstruct(content) if styles is None else self.stylize(content, styles)
+        return self.reconstruct(content) if styles is None else self.stylize(content, styles, again=again)
 
     def encode(self, content: Tensor) -> Tensor:
         """F = E(I): (B, 3, H, W) in [0, 1], sRGB -> (B, 4 width, H / 4, W / 4) in the network's precision."""
@@ -105,10 +104,14 @@ class StyleBankNetwork(nn.Module):
         output: Tensor = self.decoder(features)
         return output.float()
 
-    def stylize(self, content: Tensor, styles: Sequence[int]) -> Tensor:
-        """Stylizing branch, O_b = D(K_i (*) E(I_b)) with i = styles[b]: (B, 3, H, W) -> (B, 3, H, W)."""
+    def stylize(self, content: Tensor, styles: Sequence[int], *, again: bool = False) -> Tensor:
+        """Stylizing branch, O_b = D(K_i (*) E(I_b)) with i = styles[b]: (B, 3, H, W) -> (B, 3, H, W).
+
+        With `again`, of paintings that were enlarged: O_b = D(R_i (*) E(I_b)); K_i where a network has no R_i.
+        """
+        bank = self.revisions if again and len(self.revisions) else self.filters
         features = self.encode(content)
-        return self.decode(apply_filters(features, [self.filters[index] for index in styles]))
+        return self.decode(apply_filters(features, [bank[index] for index in styles]))
 
     def reconstruct(self, content: Tensor) -> Tensor:
         """Auto-encoder branch, D(E(I)): (B, 3, H, W) in [0, 1] -> (B, 3, H, W), near [0, 1].
@@ -145,12 +148,12 @@ def apply_filters(features: Tensor, filters: Sequence[Tensor]) -> Tensor:
         return reflect_conv(features, filters[0].to(features.dtype))
     order = [position for group in positions.values() for position in group]
     inverse = sorted(range(len(order)), key=order.__getitem__)
-    groups = features[order].split([len(group) for group in positions.values()])
+    groups = features[indices(order, features.device)].split([len(group) for group in positions.values()])
     filtered = [
         reflect_conv(group, filters[where[0]].to(features.dtype))
         for group, where in zip(groups, positions.values(), strict=True)
     ]
-    return torch.cat(filtered)[inverse]
+    return torch.cat(filtered)[indices(inverse, features.device)]
 
 
 def match_moments(image: Tensor, reference: Tensor) -> Tensor:

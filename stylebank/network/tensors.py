@@ -1,6 +1,6 @@
-"""Arrays of files as PyTorch tensors, and back."""
+"""Arrays of files as PyTorch tensors and back, and numbers of a program on a device."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -16,3 +16,9 @@ def to_torch(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
 def to_numpy(tensors: Mapping[str, Tensor]) -> dict[str, NDArray[Any]]:
     """Arrays of tensors on any device; those on the CPU keep their memory."""
     return {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
+
+
+def indices(numbers: Sequence[int], device: torch.device) -> Tensor:
+    """Numbers (N,) int64 on a device, without waiting for what a GPU has still to do."""
+    found = torch.tensor(numbers)
+    return found.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else found

@@ -8,20 +8,22 @@ from stylebank.engines.stages import Stages
 from stylebank.errors import ImageError
 from stylebank.machine import memory
 from stylebank.machine.memory import SMALLEST_TILE, Tiling
-from stylebank.network.architecture import DECODER, parts
+from stylebank.network.architecture import decoder, encoder
 from stylebank.painting.windows import PIXELS, Shape, convolved
 
 _BEST_TILE = {"cpu": 512, "cuda": 2048}
 """Sides that are as fast as larger ones and need less memory."""
 
-_PICTURE = 11
-"""Bytes for each pixel of a painted picture: Pillow's own 4, 4 of the copy that is encoded, 3 of the file."""
+_PICTURE = 17
+"""Bytes for each pixel of a painted picture: Pillow's own 4, 4 of the copy that is encoded, 3 of the file; 4 of the
+painting that it is painted over, 2 of photos and pictures of smaller sizes."""
 
 _FLOATS = 24
 """Bytes for each pixel of photo and output where they are whole."""
 
-_MASK = 25
-"""Bytes for each pixel and region while masks are laid out: given, divided, softened, gaps filled; measured."""
+_REGION = 29
+"""Bytes for each pixel and region: 25 while masks are laid out (given, divided, softened, gaps filled; measured), 4 of
+the painting that it is painted over."""
 
 
 def tile_side(
@@ -53,15 +55,16 @@ def tile_side(
     if tiling.tile != "auto":
         return None if max(size) <= int(tiling.tile) else int(tiling.tile) // STRIDE
     pixels = size[0] * size[1]
-    each = stages.bytes_per_pixel + (stages.bytes_by_region if regions else 0)
+    by_region = stages.bytes_by_region * regions
+    each = stages.bytes_per_pixel + by_region
     on_cpu = stages.device_type == "cpu"
-    lasting = pixels * (_PICTURE + _MASK * regions) if on_cpu else 0
+    lasting = pixels * (_PICTURE + _REGION * regions) if on_cpu else 0
     taken = (memory.resident() if on_cpu else 0) if taken is None else taken
     limit = tiling.limit(stages.device_type, taken)
     at_once = max(stages.workers, stages.together)
     if taken + at_once * (pixels * (each + _FLOATS) + lasting) <= limit:
         return None
-    each = max(each, stages.bytes_per_tile)
+    each = max(each, stages.bytes_per_tile + by_region)
     side = math.isqrt(max(0, int((limit - taken - lasting) / (each * cores))))
     smallest = 4 * SMALLEST_TILE
     if side < smallest:
@@ -74,11 +77,13 @@ def tile_side(
 
 
 def halo(bank: Bundle) -> int:
-    """Cells that the pass over tiles sees around each that sees most: of E, a residual block, or a filter and D."""
+    """Cells that the pass over tiles sees around each that sees most: of a part, or a filter and D's first part."""
     widest = max((entry.style.kernel for entry in bank.entries), default=1)
     features = Shape(4 * bank.network.width, 1, wrong=widest // 2)
     found = []
-    for part in parts(bank.network):
-        start = PIXELS if part.layers[0].inputs == 3 else features if part.name == DECODER else Shape(1, 1)
+    first, *further = encoder(bank.network)
+    behind, *others = decoder(bank.network)
+    starts = [(first, PIXELS), (behind, features), *((part, Shape(1, 1)) for part in (*further, *others))]
+    for part, start in starts:
         found += [convolved(start, part.layers[: place + 1]).halo for place in range(len(part.layers))]
     return max(found)

@@ -1,8 +1,8 @@
-"""A photo on its way to pictures: encoded once, and painted from there as often as one likes."""
+"""A photo on its way to pictures: encoded once at each size, and painted from there as often as one likes."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Generic, TypeVar, get_args
 
 import numpy as np
@@ -10,16 +10,17 @@ from numpy.typing import NDArray
 
 from stylebank.bank import mixture
 from stylebank.bank.bundle import Bundle
-from stylebank.bank.mixture import PHOTO, Mix
-from stylebank.config import STRIDE
-from stylebank.engines.stages import Array, Stages
+from stylebank.bank.mixture import PHOTO, Mix, Mixture
 from stylebank.errors import ConfigError, too_large
 from stylebank.machine.memory import Report
-from stylebank.painting import fusion
-from stylebank.painting.fusion import Mode, Paint
-from stylebank.painting.passes import Map, Passes
+from stylebank.painting import fusion, maps, strokes
+from stylebank.painting.fusion import Mode
+from stylebank.painting.maps import Map
+from stylebank.painting.passes import Passes
+from stylebank.painting.pyramid import Climb, Program, Pyramid, Way
 from stylebank.painting.sources import Source
-from stylebank.painting.windows import PIXELS, Shape, Window, cells_of, places, tiles
+from stylebank.painting.strokes import Size
+from stylebank.painting.windows import Window, cells_of
 from stylebank.pixels import masks
 from stylebank.pixels.masks import Mask
 
@@ -35,50 +36,44 @@ class Canvas(Generic[Picture]):
 
     Args:
         bank: encoder, decoder and filters.
-        stages: what computes them.
         source: the photo.
-        side: of tiles in feature cells, None for the whole as one window.
+        way: how images of a size (H, W) are painted.
         report: see `memory.Report`; told only where there are tiles.
-        guard: held while it is painted.
         once: whether it is painted only once, so that what the encoder makes of it need not be kept.
     """
 
     def __init__(
         self,
         bank: Bundle,
-        stages: Stages,
         source: Source[Picture],
+        way: Callable[[Size], Way],
         *,
-        side: int | None = None,
         report: Report | None = None,
-        guard: AbstractContextManager[object] | None = None,
         once: bool = False,
     ) -> None:
-        self._bank, self._stages, self._source = bank, stages, source
-        self._once = once and side is None
-        self._report, self._guard = report, guard or nullcontext()
-        height, width = cells = cells_of(source.size)
-        self._windows = [Window(0, 0, height, width)] if side is None else tiles(cells, side)
-        self._features: Map | None = None
+        self._bank, self._source, self._report = bank, source, report
+        self._pyramid = Pyramid(bank, source, way, once=once)
 
     @property
     def size(self) -> tuple[int, int]:
         """(H, W) of the photo in pixels."""
         return self._source.size
 
-    def stylize(self, style: Mix, *, strength: float = 1.0, keep_color: bool = False) -> Picture:
+    def stylize(
+        self, style: Mix, *, strength: float = 1.0, stroke: float = 1.0, keep_color: bool = False
+    ) -> Picture:
         """Paint the photo in one style or a mixture; see `StyleBank.stylize`.
 
         Raises:
             UnknownStyleError, ConfigError, ImageError: see there.
         """
-        chosen = self._paint(style, strength)
+        mixed = mixture.of(style, strength=strength, stroke=stroke)
 
-        def program(passes: Passes, photo: Map) -> Map:
-            features = None if self._once else self._encoded(passes, photo)
-            return fusion.paint(passes, photo, features, chosen)
+        def program(climb: Climb[Picture], size: Size) -> Program:
+            ground, paint = climb.last(mixed, size)
+            return lambda passes: fusion.paint(passes, ground, paint)
 
-        return self._run(program, keep_color=keep_color)
+        return self._painted([mixed], program, keep_color=keep_color)
 
     def fuse(
         self,
@@ -86,6 +81,7 @@ class Canvas(Generic[Picture]):
         *,
         rest: Mix = PHOTO,
         strength: float = 1.0,
+        stroke: float = 1.0,
         mode: Mode = "exact",
         feather: float = 0.0,
         keep_color: bool = False,
@@ -98,114 +94,84 @@ class Canvas(Generic[Picture]):
         regions = list(regions)
         check_fusion(len(regions), mode, feather, self.size)
         mixes = [mix for _, mix in regions] + ([rest] if rest != PHOTO else [])
-        paints = [self._paint(mix, strength) for mix in mixes]
+        mixed = [mixture.of(mix, strength=strength, stroke=stroke) for mix in mixes]
         with self._complaining():
             given = [masks.of(mask) for mask, _ in regions]
-            shares, cover = masks.layout(given, self.size, fill=rest != PHOTO, feather=feather)
 
-        def program(passes: Passes, photo: Map) -> Map:
-            features = self._encoded(passes, photo)
-            fused = [
-                fusion.fuse(passes, *images_, paints, self._shown(shares), mode=mode)
-                for images_ in zip(self._apart(photo), self._apart(features), strict=True)
-            ]
-            return fusion.laid_over(passes, photo, passes.batch(fused), self._shown(cover[None]))
+            def laid_out(size: Size) -> tuple[Map, Map]:
+                width = feather * max(size) / max(self.size)
+                shares, cover = masks.layout(given, size, fill=rest != PHOTO, feather=width)
+                return maps.shown(shares), maps.shown(cover[None])
 
-        return self._run(program, keep_color=keep_color)
+            size = strokes.painted_size(self.size, [each.stroke or 1.0 for each in mixed])
+            shares, cover = laid_out(size)
+            cover = cover if size == self.size else laid_out(self.size)[1]
+
+        def program(climb: Climb[Picture], size: Size) -> Program:
+            grounds, paints = zip(*(climb.last(each, size) for each in mixed), strict=True)
+
+            def fused(passes: Passes) -> Map:
+                apart = [ground.apart(passes, self._source.count) for ground in grounds]
+                each = [
+                    fusion.fuse(passes, alone, paints, shares, mode=mode)
+                    for alone in zip(*apart, strict=True)
+                ]
+                return maps.batched(passes.stages, each)
+
+            return fused
+
+        return self._painted(mixed, program, cover=cover, keep_color=keep_color)
 
     def features(self) -> NDArray[np.float32]:
-        """What the encoder makes of the photo: (C, h, w), one cell for each 4 x 4 pixels."""
+        """What the encoder makes of the photo at its own size: (C, h, w), one cell for each 4 x 4 pixels."""
         with self._complaining():
-            passes = self._passes(self._windows)
-            found = self._encoded(passes, self._photo())
-            cells = self._stages.numpy(found.read(Window(0, 0, *cells_of(self.size))))
-        features: NDArray[np.float32] = cells[0]
+            level = self._pyramid.level(self.size)
+            with level.way.guard:
+                passes = Passes(self._bank, level.way.stages, self.size, level.windows)
+                found = level.photo.features(passes).read(Window(0, 0, *cells_of(self.size)))
+            features: NDArray[np.float32] = level.way.stages.numpy(found)[0]
         return features
 
-    def _paint(self, mix: Mix, strength: float) -> Paint:
-        found = mixture.of(mix, strength=strength)
-        return Paint(self._bank.filter_of(found), found.share)
+    def _painted(
+        self,
+        mixed: list[Mixture],
+        program: Callable[[Climb[Picture], Size], Program],
+        *,
+        cover: Map | None = None,
+        keep_color: bool,
+    ) -> Picture:
+        """The picture that a program makes in its last pass, at the photo's size, laid over the photo."""
+        size = strokes.painted_size(self.size, [each.stroke or 1.0 for each in mixed])
+        photo = self._pyramid.level(self.size)
 
-    def _run(self, program: Callable[[Passes, Map], Map], *, keep_color: bool) -> Picture:
-        photo = self._photo()
+        def ended(passes: Passes, output: Map) -> Map:
+            over = (
+                output if cover is None else maps.laid_over(passes.stages, photo.photo.image, output, cover)
+            )
+            return maps.finished(over, photo.photo.image, keep_color=keep_color)
 
-        def finished(passes: Passes) -> Map:
-            return fusion.finished(program(passes, photo), photo, keep_color=keep_color)
+        def climbed(climb: Climb[Picture]) -> Picture:
+            last = program(climb, size)
+            if size == self.size:
+                return climb.paint(photo, lambda passes: ended(passes, last(passes))).picture
+            shrunk = climb.paint(self._pyramid.level(size), last).resized(self.size)
+            return climb.paint(photo, lambda passes: ended(passes, photo.image(shrunk))).picture
 
         with self._complaining():
-            total = 0.0
-            if self._report and len(self._windows) > 1:
-                plan = self._passes([])
-                list(self._painted(plan, finished(plan)))
-                total = plan.work
-            passes = self._passes(self._windows, total=total)
-            return self._source.collect(self._stages, self._painted(passes, finished(passes)))
-
-    def _passes(self, windows: Sequence[Window], *, total: float = 0.0) -> Passes:
-        report = self._report if total else None
-        return Passes(self._bank, self._stages, self.size, windows, report=report, total=total)
-
-    def _painted(self, passes: Passes, output: Map) -> Iterator[tuple[int, int, Array]]:
-        """Top and left of each window, and its pixels as far as the photo goes."""
-        height, width = self.size
-        found = passes.each(output.shape, lambda window, around: window.cut(output.read(around), around))
-        for window, part in found:
-            top, left = STRIDE * window.top, STRIDE * window.left
-            yield top, left, part[..., : height - top, : width - left]
-
-    def _encoded(self, passes: Passes, photo: Map) -> Map:
-        """F of the photo, from the second time on as it was kept."""
-        if self._features is not None:
-            return self._features
-        found = fusion.encode(passes, photo)
-        if not passes.is_plan:
-            self._features = found
-        return found
-
-    def _photo(self) -> Map:
-        def read(top: int, left: int, bottom: int, right: int) -> Array:
-            return self._source.read(self._stages, top, left, bottom, right)
-
-        return _extended(PIXELS, read, self.size)
-
-    def _apart(self, found: Map) -> Iterator[Map]:
-        """The images of a batch, whose statistics are their own, one by one."""
-        for place in range(self._source.count):
-            yield Map(found.shape, lambda window, place=place: found.read(window)[place : place + 1])  # type: ignore[misc]
-
-    def _shown(self, values: NDArray[np.float32]) -> Map:
-        """A map of values (R, H, W) for each pixel, NumPy's."""
-
-        def read(top: int, left: int, bottom: int, right: int) -> Array:
-            return values[None, :, top:bottom, left:right]
-
-        return _extended(Shape(len(values), STRIDE), read, self.size)
+            plan = Climb(self._pyramid)
+            climbed(plan)
+            return climbed(Climb(self._pyramid, report=self._report, total=plan.work))
 
     @contextmanager
     def _complaining(self) -> Iterator[None]:
         """Say in one line that there is not enough memory."""
         try:
-            with self._guard:
-                yield
+            yield
         except (MemoryError, RuntimeError) as error:
             names = {kind.__name__ for kind in type(error).mro()}
             if not {"MemoryError", "OutOfMemoryError"} & names and "allocate memory" not in str(error):
                 raise
             raise too_large(width=self.size[1], height=self.size[0]) from error
-
-
-def _extended(shape: Shape, read: Callable[[int, int, int, int], Array], size: tuple[int, int]) -> Map:
-    """A map of pixels (H, W) that `read` gives by boxes (top, left, bottom, right), mirrored past its last ones."""
-
-    def window_of(window: Window) -> Array:
-        rows, columns = places(window.top, window.bottom, size[0]), places(window.left, window.right, size[1])
-        (top, bottom), (left, right) = ((int(x.min()), int(x.max()) + 1) for x in (rows, columns))
-        part = read(top, left, bottom, right)
-        if len(rows) != bottom - top:
-            part = part[..., rows - top, :]
-        return part if len(columns) == right - left else part[..., columns - left]
-
-    return Map(shape, window_of)
 
 
 def check_fusion(regions: int, mode: str, feather: float, size: tuple[int, int]) -> None:

@@ -6,22 +6,21 @@ Legend: F = E(I); K_i filter of style i, g_i its gain, w_i its weight; s strengt
   in scale, which training leaves open.
 - Strength is a filter too: (1 - p) identity + p K with p = s^1.25, so that s = 0 is the auto-encoder branch. What that
   branch gives back of the photo's brightness and contrast is faded by 1 - p.
-- Regions share one E and one D pass, but not the statistics of D's instance norms; see `Mode`.
+- Regions share D, and E where they are painted over the same, but not the statistics of D's instance norms; see
+  `Mode`.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from functools import reduce
-from operator import add
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from stylebank.engines.stages import Affine, Array, Floats, Moments, averaged
-from stylebank.network.architecture import FLAT, parts
-from stylebank.painting.passes import Map, Passes
-from stylebank.painting.windows import Window
-from stylebank.pixels.srgb import LUMA
+from stylebank.engines.stages import Affine, Floats, Moments
+from stylebank.network.architecture import FLAT, decoder, encoder
+from stylebank.painting import maps
+from stylebank.painting.maps import Map
+from stylebank.painting.passes import Passes
 
 Mode = Literal["exact", "region", "paper"]
 """Whose statistics D's norms use where styles meet.
@@ -38,7 +37,7 @@ class Paint:
     """What a whole image or a region of it is painted with.
 
     Attributes:
-        kernel: (1 - p) identity + p K, (C, C, k, k) float32.
+        kernel: (1 - p) identity + p K, (C, C, k, k) float32; see `Bundle.filter_of`.
         share: p, of the style against the photo's own features, in [0, 1].
     """
 
@@ -46,133 +45,134 @@ class Paint:
     share: float = 1.0
 
 
-def encode(passes: Passes, photo: Map) -> Map:
-    """F = E(I) of a photo (B, 3, H, W) in [0, 1], kept, so that it can be painted from again and again."""
-    x = photo
-    for part in parts(passes.bank.network)[:-1]:
-        if passes.is_whole:
-            x = passes.keep(passes.run(part, x))
-            continue
-        # The last convolution's output is kept before its norm, so that one pass serves norm and features.
-        known = passes.survey(part, x, last=1)
-        raw, moments = passes.keep_measured(passes.run(part, x, norms=known))
-        last = part.layers[-1]
-        norm = passes.norm(last, moments)
-        x = _normalised(passes, raw, norm, relu=last.relu, beside=x if part.residual else None)
+@dataclass
+class Ground:
+    """What is painted over: the photo, or a painting at another size.
+
+    Attributes:
+        image: (B, 3, H, W) in [0, 1].
+        once: whether it is painted over only once, so that what the encoder makes of it need not be kept.
+    """
+
+    image: Map
+    once: bool = False
+    _features: Map | None = None
+    _plan: object = None
+
+    def features(self, passes: Passes) -> Map:
+        """F = E(I), (B, C, h, w), from the second time on as they were kept."""
+        if self._features is None or self._plan not in (None, passes.owner):
+            self._features = _encoded(passes, self.image)
+            self._plan = (
+                passes.owner if passes.is_plan else None
+            )  # what is planned is known to its plan alone
+        return self._features
+
+    def apart(self, passes: Passes, count: int) -> "list[Ground]":
+        """The images of a batch, whose statistics are their own, one by one."""
+        if count == 1:
+            return [self]
+        features = self.features(passes)
+        return [
+            Ground(maps.alone(self.image, place), _features=maps.alone(features, place))
+            for place in range(count)
+        ]
+
+
+def _encoded(passes: Passes, image: Map) -> Map:
+    if passes.is_whole:
+        return passes.keep(passes.whole(image, passes.stages.encode))
+    x = image
+    for part in encoder(passes.bank.network):
+        _, x = passes.trace(part, x)
     return x
 
 
-def _normalised(passes: Passes, raw: Map, norm: Affine, *, relu: bool, beside: Map | None) -> Map:
-    scale, shift = (passes.stages.array(values[:, :, None, None]) for values in norm)
-
-    def read(window: Window) -> Array:
-        y = raw.read(window) * scale + shift
-        y = y.clip(0, None) if relu else y
-        return y if beside is None else beside.read(window) + y
-
-    return Map(raw.shape, read)
-
-
-def paint(passes: Passes, photo: Map, features: Map | None, with_paint: Paint) -> Map:
-    """Paint images in one style or mixture.
-
-    Args:
-        passes: over the windows of the images.
-        photo: (B, 3, H, W) in [0, 1].
-        features: F of it; None if it is painted whole and only once.
-        with_paint: see there.
-
-    Returns:
-        (B, 3, H, W), near [0, 1].
-    """
-    if features is None:
-        output = passes.paint(photo, with_paint.kernel)
+def paint(passes: Passes, ground: Ground, with_paint: Paint) -> Map:
+    """Paint images in one style or mixture: (B, 3, H, W), near [0, 1], over the windows of the passes."""
+    stages, kernel = passes.stages, with_paint.kernel
+    if not passes.is_whole:
+        output = passes.filter(ground.features(passes), kernel)
+        for part in decoder(passes.bank.network):
+            _, output = passes.trace(part, output)
+    elif ground.once:
+        output = passes.whole(ground.image, lambda x: stages.paint(x, kernel))
     else:
-        decoder = parts(passes.bank.network)[-1]
-        norms = None
-        if not passes.is_whole:
-            norms = passes.survey(decoder, passes.filter(features, with_paint.kernel))
-        output = passes.run(decoder, features, kernel=with_paint.kernel, norms=norms)
+        output = passes.whole(ground.features(passes), lambda x: stages.decode(x, kernel))
     if not _restores(passes, [with_paint]):
         return output
     output = passes.keep(output)
-    moments = passes.moments(output), passes.moments(photo)
-    return _blended(passes, output, _restoring(*moments, np.array(with_paint.share)), None)
+    moments = passes.moments(output), passes.moments(ground.image)
+    return maps.scaled(stages, output, _restoring(*moments, np.array(with_paint.share)), None)
 
 
 def fuse(
-    passes: Passes, photo: Map, features: Map, paints: Sequence[Paint], masks: Map, *, mode: Mode
+    passes: Passes, grounds: Sequence[Ground], paints: Sequence[Paint], masks: Map, *, mode: Mode
 ) -> Map:
-    """Paint the regions of one image.
+    """Paint the regions of one image: (1, 3, H, W), near [0, 1].
 
     Args:
-        passes: see `paint`.
-        photo: see `paint`; B = 1.
-        features: see `paint`.
-        paints: one for each of R regions.
+        passes: over the windows of the image.
+        grounds: what each of R regions is painted over, B = 1; a region sees nothing of another's but at their seam.
+        paints: one for each.
         masks: (1, R, H, W) NumPy float32 in [0, 1], 1 in sum at each pixel.
         mode: see `Mode`.
     """
     if mode == "exact":
-        return _exact(passes, photo, features, paints, masks)
-    decoder = parts(passes.bank.network)[-1]
-    mixed = passes.keep(
-        _sum(
-            passes.filter(_inside(passes, features, masks, region), each.kernel)
-            for region, each in enumerate(paints)
-        )
+        return _exact(passes, grounds, paints, masks)
+    stages, within = passes.stages, masks if mode == "region" else None
+    mixed = maps.total(
+        passes.filter(maps.inside(stages, ground.features(passes), masks, region), each.kernel)
+        for region, (ground, each) in enumerate(zip(grounds, paints, strict=True))
     )
-    inside = masks if mode == "region" else None
-    own = passes.is_whole and inside is None
-    norms = None if own else passes.survey(decoder, mixed, masks=inside)
-    output = passes.run(decoder, mixed, norms=norms, masks=inside)
+    output = passes.keep(mixed)
+    for part in decoder(passes.bank.network):
+        if passes.is_whole and not within:
+            output = passes.keep(passes.run(part, output))
+        else:
+            _, output = passes.trace(part, output, masks=within)
     if not _restores(passes, paints):
         return output
     output = passes.keep(output)
-    found, wanted = (passes.moments(image, inside) for image in (output, photo))
+    wanted = _wanted(passes, grounds, within)
     shares = np.array([[each.share] for each in paints])
-    return _blended(passes, output, _restoring(found, wanted, shares), masks)
+    return maps.scaled(stages, output, _restoring(passes.moments(output, within), wanted, shares), masks)
 
 
-def _exact(passes: Passes, photo: Map, features: Map, paints: Sequence[Paint], masks: Map) -> Map:
+def _exact(passes: Passes, grounds: Sequence[Ground], paints: Sequence[Paint], masks: Map) -> Map:
     """Each style's own statistics, injected; the regions meet in the features, so that D paints the seams."""
-    decoder = parts(passes.bank.network)[-1]
-    restored = _restores(passes, paints)
-    wanted = passes.moments(photo) if restored else None
-    surveys: list[list[Affine]] = []
+    surveys: list[list[list[Affine]]] = []
     affines = []
-    filtered = [passes.filter(features, each.kernel) for each in paints]
+    filtered = [
+        passes.filter(ground.features(passes), each.kernel)
+        for ground, each in zip(grounds, paints, strict=True)
+    ]
     if passes.is_whole:  # in tiles what is filtered is cheaper to compute again than to keep
         filtered = [passes.keep(found) for found in filtered]
-    for each, source in zip(paints, filtered, strict=True):
-        norms = passes.survey(decoder, source)
-        surveys.append(norms)
+    wanted = _wanted(passes, grounds, None) if _restores(passes, paints) else None
+    for region, alone in enumerate(filtered):
+        own: list[list[Affine]] = []
+        for part in decoder(passes.bank.network):
+            norms, alone = passes.trace(part, alone)
+            own.append(norms)
+        surveys.append(own)
         if wanted:
-            alone = passes.keep(passes.run(decoder, source, norms=norms))
-            affines.append(_restoring(passes.moments(alone), wanted, np.array(each.share)))
-    together = [_stacked(norms) for norms in zip(*surveys, strict=True)]
-    mixed = _sum(_inside(passes, found, masks, region) for region, found in enumerate(filtered))
-    output = passes.run(decoder, mixed, norms=together, masks=masks)
-    return _blended(passes, output, _stacked(affines), masks) if restored else output
+            share = np.array(paints[region].share)
+            affines.append(_restoring(passes.moments(alone), wanted.row(region), share))
+    mixed = maps.total(maps.inside(passes.stages, x, masks, region) for region, x in enumerate(filtered))
+    for part, of_part in zip(decoder(passes.bank.network), zip(*surveys, strict=True), strict=True):
+        norms = [_stacked(of_norm) for of_norm in zip(*of_part, strict=True)]
+        mixed = passes.run(part, mixed, norms=norms, masks=masks)
+        mixed = passes.keep(mixed) if part.residual else mixed
+    return maps.scaled(passes.stages, mixed, _stacked(affines), masks) if wanted else mixed
 
 
-def _inside(passes: Passes, found: Map, masks: Map, region: int) -> Map:
-    """Features (1, C, h, w) times a region's share of each cell."""
-
-    def read(window: Window) -> Array:
-        x = found.read(window)
-        share = masks.read(window)[0, region : region + 1]
-        return x * passes.stages.array(averaged(share, share.shape[1] // x.shape[-2]))
-
-    return Map(found.shape, read)
-
-
-def _sum(terms: Iterable[Map]) -> Map:
-    """The sum of maps of one size."""
-    maps = list(terms)
-    widest = max((each.shape for each in maps), key=lambda shape: shape.wrong)
-    work = sum(each.shape.work for each in maps)
-    return Map(replace(widest, work=work), lambda window: reduce(add, (each.read(window) for each in maps)))
+def _wanted(passes: Passes, grounds: Sequence[Ground], masks: Map | None) -> Moments:
+    """Moments of what each region is painted over, a row each: of the whole, or of what lies inside its mask."""
+    apart = {id(ground): ground for ground in grounds}
+    found = {key: passes.moments(ground.image, masks) for key, ground in apart.items()}
+    rows = [found[id(ground)].row(region if masks else 0) for region, ground in enumerate(grounds)]
+    return Moments(*map(np.concatenate, zip(*((x.weight, x.mean, x.square) for x in rows), strict=True)))
 
 
 def _stacked(norms: Sequence[Affine]) -> Affine:
@@ -182,57 +182,15 @@ def _stacked(norms: Sequence[Affine]) -> Affine:
 
 
 def _restores(passes: Passes, paints: Sequence[Paint]) -> bool:
-    """Whether an output so painted gets back some of the photo's brightness and contrast."""
+    """Whether an output so painted gets back some of the brightness and contrast of what it is painted over."""
     return passes.bank.network.restore_moments and any(each.share < 1 for each in paints)
 
 
 def _restoring(
     found: Moments, wanted: Moments, share: np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 ) -> Affine:
-    """The affine map that gives outputs as much of the photo's moments as the style's share leaves."""
+    """The affine map that gives outputs as much of the wanted moments as the style's share leaves."""
     scale = np.sqrt(wanted.variance / np.maximum(found.variance, FLAT))
     shift = wanted.mean - found.mean * scale
-    parts_ = 1 + (1 - share) * (scale - 1), (1 - share) * shift
-    return Affine(*(part.astype(np.float32) for part in parts_))
-
-
-def _blended(passes: Passes, output: Map, rows: Affine, masks: Map | None) -> Map:
-    """The output times scales and plus shifts: of each image, or of regions by their shares."""
-
-    def read(window: Window) -> Array:
-        if masks is None:
-            scale, shift = (values[:, :, None, None] for values in rows)
-        else:
-            shares = masks.read(window)[0]
-            scale, shift = (np.einsum("rc,rhw->chw", values, shares)[None] for values in rows)
-        return output.read(window) * passes.stages.array(scale) + passes.stages.array(shift)
-
-    return Map(output.shape, read)
-
-
-def laid_over(passes: Passes, photo: Map, output: Map, cover: Map) -> Map:
-    """The output where the cover (1, 1, H, W) is 1, and the photo where it is 0."""
-
-    def read(window: Window) -> Array:
-        share = passes.stages.array(cover.read(window))
-        return output.read(window) * share + photo.read(window) * (1 - share)
-
-    return Map(output.shape, read)
-
-
-def finished(output: Map, photo: Map, *, keep_color: bool) -> Map:
-    """A picture in [0, 1]; to keep colours is to keep the photo's chroma, and of the output the luma alone.
-
-    In Y'CbCr (ITU-R BT.601) grey has no chroma, so that another luma is one number added to R, G and B.
-    """
-
-    def read(window: Window) -> Array:
-        picture = output.read(window).clip(0, 1)
-        if not keep_color:
-            return picture
-        content = photo.read(window)
-        change = picture - content
-        luma = sum(weight * change[:, place : place + 1] for place, weight in enumerate(LUMA))
-        return (content + luma).clip(0, 1)
-
-    return Map(output.shape, read)
+    parts = 1 + (1 - share) * (scale - 1), (1 - share) * shift
+    return Affine(*(part.astype(np.float32) for part in parts))

@@ -2,22 +2,24 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from threading import Lock
+from threading import RLock
 from typing import TYPE_CHECKING, TypeVar
 
-from stylebank.bank import bundle
+from stylebank.bank import bundle, mixture
 from stylebank.bank.bundle import Bundle
 from stylebank.bank.mixture import PHOTO, Mix
-from stylebank.engines.choice import Computing, cores
+from stylebank.engines.choice import Computing
 from stylebank.engines.stages import Stages
 from stylebank.errors import ImageError
 from stylebank.files import resources
-from stylebank.machine import memory
+from stylebank.machine import devices, memory
 from stylebank.machine.memory import Tiling
-from stylebank.painting import budget
+from stylebank.painting import budget, strokes
 from stylebank.painting.canvas import Canvas
 from stylebank.painting.fusion import Mode
-from stylebank.painting.sources import Photo, Photos, Tensors
+from stylebank.painting.pyramid import Way
+from stylebank.painting.sources import Photo, Photos, Source, Tensors
+from stylebank.painting.strokes import Size
 from stylebank.pixels import images, srgb
 from stylebank.pixels.masks import Mask
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Picture = TypeVar("Picture", "Image", "Tensor")
+Made = TypeVar("Made")
 
 
 class StyleBank:
@@ -64,13 +67,15 @@ class StyleBank:
         self.contents = contents
         self._computing = computing or Computing()
         self._tiling = tiling or Tiling()
-        self.stages = self._computing.stages(contents, workers=workers, threads=max(1, cores() // workers))
+        self.stages = self._computing.stages(
+            contents, workers=workers, threads=max(1, devices.cores() // workers)
+        )
         # Of what one worker takes, another is not to think that it is gone for good.
         self._taken = memory.resident() if workers > 1 and self.stages.device_type == "cpu" else None
         # PyTorch has one number of threads for the whole process; its tiles get all of them one after another.
-        self._tiles_at_once = workers if self._computing.choose() == "torch" else cores()
+        self._tiles_at_once = workers if self._computing.choose() == "torch" else devices.cores()
         self._tiles: Stages | None = None
-        self._in_tiles = Lock()
+        self._in_tiles = RLock()
 
     @classmethod
     def load(
@@ -110,28 +115,36 @@ class StyleBank:
             ImageError: the tensor is no such image, or the smallest tiles take too much memory.
         """
         if images.is_pil(image):
-            return self._canvas(_upright(image).copy(), regions=1)
-        return Canvas(self.contents, self.stages, Tensors(_checked(image).clone()))
+            return self._canvas(Photo(_upright(image).copy()), regions=1)
+        return self._whole(Tensors(_checked(image).clone()))
 
     def stylize(
-        self, image: Picture, style: Mix, *, strength: float = 1.0, keep_color: bool = False
+        self,
+        image: Picture,
+        style: Mix,
+        *,
+        strength: float = 1.0,
+        stroke: float = 1.0,
+        keep_color: bool = False,
     ) -> Picture:
         """Paint an image in one style or a mixture.
 
         Args:
             image: see the class.
-            style: a style's name, "wave:0.5+scream:0.5@0.8", a dict of weights, or a `Mixture`.
+            style: a style's name, "wave:0.5+scream:0.5@0.8x2", a dict of weights, or a `Mixture`.
             strength: 0, the photo's reconstruction, to 1, the full style. One in the words of `style`, or a
                 `Mixture`'s, goes before it.
+            stroke: size of strokes and forms, relative to the picture: 1 as designed, 0.5 finer, 2 and 4 larger. One of
+                `style` goes before it.
             keep_color: whether the photo's chroma stays, and only its luma is painted.
 
         Raises:
             UnknownStyleError: the bank has no such style; the message names the nearest.
-            ConfigError: a weight or a strength is out of range, or the network knows no strength.
+            ConfigError: a weight, a strength or a stroke is out of range, or the network knows no strength.
             ImageError: the tensor is no such image, or needs more memory than there is.
         """
         canvas = self._open(image, once=True)
-        return canvas.stylize(style, strength=strength, keep_color=keep_color)
+        return canvas.stylize(style, strength=strength, stroke=stroke, keep_color=keep_color)
 
     def fuse(
         self,
@@ -140,6 +153,7 @@ class StyleBank:
         *,
         rest: Mix = PHOTO,
         strength: float = 1.0,
+        stroke: float = 1.0,
         mode: Mode = "exact",
         feather: float = 0.0,
         keep_color: bool = False,
@@ -152,6 +166,7 @@ class StyleBank:
                 it is resized to the image. Where masks overlap they share the pixel.
             rest: what pixels get that no mask covers: "photo", themselves, or a mixture.
             strength: of every region that says none of its own.
+            stroke: likewise; see `stylize`.
             mode: "exact", "region" or "paper", whose statistics count where styles meet; see `fusion.Mode`.
             feather: width in pixels of the seams that edges of masks are softened to.
             keep_color: see `stylize`.
@@ -162,11 +177,23 @@ class StyleBank:
         regions = list(regions)
         canvas = self._open(image, regions=len(regions) + (rest != PHOTO))
         return canvas.fuse(
-            regions, rest=rest, strength=strength, mode=mode, feather=feather, keep_color=keep_color
+            regions,
+            rest=rest,
+            strength=strength,
+            stroke=stroke,
+            mode=mode,
+            feather=feather,
+            keep_color=keep_color,
         )
 
     def stylize_all(
-        self, photos: "Sequence[Image]", style: Mix, *, strength: float = 1.0, keep_color: bool = False
+        self,
+        photos: "Sequence[Image]",
+        style: Mix,
+        *,
+        strength: float = 1.0,
+        stroke: float = 1.0,
+        keep_color: bool = False,
     ) -> "list[Image]":
         """Paint PIL images of one size, at once where they fit; see `stylize`."""
         upright = [_upright(photo) for photo in photos]
@@ -174,33 +201,30 @@ class StyleBank:
             raise ImageError(
                 f"images: {len(upright)} are not of one size; give at least one, and equal sizes"
             )
-        if len(upright) == 1 or self._side(upright[0], regions=0) is not None:
-            canvases = (self._canvas(photo, once=True) for photo in upright)
-            return [one.stylize(style, strength=strength, keep_color=keep_color) for one in canvases]
-        canvas = Canvas(self.contents, self.stages, Photos(upright), once=True)
-        return canvas.stylize(style, strength=strength, keep_color=keep_color)
+        mixed = mixture.of(style, strength=strength, stroke=stroke)
+        size = strokes.painted_size((upright[0].height, upright[0].width), [mixed.stroke or stroke])
+        if len(upright) == 1 or self._way(size).side is not None:
+            canvases = (self._canvas(Photo(photo), once=True) for photo in upright)
+            return [one.stylize(mixed, keep_color=keep_color) for one in canvases]
+        return list(self._canvas(Photos(upright), once=True).stylize(mixed, keep_color=keep_color))
 
     def _open(self, image: Picture, *, regions: int = 0, once: bool = False) -> Canvas[Picture]:
-        if not images.is_pil(image):
-            return Canvas(self.contents, self.stages, Tensors(_checked(image)), once=once)
-        return self._canvas(_upright(image), regions=regions, once=once)
+        if images.is_pil(image):
+            return self._canvas(Photo(_upright(image)), regions=regions, once=once)
+        return self._whole(Tensors(_checked(image)), once=once)
 
-    def _canvas(self, upright: "Image", *, regions: int = 0, once: bool = False) -> "Canvas[Image]":
-        side = self._side(upright, regions=regions)
-        if side is None:
-            return Canvas(self.contents, self.stages, Photo(upright), once=once)
-        return Canvas(
-            self.contents,
-            self._for_tiles(),
-            Photo(upright),
-            side=side,
-            report=self._tiling.progress,
-            guard=self._in_tiles,
-        )
+    def _whole(self, image: Tensors, *, once: bool = False) -> "Canvas[Tensor]":
+        return Canvas(self.contents, image, lambda _: Way(self.stages), once=once)
 
-    def _side(self, photo: "Image", *, regions: int) -> int | None:
-        size = (photo.height, photo.width)
-        return budget.tile_side(
+    def _canvas(self, photos: Source[Made], *, regions: int = 0, once: bool = False) -> Canvas[Made]:
+        def way(size: Size) -> Way:
+            return self._way(size, regions=regions)
+
+        return Canvas(self.contents, photos, way, report=self._tiling.progress, once=once)
+
+    def _way(self, size: Size, *, regions: int = 0) -> Way:
+        """How images of a size are painted: whole, if they fit."""
+        side = budget.tile_side(
             self._tiling,
             self.contents,
             self.stages,
@@ -209,6 +233,7 @@ class StyleBank:
             taken=self._taken,
             cores=self._tiles_at_once,
         )
+        return Way(self.stages) if side is None else Way(self._for_tiles(), side, self._in_tiles)
 
     def _for_tiles(self) -> Stages:
         """The engine as it paints tiles, several at the same time."""

@@ -7,7 +7,7 @@ of the whole image, so that in tiles there is one pass for each norm; a single w
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import reduce
 from operator import add
 from typing import TypeVar
@@ -16,26 +16,14 @@ import numpy as np
 
 from stylebank.bank.bundle import Bundle
 from stylebank.engines import stages as statistics
-from stylebank.engines.stages import Affine, Array, Floats, Given, Moments, Stages, affine, averaged
+from stylebank.engines.stages import Affine, Array, Floats, Given, Moments, Stages, affine
 from stylebank.machine.memory import Report
 from stylebank.machine.scratch import Scratch
 from stylebank.network.architecture import Layer, Part
+from stylebank.painting.maps import Map, at, scaled, total
 from stylebank.painting.windows import Shape, Window, cells_of, convolved, filtered
 
 Found = TypeVar("Found")
-
-
-@dataclass(frozen=True)
-class Map:
-    """An image or its features, by windows.
-
-    Attributes:
-        shape: of the whole.
-        read: what lies in a window of h x w cells, (B, C, n h, n w).
-    """
-
-    shape: Shape
-    read: Callable[[Window], Array]
 
 
 class Passes:
@@ -48,6 +36,7 @@ class Passes:
         windows: that cover it, each cell once. Without any, nothing is computed and `work` tells what would be.
         report: see `memory.Report`.
         total: all the work that there is.
+        owner: what several passes belong to, of which one keeps what another reads.
     """
 
     def __init__(
@@ -59,11 +48,12 @@ class Passes:
         *,
         report: Report | None = None,
         total: float = 0.0,
+        owner: object = None,
     ) -> None:
         self.bank, self.stages, self.size = bank, stages, size
         self._cells, self._windows = cells_of(size), windows
         self._report, self._total, self._done = report, total, 0.0
-        self.work = 0.0
+        self.work, self.owner = 0.0, owner or self
 
     @property
     def is_whole(self) -> bool:
@@ -121,30 +111,33 @@ class Passes:
         ((_, whole),) = self.each(found.shape, lambda window, around: window.cut(found.read(around), around))
         return Map(_read_again(found.shape), lambda _: whole)
 
-    def keep_measured(self, found: Map) -> tuple[Map, Moments]:
-        """Keep a map of an image in tiles, and take its moments in the same pass."""
+    def keep_measured(self, found: Map, masks: Map | None = None) -> tuple[Map, Moments]:
+        """Keep a map of one image, and take its moments, of an image in tiles in the same pass; see `moments`."""
+        if self.is_whole:
+            kept = self.keep(found)
+            return kept, self.moments(kept, masks)
         step = found.shape.step
         scratch = Scratch(found.shape.channels, step * self._cells[0], step * self._cells[1])
 
         def compute(window: Window, around: Window) -> Moments:
             values = self.stages.numpy(window.cut(found.read(around), around))
             scratch.write(values[0], step * window.top, step * window.left)
-            return statistics.moments(values)
+            return statistics.moments(values, at(masks, window, values.shape[-2]))
 
-        total = _sum([part for _, part in self.each(found.shape, compute)], found.shape.channels)
+        total = _sum([part for _, part in self.each(found.shape, compute)], found.shape.channels, masks)
 
         def read(window: Window) -> Array:
             values = scratch.read(*(step * x for x in (window.top, window.left, window.height, window.width)))
             return self.stages.array(values[None])
 
-        return Map(_read_again(found.shape), read), total
+        return Map(_read_again(found.shape), read), total if masks is None else _of_regions(total)
 
     def moments(self, of: Map, masks: Map | None = None) -> Moments:
         """Moments of a map in one pass, a row for each image; with masks those of its regions, a row for each."""
 
         def compute(window: Window, around: Window) -> Moments:
             x = self.stages.numpy(window.cut(of.read(around), around))
-            return statistics.moments(x, _at(masks, window, x.shape[-2]))
+            return statistics.moments(x, at(masks, window, x.shape[-2]))
 
         found = _sum([part for _, part in self.each(of.shape, compute)], of.shape.channels, masks)
         return found if masks is None else _of_regions(found)
@@ -173,6 +166,38 @@ class Passes:
                 norms.append(self.norm(layer, moments))
         return norms
 
+    def trace(self, part: Part, source: Map, *, masks: Map | None = None) -> tuple[list[Affine], Map]:
+        """A part's norms by the statistics of the whole image, or of each region's, and what it makes of a map.
+
+        Of an image in tiles, and of regions, what enters a norm is kept where that is cheaper than to compute it again.
+        """
+        if self.is_whole and masks is None and part.residual:
+            found = self.each(source.shape, lambda window, _: self.stages.trace(part, source.read(window)))
+            ((_, (moments, whole)),) = found
+            norms = [self.norm(layer, each) for layer, each in zip(part.norms, moments, strict=True)]
+            return norms, Map(convolved(source.shape, part.layers), lambda _: whole)
+        if part.residual and not self.is_whole:
+            source = self.keep(source)
+        norms, x = [], source
+        for stretch in [part] if self.is_whole else _stretches(part, source.shape.step):
+            known, x = self._stretched(stretch, x, masks)
+            norms += known
+        return norms, total((source, x)) if part.residual else x
+
+    def _stretched(self, part: Part, source: Map, masks: Map | None) -> tuple[list[Affine], Map]:
+        last = part.layers[-1]
+        known = self.survey(part, source, masks=masks, last=1 if last.norm else 0)
+        found = self.run(part, source, norms=known, masks=masks)
+        if not last.norm:
+            return known, found
+        # The last convolution's output is kept before its norm, so that one pass serves norm and result.
+        raw, moments = self.keep_measured(found, masks)
+        known.append(self.norm(last, moments))
+        made = scaled(self.stages, raw, known[-1], masks)
+        if not last.relu:
+            return known, made
+        return known, Map(made.shape, lambda window: made.read(window).clip(0, None))
+
     def norm(self, layer: Layer, moments: Moments) -> Affine:
         """A layer's norm by given moments."""
         weight, bias = (self.bank.coder[f"{layer.norm}.{name}"] for name in ("weight", "bias"))
@@ -189,13 +214,13 @@ class Passes:
         """Of what enters the first norm that is not known, or of a whole image all further ones."""
 
         def compute(window: Window, around: Window) -> list[Moments]:
-            x, given = source.read(around), Given(norms, _at(masks, around))
+            x, given = source.read(around), Given(norms, at(masks, around))
             if masks is None:
                 crop = None if self.is_whole else window.crop(around, shape.step)
                 return self.stages.measure(part, x, given=given, crop=crop)
             raw = self.stages.run(part, x, given=given)
             found = self.stages.numpy(window.cut(raw, around))
-            return [statistics.moments(found, _at(masks, window, found.shape[-2]))]
+            return [statistics.moments(found, at(masks, window, found.shape[-2]))]
 
         found = [moments for _, moments in self.each(shape, compute)]
         if self.is_whole and masks is None:
@@ -203,20 +228,10 @@ class Passes:
         total = _sum([moments for (moments,) in found], shape.channels, masks)
         return [total if masks is None else _of_regions(total)]
 
-    def paint(self, photo: Map, kernel: Floats) -> Map:
-        """What the network makes of a whole image, in one go; see `Stages.paint`."""
+    def whole(self, source: Map, make: Callable[[Array], Array]) -> Map:
+        """What several parts make of a whole image in one go; see `Stages.paint`, `encode` and `decode`."""
         assert self.is_whole, "of a part it would be another picture"
-        return Map(photo.shape, lambda window: self.stages.paint(photo.read(window), kernel))
-
-    def batch(self, images: Sequence[Map]) -> Map:
-        """Maps of single images as one of all."""
-        if len(images) == 1:
-            return images[0]
-
-        def read(window: Window) -> Array:
-            return self.stages.array(np.concatenate([self.stages.numpy(x.read(window)) for x in images]))
-
-        return Map(images[0].shape, read)
+        return Map(source.shape, lambda window: make(source.read(window)))
 
     def filter(self, source: Map, kernel: Floats) -> Map:
         """What a filter (C', C, k, k) makes of a map."""
@@ -238,10 +253,25 @@ class Passes:
         start = source.shape if kernel is None else filtered(source.shape, kernel)
 
         def read(window: Window) -> Array:
-            given = None if norms is None else Given(norms, _at(masks, window))
+            given = None if norms is None else Given(norms, at(masks, window))
             return self.stages.run(part, source.read(window), kernel=kernel, given=given)
 
         return Map(convolved(start, layers), read)
+
+
+_KEPT_STEP = 1
+"""Values along the side of a cell up to which outputs of convolutions are kept: larger ones are sooner made again."""
+
+
+def _stretches(part: Part, step: int) -> list[Part]:
+    """A part cut behind the layers whose outputs are kept; `step` is that of its input."""
+    found: list[list[Layer]] = [[]]
+    for layer in part.layers:
+        found[-1].append(layer)
+        step = 2 * step if layer.upsampling else step // layer.stride
+        if step <= _KEPT_STEP:
+            found.append([])
+    return [Part(part.name, tuple(layers)) for layers in found if layers]
 
 
 _READING = 64
@@ -251,14 +281,6 @@ _READING = 64
 def _read_again(shape: Shape) -> Shape:
     """Of a map that is kept."""
     return replace(shape, wrong=0, work=_READING * shape.channels * shape.step**2)
-
-
-def _at(masks: Map | None, window: Window, height: int = 0) -> Floats | None:
-    """Shares (R, h, w) of a window, if there are masks, averaged over the cells of a map of so many rows."""
-    if masks is None:
-        return None
-    shares: Floats = masks.read(window)[0]
-    return averaged(shares, shares.shape[1] // height) if height else shares
 
 
 def _sum(parts: Sequence[Moments], channels: int, masks: Map | None = None) -> Moments:

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from stylebank.bank import mixture
-from stylebank.bank.mixture import Mixture
+from stylebank.bank.mixture import STROKES, Mixture
 from stylebank.config import MINIMUM_SIDE, STRIDE
 from stylebank.errors import ConfigError
-from stylebank.painting import segmentation
+from stylebank.painting import segmentation, strokes
 from stylebank.painting.painter import StyleBank
 from stylebank.pixels import images, masks
 from stylebank.pixels.masks import Labels, Mask
@@ -129,7 +129,11 @@ def choose(bank: StyleBank, photo: "Image", regions: Sequence[Floats]) -> list[s
     small = images.fitted(photo, long_side=_SMALL)
     shares = np.stack([masks.resized(region, (small.height, small.width)) for region in regions])
     before, canvas = _mean_colours(small, shares), bank.open(small)
-    changes = [_mean_colours(canvas.stylize(style), shares) - before for style in bank.styles]
+    stroke = min(
+        STROKES[1], strokes.FIRST / max(small.size)
+    )  # one pass at this size: colours come with the first
+    pictures = (canvas.stylize(style, stroke=stroke) for style in bank.styles)
+    changes = [_mean_colours(picture, shares) - before for picture in pictures]
     cost = np.linalg.norm(np.stack(changes, axis=1), axis=2)
     copies = -(-len(regions) // len(bank.styles))
     _, places = linear_sum_assignment(np.tile(cost, copies))

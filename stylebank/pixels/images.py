@@ -6,6 +6,7 @@ Sizes are (H, W) everywhere else; Pillow's (W, H) ends here.
 """
 
 import io
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +34,7 @@ _FORMATS = {
     ".tiff": "TIFF",
     ".bmp": "BMP",
 }
+_BAND = 256  # rows that are computed at a time
 IMAGE_SUFFIXES = frozenset((*_FORMATS, ".ppm", ".pgm", ".gif"))
 
 
@@ -227,6 +229,46 @@ def resized(
 ) -> Image.Image:
     """Resample an image, or the box (left, top, right, bottom) of it, to size (H, W)."""
     return image.resize((size[1], size[0]), Image.Resampling.LANCZOS, box=box)
+
+
+def resampled(
+    image: Image.Image, *, size: tuple[int, int], box: tuple[float, float, float, float] | None = None
+) -> Image.Image:
+    """As `resized`, by bicubic resampling: without the halos that painting again would take for marks.
+
+    A pixel of a box is what it is of the whole image, to the rounding of its corners to float32: rows first, then
+    columns, which Pillow by itself does in an order that depends on the size.
+    """
+    left, top, right, bottom = box or (0, 0, image.width, image.height)
+    seen = 2 * math.ceil(max(1, (bottom - top) / size[0])) + 1
+    start, end = max(0, math.floor(top) - seen), min(image.height, math.ceil(bottom) + seen)
+    band, cubic = image.crop((0, start, image.width, end)), Image.Resampling.BICUBIC
+    band = band.resize((size[1], band.height), cubic, box=(left, 0, right, band.height))
+    return band.resize((size[1], size[0]), cubic, box=(0, top - start, size[1], bottom - start))
+
+
+def detailed(painting: Image.Image, photo: Image.Image, before: Image.Image, share: float) -> Image.Image:
+    """A painting enlarged to the size of a photo, and a share of what the photo has and `before` has not.
+
+    Args:
+        painting: RGB, of any size.
+        photo: RGB.
+        before: the photo at the painting's size.
+        share: 0 for the enlarged painting alone, to 1.
+    """
+    size = (photo.height, photo.width)
+    if not share:
+        return resampled(painting, size=size)
+    found, scale = blank(size), painting.height / photo.height
+    for top in range(0, photo.height, _BAND):
+        bottom = min(photo.height, top + _BAND)
+        box = (0, top * scale, painting.width, bottom * scale)
+        small = (resampled(image, size=(bottom - top, photo.width), box=box) for image in (painting, before))
+        enlarged, blurred = (np.asarray(image, np.float32) for image in small)
+        detail = np.asarray(photo.crop((0, top, photo.width, bottom)), np.float32) - blurred
+        levels = np.rint(enlarged + np.float32(share) * detail).clip(0, 255)
+        found.paste(from_pixels(levels.astype(np.uint8)), (0, top))
+    return found
 
 
 def resized_floats(values: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:

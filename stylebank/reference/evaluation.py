@@ -42,9 +42,9 @@ class Row:
 
     Attributes:
         name: the style's.
-        figures: means over the photos.
+        figures: over the photos, each painted in one pass.
         lpips: mean distance of the outputs to the photos; None without its backbone.
-        bytes: of its filter in the file.
+        bytes: of its filters in the file.
         optimization: median over photos of the L-BFGS steps that per-image optimisation needs to come to the same
             loss; None if it did not get there within the evaluation's `optimization` steps, or was not asked to.
     """
@@ -87,6 +87,10 @@ class Evaluation:
         table = zip(*(row.figures.style_ratio for row in self.rows), strict=True)
         return tuple(median(ratios) for ratios in table)
 
+    def tone(self) -> float:
+        """Median over styles."""
+        return median(row.figures.tone for row in self.rows)
+
     def to_json(self) -> dict[str, Any]:
         """Everything, as plain JSON data."""
         return asdict(self)
@@ -122,13 +126,13 @@ def evaluate(
     Raises:
         StyleBankError: there are no photos, no style has its images, or VGG cannot be read.
     """
-    found = _with_images(bank, styles, note)
+    found = with_images(bank, styles, note)
     bank = replace(bank, entries=tuple(entry for entry, _ in found))
     sets = [style for _, style in found]
     target = choose_device(device)
     loss = bank.trained_with(Loss, "loss")
     check_layers(loss)
-    photos = data.read_squares(_unseen(bank, content), side, note, count=count).to(target)
+    photos = data.read_squares(unseen(bank, content), side, note, count=count).to(target)
     network = bank.build().to(target)
     features = vgg.load(vgg_weights).to(target, memory_format=torch.channels_last)  # type: ignore[call-overload]
     objective = Objective(features, loss, sets, photos, precision=torch.float32)
@@ -172,7 +176,7 @@ def _row(
         name=entry.name,
         figures=metrics.output_figures(outputs, objective, photos, style),
         lpips=perceptual.lpips(outputs, photos) if perceptual else None,
-        bytes=entry.filter.nbytes,
+        bytes=sum(tensor.nbytes for tensor in entry.tensors.values()),
         optimization=steps if math.isfinite(steps) else None,
     )
 
@@ -197,8 +201,12 @@ def optimization_steps(
     return reached
 
 
-def _with_images(bank: Bundle, folder: Path, note: Callable[[str], None]) -> list[tuple[Entry, StyleSet]]:
-    """The entries whose style images are there, with them; the others are noted."""
+def with_images(bank: Bundle, folder: Path, note: Callable[[str], None]) -> list[tuple[Entry, StyleSet]]:
+    """The entries whose style images are there, with them; the others are noted.
+
+    Raises:
+        StyleSetError: there is none.
+    """
     found = []
     for entry in bank.entries:
         if entry.mixture:
@@ -215,8 +223,12 @@ def _with_images(bank: Bundle, folder: Path, note: Callable[[str], None]) -> lis
     return found
 
 
-def _unseen(bank: Bundle, content: Path) -> list[Path]:
-    """Photos of a folder; of the one that the bank was trained on, those that were held back."""
+def unseen(bank: Bundle, content: Path) -> list[Path]:
+    """Photos of a folder; of the one that the bank was trained on, those that were held back.
+
+    Raises:
+        ContentError: the folder is missing or holds no image.
+    """
     photos = images.find_photos(content)
     report = bank.trained_with(Report, "report")
     trained, held_back = data.hold_back(photos, content, report.held_back)

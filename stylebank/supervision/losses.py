@@ -10,6 +10,7 @@ and paintings; relative distances make one set of weights serve every style. The
 constant factor for each (style, layer) and each photo.
 """
 
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -47,3 +48,20 @@ def total_variation(image: Tensor) -> Tensor:
 def identity_distance(output: Tensor, image: Tensor) -> Tensor:
     """Mean squared error of the auto-encoder branch, ||O - I||^2 / (3 H W): (B, 3, H, W) twice -> (B,)."""
     return (output - image).square().mean(dim=(1, 2, 3))
+
+
+def local_contrast(image: Tensor) -> Tensor:
+    """Deviation within squares of 16 px, half of them overlapping: (B, 3, H, W) in [0, 1] -> (B, h, w).
+
+    Of the image shrunk by two: a weave of single pixels is no contrast.
+    """
+    small = F.avg_pool2d(image, 2)
+    mean, square = (F.avg_pool2d(x, 8, stride=4) for x in (small, small.square()))
+    variance = (square - mean.square()).clamp_min(0).mean(dim=1)
+    return (variance + 1e-8).sqrt()
+
+
+def emptiness(image: Tensor, floor: Tensor) -> Tensor:
+    """Mean squared lack of local contrast, relative to floors (B,) > 0: (B, 3, H, W) -> (B,); 0 nowhere, 1 blank."""
+    lack = (1 - local_contrast(image) / floor[:, None, None]).clamp_min(0)
+    return lack.square().mean(dim=(1, 2))

@@ -1,15 +1,18 @@
-"""Figures of a result: style ratio, relative content distance, PSNR, SSIM."""
+"""Figures of a result: style ratio, relative content distance, tone, PSNR, SSIM."""
 
 import math
 from dataclasses import dataclass
+from statistics import median
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from stylebank.network.model import StyleBankNetwork, apply_filters
+from stylebank.pixels.srgb import LUMA
 from stylebank.supervision.objective import Objective
 
+_FAR = 16  # pixels a side of what tone sees as one
 _BATCH = 4  # photos at a time: VGG's features of four 384 px photos take half a gigabyte
 
 
@@ -44,6 +47,32 @@ def ssim(image: Tensor, reference: Tensor) -> Tensor:
     return (luminance * structure).mean(dim=(1, 2, 3))
 
 
+def tone(image: Tensor, reference: Tensor) -> Tensor:
+    """Whether light and dark stay where they are: (B, 3, H, W) in [0, 1] twice, sRGB, sides >= 16 px -> (B,).
+
+    Spearman's rank correlation of lightness, luma averaged over H / 16 x W / 16 areas: 1 if what was lighter is
+    lighter, -1 in a negative, 0 where either is of one lightness.
+    """
+    first, second = (_ranks_of_lightness(x) for x in (image, reference))
+    product = (first * second).sum(dim=1)
+    return product / (first.square().sum(dim=1) * second.square().sum(dim=1)).sqrt().clamp_min(1e-12)
+
+
+def _ranks_of_lightness(image: Tensor) -> Tensor:
+    """Ranks of the areas' luma less their mean, equal ones sharing theirs: (B, 3, H, W) -> (B, areas) float64."""
+    luma = (image * image.new_tensor(LUMA).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
+    sides = [max(1, length // _FAR) for length in image.shape[-2:]]
+    # A sixteenth of a level: areas of one lightness are not to be ranked by how their sums were rounded.
+    areas = (F.interpolate(luma, sides, mode="area").flatten(1) * (255 * 16)).round()
+    found = []
+    for levels in areas:
+        _, places, counts = levels.unique(return_inverse=True, return_counts=True)
+        last = counts.cumsum(0).double()
+        found.append((last - (counts - 1) / 2)[places])
+    ranks = torch.stack(found)
+    return ranks - ranks.mean(dim=1, keepdim=True)
+
+
 @dataclass(frozen=True)
 class StyleFigures:
     """One style on a set of photos, means over them.
@@ -54,6 +83,7 @@ class StyleFigures:
         ssim: of the outputs to the photos.
         tv: total variation of the outputs.
         total: the weighted loss.
+        tone: of the outputs to the photos, the median over them.
     """
 
     style_ratio: tuple[float, ...]
@@ -61,6 +91,7 @@ class StyleFigures:
     ssim: float
     tv: float
     total: float
+    tone: float
 
 
 def style_figures(
@@ -74,13 +105,14 @@ def style_figures(
 
 def output_figures(outputs: Tensor, objective: Objective, photos: Tensor, style: int) -> StyleFigures:
     """Measure the pictures (B, 3, H, W) that somebody made of photos in one style, both in [0, 1]."""
-    before, terms, similarity = [], [], []
+    before, terms, similarity, tones = [], [], [], []
     with torch.no_grad():
         for output, photo in zip(outputs.split(1), photos.split(1), strict=True):
             features = objective.content_features(photo)
             before.append(objective(photo, features, [style]).style)
             terms.append(objective(output, features, [style]))
             similarity.append(ssim(output, photo))
+            tones.append(float(tone(output, photo)))
     after = torch.cat([found.style for found in terms])
     # Photos that have the style already, exactly, leave nothing to compare with: then any distance is a large ratio.
     ratio = after.mean(dim=0) / torch.cat(before).mean(dim=0).clamp_min(1e-6)
@@ -90,6 +122,7 @@ def output_figures(outputs: Tensor, objective: Objective, photos: Tensor, style:
         ssim=float(torch.cat(similarity).mean()),
         tv=float(torch.cat([found.tv for found in terms]).mean()),
         total=float(torch.stack([found.total for found in terms]).mean()),
+        tone=median(tones),
     )
 
 
@@ -100,17 +133,17 @@ def reconstruction_figures(network: StyleBankNetwork, photos: Tensor) -> tuple[f
     return float(psnr(outputs, photos).mean()), float(ssim(outputs, photos).mean())
 
 
-def filter_gain(network: StyleBankNetwork, photos: Tensor, style: int) -> float:
-    """||F|| / ||K_i (*) F|| over photos (B, 3, H, W): the factor that makes stylized features as strong as the photo's.
+def filter_gain(network: StyleBankNetwork, images: Tensor, weight: Tensor) -> float:
+    """||F|| / ||K (*) F|| over images (B, 3, H, W): the factor that makes stylized features as strong as their own.
 
-    D's first norm erases the scale of its input, so training leaves that of K_i open; mixing needs it settled.
+    Training leaves the scale of K open, as far as D's first norm erases that of its input; mixing needs it settled.
     """
     before, after = 0.0, 0.0
     with torch.no_grad():
-        for batch in photos.split(_BATCH):
+        for batch in images.split(_BATCH):
             features = network.encode(batch)
             before += float(features.double().square().sum())
-            filtered = apply_filters(features, [network.filters[style]] * len(batch))
+            filtered = apply_filters(features, [weight] * len(batch))
             after += float(filtered.double().square().sum())
     # A filter of zeros, or photos of one grey, have no strength to match.
     return math.sqrt(before / after) if before > 0 and after > 0 else 1.0

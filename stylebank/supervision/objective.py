@@ -7,16 +7,20 @@ as deep as the deepest layer that it supervises.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from stylebank.config import Loss
 from stylebank.errors import ConfigError
+from stylebank.network.tensors import indices
 from stylebank.supervision import losses, vgg
 from stylebank.supervision.styleset import LayerImage, StyleSet
 from stylebank.supervision.vgg import VGG
+
+_FAR_LAYERS = 2  # of the style layers, from the finest
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,7 @@ class Objective:
         self.weights = torch.tensor(  # (S, L)
             [[image.weight for image in style.layers] for style in styles], device=device
         )
+        self._floors = torch.tensor([contrast_floor(style) for style in styles], device=device)  # (S,)
         self.unstyled = self._unstyled_distances(network, photos.to(device))
         self._vgg = network.compute_in(precision)
 
@@ -67,7 +72,7 @@ class Objective:
 
     def __call__(self, output: Tensor, content_features: Tensor, styles: Sequence[int]) -> Terms:
         """Compare outputs (B, 3, H, W) with B content features and, image by image, with styles[b]."""
-        index = torch.tensor(styles, device=output.device)
+        index = indices(styles, output.device)
         features = self._vgg(output, self._layers)
         distances = [
             losses.style_distance(losses.gram(features[layer]), target[index])
@@ -80,12 +85,33 @@ class Objective:
             self._loss.content * content
             + self._loss.style * self.weighted_style(style, styles)
             + self._loss.tv * tv
+            + self._loss.empty * losses.emptiness(output, self._floors[index])
         )
         return Terms(content=content, style=style, tv=tv, total=per_image.mean())
 
+    def revision(self, output: Tensor, content_features: Tensor, styles: Sequence[int]) -> Terms:
+        """The same of pictures that were painted over enlarged paintings, and how they look from farther away.
+
+        Marks average out when a picture is seen small, and with them its colours: so the finest layers are compared
+        again on the picture shrunk by two, at `far` of their weight.
+        """
+        terms = self(output, content_features, styles)
+        if not self._loss.far:
+            return terms
+        index = indices(styles, output.device)
+        layers = self._loss.style_layers[:_FAR_LAYERS]
+        features = self._vgg(F.avg_pool2d(output, 2), layers)
+        distances = [
+            losses.style_distance(losses.gram(features[layer]), target[index])
+            for layer, target in zip(layers, self.grams, strict=False)
+        ]
+        ratio = torch.stack(distances, dim=1) / self.unstyled[index][:, :_FAR_LAYERS]
+        seen = (self.weights[index][:, :_FAR_LAYERS] * ratio).sum(dim=1) / len(self._loss.style_layers)
+        return replace(terms, total=terms.total + self._loss.style * self._loss.far * seen.mean())
+
     def weighted_style(self, style: Tensor, styles: Sequence[int]) -> Tensor:
         """The layers' mean (B,) of style losses (B, L), by the layers' weights in styles[b]."""
-        return (self.weights[torch.tensor(styles, device=style.device)] * style).mean(dim=1)
+        return (self.weights[indices(styles, style.device)] * style).mean(dim=1)
 
     def _unstyled_distances(self, network: VGG, photos: Tensor) -> Tensor:
         """Mean style distance of photos to every style and layer: (S, L)."""
@@ -120,6 +146,17 @@ def style_grams(network: VGG, style: StyleSet) -> list[Tensor]:
             features = network(image.load().to(network.mean.device), layers)
             found |= {layer: losses.gram(tensor)[0] for layer, tensor in features.items()}
     return [found[image.layer] for image in style.layers]
+
+
+def contrast_floor(style: StyleSet) -> float:
+    """The local contrast that all but a twentieth of a style's images has, at least a thousandth.
+
+    Gram matrices are sums over a picture and do not ask where its paint lies: without a floor, networks leave flat
+    bright and dark holes in it.
+    """
+    images = {image.same_image() for image in style.layers}
+    found = [float(losses.local_contrast(image.load()).quantile(0.05)) for image in images]
+    return max(1e-3, min(found, default=0.0))
 
 
 def check_layers(loss: Loss) -> None:

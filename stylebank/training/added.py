@@ -4,15 +4,16 @@ The run folder is as a training's. The bank is locked only while the finished en
 one bank at once. How a step goes is `incremental`'s, where it starts `warm_start`'s business.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import mode
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from stylebank import config
 from stylebank.bank import bundle, editing
@@ -25,14 +26,18 @@ from stylebank.machine.devices import choose_device
 from stylebank.network.model import identity_filter
 from stylebank.network.tensors import to_torch
 from stylebank.supervision import metrics
-from stylebank.training import data, report, warm_start
+from stylebank.supervision.objective import Terms
+from stylebank.training import data, report, revision, warm_start
 from stylebank.training.feature_pool import FeaturePool, Features
 from stylebank.training.incremental import FilterTrainer
 from stylebank.training.material import Material, gather
 from stylebank.training.session import Callbacks, Session, check_places
 
+FILTERS = 2
+"""That a style has, trained one after the other."""
+
 MOST_STEPS = 1000
-"""Where a training ends that nothing else has ended: eight minutes or so on two cores."""
+"""Where the training of a filter ends that nothing else has ended: eight minutes or so on two cores."""
 
 POOL = 256  # crops: a few hundred steps see each several times, and a larger pool showed no smaller loss
 _TRAINING = Training(
@@ -100,21 +105,32 @@ def add_style(
     with atomic.locked(run / "run", wait=False), ExitStack() as stack:
         stream = data.ContentStream.of(experiment.training, material.photos, batch=1, report=callbacks.note)
         stack.callback(stream.close)
-        trainer = _trainer(contents, experiment, material, stream, until_flat=steps is None, folder=run)
+        addition = Addition(contents, experiment, material, stream, run, until_flat=steps is None)
+        outcome = _train(addition, run, identity, callbacks)
+    if entry := outcome.entry:
+        editing.edit(bank, editing.adding(entry, coder_digest=contents.coder_digest(), source=style.name))
+    return outcome
 
-        def preview(path: Path) -> None:
-            shown = contents_with(contents, material, trainer.average).build().to(material.device)
-            report.draw_preview(shown, material.emblems, material.held_back[: report.PREVIEW_PHOTOS], path)
 
-        session = Session(trainer, run, identity, every=_REPORT, callbacks=callbacks, preview=preview)
+def _train(addition: "Addition", run: Path, identity: Mapping[str, Any], callbacks: Callbacks) -> Outcome:
+    """Each filter in a session of its own, the second's in a folder below the first's."""
+    seconds, done = 0.0, 0
+    for name, trainer in addition.trainers():
+        session = Session(
+            trainer,
+            run if name == "filter" else run / name,
+            identity,
+            every=_REPORT,
+            callbacks=callbacks.after(done),
+            preview=partial(addition.preview, trainer),
+        )
         session.loop()
         trainer.check_frozen()
+        seconds, done = seconds + session.seconds, done + trainer.step
         if not trainer.is_done():
-            return Outcome(trainer.step, session.seconds, None)
+            return Outcome(done, seconds, None)
         session.preview()
-        entry = _entry(contents, material, trainer, seconds=session.seconds)
-    editing.edit(bank, editing.adding(entry, coder_digest=contents.coder_digest(), source=style.name))
-    return Outcome(trainer.step, session.seconds, entry)
+    return Outcome(done, seconds, addition.entry(steps=done, seconds=seconds))
 
 
 def _check_arguments(style: Style, steps: int | None, seed: int) -> None:
@@ -144,66 +160,130 @@ def experiment_for(contents: Bundle, style: Style, *, steps: int | None, seed: i
     )
 
 
-def _trainer(
-    contents: Bundle,
-    experiment: Config,
-    material: Material,
-    stream: data.ContentStream,
-    *,
-    until_flat: bool,
-    folder: Path,
-) -> FilterTrainer:
-    objective = material.objective(material.precision)
-    kernel = material.styles[0].kernel
-    identity = identity_filter(4 * contents.network.width, kernel)
-    network = contents_with(contents, material, identity).build().to(material.device)
-    network = network.to(memory_format=torch.channels_last)
-    network.precision = material.precision
+class Addition:
+    """A new entry as it is trained: its first filter, then its second, each from where a bank already is.
 
-    def features(photos: Tensor) -> Features:
-        photos = photos.to(material.device, memory_format=torch.channels_last)
-        with torch.no_grad():
-            return network.encode(photos), objective.content_features(photos)
+    Args:
+        contents: the bank.
+        experiment: loss and training.
+        material: of the run.
+        stream: crops, one at a time.
+        folder: the run's.
+        until_flat: see `FilterTrainer`.
+    """
 
-    training = experiment.training
-    pool = FeaturePool(
-        lambda number: features(stream.batch(number)),
-        size=POOL,
-        batch=training.batch,
-        seed=training.seed,
-        folder=folder,
-    )
-    mixed = warm_start.candidates(contents.entries, channels=identity.shape[0], kernel=kernel)
-    return FilterTrainer(
-        experiment,
-        network,
-        to_torch(contents.coder),
-        objective=objective,
-        pool=pool,
-        held_back=features(material.held_back),
-        start=lambda: warm_start.best_mixture(network, objective, pool, mixed),
-        until_flat=until_flat,
-    )
+    def __init__(
+        self,
+        contents: Bundle,
+        experiment: Config,
+        material: Material,
+        stream: data.ContentStream,
+        folder: Path,
+        *,
+        until_flat: bool,
+    ) -> None:
+        self._contents, self._experiment, self._material = contents, experiment, material
+        self._stream, self._folder, self._until_flat = stream, folder, until_flat
+        self._objective = material.objective(material.precision)
+        self._identity = identity_filter(4 * contents.network.width, material.styles[0].kernel)
+        self._network = self._bundle(self._identity, self._identity).build().to(material.device)
+        self._network = self._network.to(memory_format=torch.channels_last)
+        self._network.precision = material.precision
+        self._filter, self._revision = self._network.filters[0], self._network.revisions[0]
 
+    def trainers(self) -> Iterator[tuple[str, FilterTrainer]]:
+        """The first filter's, and when that has been trained the second's; their names are those of tensors."""
+        mixed = warm_start.candidates(
+            self._contents.entries, channels=len(self._identity), kernel=self._material.styles[0].kernel
+        )
+        trainer = self._trainer(
+            self._filter,
+            self._objective,
+            self._features(lambda crops, _: crops),
+            lambda pool: warm_start.best_mixture(self._network, self._objective, pool, mixed),
+        )
+        yield "filter", trainer
+        for weight in (self._filter, self._revision):  # where the second starts
+            weight.requires_grad_(False).copy_(trainer.best)
+        trainer = self._trainer(
+            self._revision,
+            self._objective.revision,
+            self._features(self._ground),
+            lambda _: self._filter.clone(),
+        )
+        yield "revision", trainer
+        self._revision.requires_grad_(False).copy_(trainer.best)
 
-def contents_with(contents: Bundle, material: Material, weight: Tensor) -> Bundle:
-    """The bank's encoder and decoder with the new filter alone, rounded as its file will have it."""
-    entry = Entry(style=material.styles[0], filter=bundle.stored(weight), gain=1.0)
-    return replace(contents, entries=(entry,))
+    def preview(self, trainer: FilterTrainer, path: Path) -> None:
+        """Write a sheet of photos as the entry would paint them now; the first filter does all at first."""
+        weight = self._filter if trainer.trains(self._revision) else trainer.average
+        shown = self._bundle(weight, trainer.average).build().to(self._material.device)
+        photos = self._material.held_back[: report.PREVIEW_PHOTOS]
+        report.draw_preview(shown, self._material.emblems, photos, path)
 
+    def entry(self, *, steps: int, seconds: float) -> Entry:
+        """The finished entry, measured as the file will have it."""
+        finished = self._bundle(self._filter, self._revision)
+        network = finished.build().to(self._material.device)
+        photos = self._material.held_back.to(self._material.device)
+        figures = metrics.style_figures(network, self._material.objective(torch.float32), photos, 0)
+        gain, revision_gain = revision.gains(network, photos, 0)
+        return replace(
+            finished.entries[0],
+            gain=gain,
+            revision_gain=revision_gain,
+            card=report.card(figures, photos, origin="added", steps=steps, seconds=seconds),
+            recipe=_recipe(self._experiment, self._material.experiment),
+        )
 
-def _entry(contents: Bundle, material: Material, trainer: FilterTrainer, *, seconds: float) -> Entry:
-    """The finished entry, measured as the file will have it."""
-    finished = contents_with(contents, material, trainer.best)
-    network = finished.build().to(material.device)
-    photos = material.held_back.to(material.device)
-    figures = metrics.style_figures(network, material.objective(torch.float32), photos, 0)
-    return replace(
-        finished.entries[0],
-        gain=metrics.filter_gain(network, photos, 0),
-        card=report.card(figures, photos, origin="added", steps=trainer.step, seconds=seconds),
-        recipe=_recipe(trainer.config, material.experiment),
-    )
+    def _trainer(
+        self,
+        trained: nn.Parameter,
+        objective: Callable[[Tensor, Tensor, Sequence[int]], Terms],
+        features: Callable[[Tensor, int], Features],
+        start: Callable[[FeaturePool], Tensor],
+    ) -> FilterTrainer:
+        training = self._experiment.training
+        pool = FeaturePool(
+            lambda number: features(self._stream.batch(number), number),
+            size=POOL,
+            batch=training.batch,
+            seed=training.seed,
+            folder=self._folder,
+        )
+        return FilterTrainer(
+            self._experiment,
+            self._network,
+            trained,
+            to_torch(self._contents.coder),
+            objective=objective,
+            pool=pool,
+            held_back=features(self._material.held_back, POOL),
+            start=lambda: start(pool),
+            until_flat=self._until_flat,
+        )
+
+    def _features(self, paint_over: Callable[[Tensor, int], Tensor]) -> Callable[[Tensor, int], Features]:
+        """What frozen networks make of crops, or of what is painted over them."""
+
+        def features(photos: Tensor, number: int) -> Features:
+            photos = photos.to(self._material.device, memory_format=torch.channels_last)
+            with torch.no_grad():
+                over = paint_over(photos, number)
+                return self._network.encode(over), self._objective.content_features(over)
+
+        return features
+
+    def _ground(self, crops: Tensor, number: int) -> Tensor:
+        training = self._experiment.training
+        key = f"{training.seed} ground {number}"
+        return revision.ground(self._network, crops, [0] * len(crops), chained=training.chained, key=key)
+
+    def _bundle(self, weight: Tensor, again: Tensor) -> Bundle:
+        """The bank's encoder and decoder with the new entry alone, rounded as its file will have it."""
+        style = self._material.styles[0]
+        entry = Entry(style=style, filter=bundle.stored(weight), gain=1.0, revision=bundle.stored(again))
+        return replace(self._contents, entries=(entry,))
 
 
 def _recipe(experiment: Config, facts: Mapping[str, Any]) -> dict[str, Any]:

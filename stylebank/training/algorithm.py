@@ -5,26 +5,35 @@ E and D by L_I, its gradient rescaled to lambda times the norm of the last styli
 
     grad_I <- lambda * ||grad_K|| / ||grad_I|| * grad_I        (norms over the weights of E and D)
 
+Past the paper, a share of the stylizing steps trains the styles' second filters R_j, as `revision` says: none in the
+first part of a run, which R_j then begin as copies of K_j.
+
 Public re-implementations leave that balance out. Everything random is a function of (seed, step).
 """
 
 import math
+import random
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from stylebank.bank.bundle import Bundle
 from stylebank.config import Config, Training
+from stylebank.errors import ConfigError
 from stylebank.machine.distributed import ALONE, Group
 from stylebank.network.model import StyleBankNetwork
+from stylebank.network.tensors import to_torch
 from stylebank.supervision import losses
 from stylebank.supervision.objective import Objective
 from stylebank.training import checkpoint
 from stylebank.training.checkpoint import Checkpoint
 from stylebank.training.data import ContentStream, draw_styles
+from stylebank.training.revision import ground
 
-COLUMNS = ("step", "total", "content", "tv", "identity", "learning_rate")
+COLUMNS = ("step", "total", "content", "tv", "revision", "identity", "learning_rate")
 """Figures of a history row; one more per style layer follows."""
 
 
@@ -37,7 +46,11 @@ class Trainer:
         objective: the stylizing branch's loss, on the device to train on.
         device: where the network is made.
         precision: of the network's convolutions.
+        start: a bank to go on from instead of from nothing; its styles go on by their names, and R from the first step.
         group: the processes that train together.
+
+    Raises:
+        ConfigError: that bank has another network.
     """
 
     def __init__(
@@ -48,24 +61,32 @@ class Trainer:
         *,
         device: torch.device,
         precision: torch.dtype,
+        start: Bundle | None = None,
         group: Group = ALONE,
     ) -> None:
         self.config = config
         self.step = 0
-        self.stylizing_norm = 0.0
+        self.stylizing_norm = torch.zeros((), device=device)
         self.history: list[list[float]] = []
         self._rows: list[Tensor] = []
         self._stream, self.objective, self._device = stream, objective, device
-        self.network = new_network(config, objective.kernels).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = new_network(config, objective.kernels)
+        if start:
+            go_on_from(start, network, config)
+        self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network.precision = precision
         self._group, self._model = group, group.averaging(self.network)
         self._shared = [*self.network.encoder.parameters(), *self.network.decoder.parameters()]
+        self._revises_from = 0 if start else round(config.training.revise_after * config.training.steps)
+        self._copies_at = None if start else self._revises_from
         trained = [weight for weight in self.network.parameters() if weight.requires_grad]
-        self._adam = torch.optim.Adam(trained, lr=config.training.learning_rate)
+        self._adam = torch.optim.Adam(trained, lr=config.training.learning_rate, fused=device.type == "cuda")
 
     def advance(self) -> None:
         """Do one step, stylizing or auto-encoder, as its number says."""
         training = self.config.training
+        if self.step == self._copies_at:
+            self.begin_revisions()
         for group in self._adam.param_groups:
             group["lr"] = learning_rate(training, self.step)
         self._adam.zero_grad(set_to_none=True)
@@ -78,24 +99,52 @@ class Trainer:
         elif place < training.stylizing_steps:
             self._stylizing_gradient(content, cycle * training.stylizing_steps + place)
             if place == training.stylizing_steps - 1:
-                self.stylizing_norm = float(gradient_norm(self._shared))
+                self.stylizing_norm = gradient_norm(self._shared)
         else:
             self._identity_gradient(content)
         self._adam.step()
         self.step += 1
+
+    def begin_revisions(self) -> None:
+        """Let R that have not been trained yet be K: what they begin with, and what paints as well until then."""
+        if self._copies_at is not None and self.step <= self._copies_at:
+            with torch.no_grad():
+                for revision, first in zip(self.network.revisions, self.network.filters, strict=False):
+                    revision.copy_(first)
 
     def _stylizing_gradient(self, content: Tensor, number: int) -> None:
         training = self.config.training
         styles = draw_styles(
             len(self.network.filters), batch=training.batch, seed=training.seed, number=number
         )
-        styles = [styles[place] for place in self._group.places(training.batch)]
+        places = self._group.places(training.batch)
+        styles = [styles[place] for place in places]
+        again = self._is_revision(number)
+        if again:
+            key = f"{training.seed} ground {number}"
+            content = ground(self.network, content, styles, chained=training.chained, key=key)
         features = self.objective.content_features(content)
-        terms = self.objective(self._model(content, styles), features, styles)
+        loss = self.objective.revision if again else self.objective
+        terms = loss(self._model(content, styles, again=again), features, styles)
         terms.total.backward()
-        nan = terms.total.new_tensor(math.nan)
-        averages = (terms.total, terms.content.mean(), terms.tv.mean(), nan, nan)
-        self._rows.append(torch.cat([torch.stack(averages), terms.style.mean(dim=0)]).detach())
+        row = self._row(revision=terms.total)
+        if not again:
+            row = self._row(total=terms.total, content=terms.content.mean(), tv=terms.tv.mean())
+            row[len(COLUMNS) - 1 :] = terms.style.mean(dim=0).detach()
+        self._rows.append(row)
+
+    def _is_revision(self, number: int) -> bool:
+        """Whether a stylizing step is one of R; equal on all ranks."""
+        chance = random.Random(f"{self.config.training.seed} revision {number}")
+        started = self.step >= self._revises_from and len(self.network.revisions) > 0
+        return started and chance.random() < self.config.training.revisions
+
+    def _row(self, **figures: Tensor) -> Tensor:
+        """A history row without its step: NaN where there is no figure."""
+        row = torch.full((len(COLUMNS) - 1 + len(self.objective.grams),), math.nan, device=self._device)
+        for name, figure in figures.items():
+            row[COLUMNS.index(name) - 1] = figure.detach()
+        return row
 
     def _identity_gradient(self, content: Tensor) -> None:
         training = self.config.training
@@ -103,9 +152,7 @@ class Trainer:
         identity = losses.identity_distance(output, content).mean()
         identity.backward()
         rescale_gradient(self._shared, training.balance * self.stylizing_norm)
-        row = torch.full((len(COLUMNS) - 1 + len(self.objective.grams),), math.nan, device=self._device)
-        row[COLUMNS.index("identity") - 1] = identity.detach()
-        self._rows.append(row)
+        self._rows.append(self._row(identity=identity))
 
     def flush_history(self) -> dict[str, float]:
         """Average the losses since the last call into one row of the history, and return it by name."""
@@ -119,7 +166,7 @@ class Trainer:
 
     def is_finite(self) -> bool:
         """Whether no weight has become NaN or infinite."""
-        return all(bool(parameter.isfinite().all()) for parameter in self.network.parameters())
+        return bool(torch.stack([weight.isfinite().all() for weight in self.network.parameters()]).all())
 
     def is_done(self) -> bool:
         """Whether the last step has been done."""
@@ -134,7 +181,7 @@ class Trainer:
     def panels(self) -> Sequence[tuple[str, Sequence[str]]]:
         """Titles of plots and the columns that each shows."""
         return (
-            ("stylizing branch", ("total", "content", "tv")),
+            ("stylizing branch", ("total", "revision", "content", "tv")),
             ("relative style loss per layer", self.config.loss.style_layers),
             ("auto-encoder branch, mean squared error", ("identity",)),
         )
@@ -144,7 +191,7 @@ class Trainer:
         return Checkpoint(
             step=self.step,
             experiment=experiment,
-            stylizing_norm=self.stylizing_norm,
+            stylizing_norm=float(self.stylizing_norm),
             seconds=seconds,
             model=self.network.state_dict(),
             adam=checkpoint.adam_tensors(self._adam, self.network),
@@ -157,7 +204,8 @@ class Trainer:
         Raises:
             RuntimeError, KeyError: its tensors are not those of this network.
         """
-        self.step, self.stylizing_norm = saved.step, saved.stylizing_norm
+        self.step = saved.step
+        self.stylizing_norm = torch.tensor(saved.stylizing_norm, device=self._device)
         self.network.load_state_dict(saved.model)
         checkpoint.restore_adam(self._adam, self.network, saved.adam)
         self.history = saved.history.reshape(-1, len(self.columns)).tolist()
@@ -167,24 +215,56 @@ def new_network(config: Config, kernels: Sequence[int]) -> StyleBankNetwork:
     """The network before its first step, a function of the experiment's seed and the filters' sizes alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.training.seed)
-        shape = config.network
-        return StyleBankNetwork(
-            width=shape.width,
-            kernels=kernels,
-            output=shape.output,
-            restore_moments=shape.restore_moments,
-            kind=shape.kind,
+        revises = config.network.is_bank and config.training.revisions > 0
+        return StyleBankNetwork(config.network, kernels, revises=revises)
+
+
+def check_start(start: Bundle, config: Config) -> None:
+    """Make sure that an experiment can go on from a bank.
+
+    Raises:
+        ConfigError: the bank has another network, or a style another kernel.
+    """
+    if start.network != config.network:
+        shapes = (f"{tuple(asdict(shape).values())}" for shape in (start.network, config.network))
+        raise ConfigError(
+            f"--from: its network is another ({', not '.join(shapes)}); use a [network] like it"
         )
+    for style in config.styles:
+        if style.name in start.names and (kernel := start.find(style.name).style.kernel) != style.kernel:
+            raise ConfigError(
+                f"--from: its style '{style.name}' has another kernel ({kernel}, not {style.kernel}); "
+                f"use kernel = {kernel}"
+            )
+
+
+def go_on_from(start: Bundle, network: StyleBankNetwork, config: Config) -> None:
+    """Give a new network the weights of a bank; a style that the bank lacks keeps its own start.
+
+    Raises:
+        ConfigError: see `check_start`.
+    """
+    check_start(start, config)
+    network.load_state_dict(to_torch(start.coder), strict=False)
+    with torch.no_grad():
+        for place, style in enumerate(config.styles):
+            if style.name not in start.names:
+                continue
+            entry = start.find(style.name)
+            for again, bank in ((False, network.filters), (True, network.revisions)):
+                if len(bank):
+                    bank[place].copy_(torch.from_numpy(entry.of_pass(again=again)[0]))
 
 
 def learning_rate(training: Training, step: int) -> float:
-    """Adam's step size: a linear warm-up, then a cosine to zero, the paper's staircase, or an inverse of time."""
+    """Adam's step size: a linear warm-up, then held and by a cosine to zero, a staircase, or an inverse of time."""
     warm = min(1.0, (step + 1) / (training.warmup + 1))
     if training.schedule == "staircase":
         return float(training.learning_rate * warm * training.decay ** (step // training.decay_every))
     if training.schedule == "inverse":
         return training.learning_rate * warm / (1 + step / training.decay_every)
-    return training.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * step / training.steps))
+    fallen = max(0.0, step / training.steps - training.hold) / (1 - training.hold)
+    return training.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * fallen))
 
 
 def gradient_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
@@ -192,7 +272,7 @@ def gradient_norm(parameters: Iterable[nn.Parameter]) -> Tensor:
     return torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
 
 
-def rescale_gradient(parameters: Sequence[nn.Parameter], norm: float) -> None:
+def rescale_gradient(parameters: Sequence[nn.Parameter], norm: Tensor | float) -> None:
     """Scale all gradients together to the given norm; gradients of exactly zero stay."""
     # 1e-20 is far below any gradient of an image that differs from its target by one 8-bit level.
     factor = norm / gradient_norm(parameters).clamp_min(1e-20)

@@ -102,7 +102,8 @@ def restore_adam(optimizer: torch.optim.Adam, module: nn.Module, tensors: Mappin
     for name, parameter in module.named_parameters():
         moments = _part(tensors, name + ".")
         if moments:
-            step = moments.pop("step")  # Adam keeps the count on the CPU
+            count = moments.pop("step")  # which Adam keeps on the CPU, or if it is fused beside the weights
+            step = count.to(parameter.device) if optimizer.defaults["fused"] else count
             optimizer.state[parameter] = {
                 "step": step,
                 **{key: torch.empty_like(parameter).copy_(tensor) for key, tensor in moments.items()},

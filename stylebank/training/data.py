@@ -21,6 +21,7 @@ from torch import Tensor
 
 from stylebank.config import Training
 from stylebank.errors import ContentError, ImageError
+from stylebank.machine import devices
 from stylebank.pixels import images
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 CACHE_BYTES = 4 << 30
 """Decoded photos kept in memory, at 3 bytes a pixel; the rest are decoded anew each epoch."""
 
-_AHEAD = 4  # batches
 _GIVE_UP = 64  # unreadable photos in a row
 
 Reporter = Callable[[str], None]
@@ -102,7 +102,8 @@ class ContentStream:
         zoom: a crop shows the photo at a short side of 1 to `zoom` times the crop, log-uniform.
         seed: of everything random.
         report: is told once of each photo that cannot be read.
-        workers: decoding threads.
+        workers: decoding threads; half of the cores by default, and at least two.
+        pinned: whether batches lie in memory that a GPU fetches them from while it works.
     """
 
     def __init__(
@@ -115,7 +116,8 @@ class ContentStream:
         seed: int,
         report: Reporter,
         places: range | None = None,
-        workers: int = 2,
+        workers: int | None = None,
+        pinned: bool = False,
     ) -> None:
         self._photos = list(photos)
         self._crop, self._batch, self._zoom, self._seed = crop, batch, zoom, seed
@@ -125,6 +127,8 @@ class ContentStream:
         self._cache: dict[int, Image] = {}
         self._cached_bytes = 0
         self._broken: set[int] = set()
+        workers = workers or max(2, devices.cores() // 2)
+        self._pinned, self._ahead = pinned, 2 * workers
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="content")
         self._pending: dict[int, Future[Tensor]] = {}
 
@@ -137,6 +141,7 @@ class ContentStream:
         report: Reporter,
         batch: int | None = None,
         places: range | None = None,
+        pinned: bool = False,
     ) -> "ContentStream":
         """The stream that an experiment asks for, in its batches or in batches of another size, or in parts of them."""
         return cls(
@@ -147,6 +152,7 @@ class ContentStream:
             seed=training.seed,
             report=report,
             places=places,
+            pinned=pinned,
         )
 
     def batch(self, number: int) -> Tensor:
@@ -155,10 +161,10 @@ class ContentStream:
         Raises:
             ContentError: too many photos in a row cannot be read.
         """
-        for ahead in range(number, number + _AHEAD):
+        for ahead in range(number, number + self._ahead):
             if ahead not in self._pending:
                 self._pending[ahead] = self._pool.submit(self._make, ahead)
-        for stale in [n for n in self._pending if not number <= n < number + _AHEAD]:
+        for stale in [n for n in self._pending if not number <= n < number + self._ahead]:
             self._pending.pop(stale).cancel()
         return self._pending.pop(number).result()
 
@@ -167,7 +173,8 @@ class ContentStream:
         self._pool.shutdown(cancel_futures=True)
 
     def _make(self, number: int) -> Tensor:
-        return torch.cat([self._draw(number * self._batch + place) for place in self._places])
+        crops = torch.cat([self._draw(number * self._batch + place) for place in self._places])
+        return crops.pin_memory() if self._pinned else crops
 
     def _draw(self, draw: int) -> Tensor:
         epoch, place = divmod(draw, len(self._photos))

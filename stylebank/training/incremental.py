@@ -1,4 +1,4 @@
-"""Incremental training of one filter, encoder and decoder frozen (section 3.3 of the paper).
+"""Incremental training of one filter, all else frozen (section 3.3 of the paper).
 
 Differs from the paper: E(I), content targets and Grams are computed once; the filter starts from a mixture of others;
 what is kept is a running average of it; and no number of steps is set before: by default the training ends when the
@@ -15,7 +15,7 @@ from torch import Tensor
 from stylebank.config import Config
 from stylebank.errors import RunError
 from stylebank.network.model import StyleBankNetwork, apply_filters
-from stylebank.supervision.objective import Objective
+from stylebank.supervision.objective import Terms
 from stylebank.training import checkpoint
 from stylebank.training.algorithm import learning_rate
 from stylebank.training.checkpoint import Checkpoint
@@ -38,9 +38,10 @@ class FilterTrainer:
 
     Args:
         config: loss and training; `training.steps` is the last step at the latest.
-        network: a bank's, on the device to train on, with one filter, the new one.
+        network: a bank's, on the device to train on.
+        trained: the filter of it that is trained.
         coder: encoder and decoder as the bank's file has them, which they must stay.
-        objective: the loss for this one style.
+        objective: the loss for this one style, see `Objective`.
         pool: training crops.
         held_back: features of photos to judge by.
         start: makes the filter's first value, (C, C, k, k), when the first step is done.
@@ -51,9 +52,10 @@ class FilterTrainer:
         self,
         config: Config,
         network: StyleBankNetwork,
+        trained: torch.nn.Parameter,
         coder: Mapping[str, Tensor],
         *,
-        objective: Objective,
+        objective: Callable[[Tensor, Tensor, Sequence[int]], Terms],
         pool: FeaturePool,
         held_back: Features,
         start: Callable[[], Tensor],
@@ -65,7 +67,7 @@ class FilterTrainer:
         self._rows: list[Tensor] = []
         self._coder, self._pool, self._held_back = coder, pool, held_back
         self._start, self._until_flat = start, until_flat
-        self._filter = network.filters[0].requires_grad_(True)
+        self._filter = trained.requires_grad_(True)
         self.average = self._filter.detach().clone()
         self.best = self.average.clone()
         self.evaluations: list[float] = []
@@ -94,6 +96,10 @@ class FilterTrainer:
         self._rows.append(torch.cat([torch.stack(averages), terms.style.mean(dim=0)]).detach())
         if self.step % EVALUATE_EVERY == 0 or self.step == self.config.training.steps:
             self._evaluate()
+
+    def trains(self, weight: Tensor) -> bool:
+        """Whether this is the filter that it trains."""
+        return weight is self._filter
 
     def is_done(self) -> bool:
         """Whether the last step has been done, or the loss on photos held back no longer falls."""

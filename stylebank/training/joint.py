@@ -21,8 +21,8 @@ from stylebank.machine.devices import choose_device
 from stylebank.machine.distributed import ALONE, Group
 from stylebank.supervision import metrics
 from stylebank.supervision.metrics import BankFigures
-from stylebank.training import data, report
-from stylebank.training.algorithm import Trainer
+from stylebank.training import data, report, revision
+from stylebank.training.algorithm import Trainer, check_start
 from stylebank.training.material import Material, gather
 from stylebank.training.session import Callbacks, Session, check_places
 
@@ -48,6 +48,7 @@ def train(
     resume: bool = False,
     tensorboard: bool = False,
     force: bool = False,
+    start: Bundle | None = None,
     group: Group = ALONE,
 ) -> Outcome:
     """Train a bank, or continue training it, and write it.
@@ -63,18 +64,23 @@ def train(
         resume: insist that there is a run to continue.
         tensorboard: also log to `run`/tensorboard, with the extra of that name.
         force: replace `out` even if it is no bank.
+        start: a bank to go on from, see `Trainer`.
         group: the processes that train it together, each on its part of every batch; all get the same outcome.
 
     Raises:
         StyleBankError: something the user can correct, found before any training where it can be.
     """
     check_places(run, content=content, out=out, resume=resume, force=force)
+    if start:
+        check_start(start, config)
     if tensorboard:
         report.TensorBoard.require()
     places = group.places(config.training.batch)
     target = group.own_device(choose_device(device))
     callbacks = callbacks.without_repeats()
     material = gather(config, content, target, vgg_weights, callbacks.note)
+    if start:
+        material.experiment["from"] = start.digest()
     with ExitStack() as stack:
         if group.is_main:
             stack.enter_context(atomic.locked(run / "run", wait=False))
@@ -82,15 +88,19 @@ def train(
         board = report.TensorBoard(run / "tensorboard") if tensorboard and group.is_main else None
         if board:
             stack.callback(board.close)
-        stream = data.ContentStream.of(config.training, material.photos, report=callbacks.note, places=places)
+        how, pinned = config.training, target.type == "cuda"
+        stream = data.ContentStream.of(
+            how, material.photos, report=callbacks.note, places=places, pinned=pinned
+        )
         stack.callback(stream.close)
-        return _run(config, material, stream, run, out, callbacks, board, group)
+        return _run(config, material, stream, start, run, out, callbacks, board, group)
 
 
 def _run(
     config: Config,
     material: Material,
     stream: data.ContentStream,
+    start: Bundle | None,
     folder: Path,
     out: Path,
     callbacks: Callbacks,
@@ -100,11 +110,18 @@ def _run(
     """Step until the end, or until asked to stop; then write the bank."""
     objective = material.objective(material.precision)
     trainer = Trainer(
-        config, stream, objective, device=material.device, precision=material.precision, group=group
+        config,
+        stream,
+        objective,
+        device=material.device,
+        precision=material.precision,
+        start=start,
+        group=group,
     )
 
     def preview(path: Path) -> None:
         photos = material.held_back[: report.PREVIEW_PHOTOS]
+        trainer.begin_revisions()
         report.draw_preview(trainer.network, material.emblems, photos, path)
 
     session = Session(
@@ -118,33 +135,39 @@ def _run(
         group=group,
     )
     session.loop()
-    return _finish(session, trainer, material, out, callbacks, group)
+    return _finish(session, trainer, material, start, out, callbacks, group)
 
 
 def _finish(
     session: Session,
     trainer: Trainer,
     material: Material,
+    start: Bundle | None,
     out: Path,
     callbacks: Callbacks,
     group: Group,
 ) -> Outcome:
     """Write the bank; after the last step, with figures of what is written."""
     origin = {key: material.experiment[key] for key in ("config", "photos", "vgg", "precision")}
+    if start:
+        origin["from"] = dict(start.training)
     network, photos = trainer.network, material.held_back.to(material.device)
+    trainer.begin_revisions()
 
-    def snapshot(cards: Sequence[Card] | None = None, gains: Sequence[float] | None = None) -> Bundle:
+    def snapshot(
+        cards: Sequence[Card] | None = None, gains: Sequence[tuple[float, float]] | None = None
+    ) -> Bundle:
         return bundle.from_network(
             network,
             trainer.config.network,
             material.styles,
             origin | {"steps": trainer.step},
-            gains=gains or [1.0] * len(material.styles),
+            gains=gains,
             cards=cards,
         )
 
     rounded = snapshot().build().to(material.device)  # as the file will have it
-    gains = [metrics.filter_gain(rounded, photos, style) for style in range(len(material.styles))]
+    gains = [revision.gains(rounded, photos, style) for style in range(len(material.styles))]
     if not trainer.is_done():
         if _is_another_bank(out, origin["config"]):
             callbacks.note(f"{out}: kept, it is another bank; this one is not finished")

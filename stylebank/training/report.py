@@ -17,6 +17,7 @@ from stylebank.network.model import StyleBankNetwork
 from stylebank.pixels import charts, images, pictures
 from stylebank.supervision.metrics import StyleFigures
 from stylebank.supervision.styleset import StyleSet
+from stylebank.training import revision
 
 PREVIEW_PHOTOS = 4
 PREVIEW_SIDE = 256  # pixels
@@ -32,6 +33,8 @@ def draw_preview(
 ) -> None:
     """Write a contact sheet: each photo, its reconstruction, and the photo in every style, below the styles' emblems.
 
+    A network that revises paints at half the size, and once more.
+
     Args:
         network: on any device.
         emblems: S pictures by the styles' names, in the order of the filters.
@@ -45,10 +48,16 @@ def draw_preview(
         for photo in photos:
             batch = photo.unsqueeze(0).to(device)
             cells = [batch, network.reconstruct(batch)]
-            cells += [network.stylize(batch, [index]) for index in range(len(emblems))]
+            cells += [_painted(network, batch, index) for index in range(len(emblems))]
             rows.append([cell[0].cpu() for cell in cells])
     names = ["photo", "auto-encoder", *emblems]
     images.save(path, pictures.contact_sheet(rows, column_labels=names))
+
+
+def _painted(network: StyleBankNetwork, photo: Tensor, style: int) -> Tensor:
+    if len(network.revisions):
+        return revision.coarse_to_fine(network, photo, [style], small=photo.shape[-1] // 2)
+    return network.stylize(photo, [style])
 
 
 def card(figures: StyleFigures, photos: Tensor, *, origin: Origin, steps: int, seconds: float = 0.0) -> Card:

@@ -36,6 +36,10 @@ class Callbacks:
     progress: Callable[[int, Mapping[str, float]], None]
     stop: Callable[[], bool]
 
+    def after(self, steps: int) -> "Callbacks":
+        """The same for a part of a run that so many steps went before."""
+        return replace(self, progress=lambda step, losses: self.progress(steps + step, losses))
+
     def without_repeats(self) -> "Callbacks":
         """The same, saying each line only the first time: a broken photo may be met in several places."""
         said: set[str] = set()
@@ -195,10 +199,10 @@ def _find_checkpoint(folder: Path, experiment: Mapping[str, Any]) -> Checkpoint 
     if not path.exists():
         return None
     saved = checkpoint.read(path)
-    for part, wanted in experiment.items():
-        if saved.experiment.get(part) != wanted:
+    for part in {**saved.experiment, **experiment}:
+        if saved.experiment.get(part) != experiment.get(part):
             raise RunError(
-                f"{folder}: its {_EXPERIMENT_WORDS[part]} changed since; restore what was, or "
+                f"{folder}: its {_EXPERIMENT_WORDS.get(part, part)} changed since; restore what was, or "
                 "start anew in another --run folder"
             )
     return saved
@@ -210,6 +214,7 @@ _EXPERIMENT_WORDS = {
     "photos": "content folder",
     "vgg": "VGG weights",
     "precision": "precision",
+    "from": "bank to go on from",
     "bank": "bank's encoder and decoder",
     "stop": "number of steps",
 }

@@ -24,18 +24,18 @@ _RATE = 0.05
 
 
 def candidates(entries: Sequence[Entry], *, channels: int, kernel: int) -> Tensor:
-    """What a mixture is made of: the identity, then filters at their gain, (N, C, C, k, k) float32.
+    """What a mixture is made of: the identity, then filters as long as it is, (N, C, C, k, k) float32.
 
     Only entries trained jointly with encoder and decoder count, so that a new style does not depend on which others
     were added before it; and only those no larger than the new filter, padded with zeros.
     """
-    found = [identity_filter(channels, kernel).detach()]
-    found += [
-        entry.gain * torch.from_numpy(bundle.padded(entry.filter.astype("float32"), kernel))
+    identity = identity_filter(channels, kernel).detach()
+    found = [
+        torch.from_numpy(bundle.padded(entry.filter.astype("float32"), kernel))
         for entry in entries
         if entry.is_joint and entry.style.kernel <= kernel
     ]
-    return torch.stack(found)
+    return torch.stack([identity, *(weight * (identity.norm() / weight.norm()) for weight in found)])
 
 
 def best_mixture(network: StyleBankNetwork, objective: Objective, pool: FeaturePool, mixed: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -86,11 +87,15 @@ def test_what_is_kept_of_a_baked_style(bank: Path) -> None:
     bake(bank, "both", "wave:1+night:3@0.5")
     entry = bundle.read(bank).find("both")
     assert entry.mixture == {"wave": 0.25, "night": 0.75}
-    assert (entry.style.layers, entry.style.kernel, entry.gain, entry.card) == ((), 5, 1.0, None)
+    assert (entry.style.layers, entry.style.kernel, entry.card) == ((), 5, None)
+    wave, night = (bundle.read(bank).find(name) for name in ("wave", "night"))
+    # As strong as its parts are on average: 1 / g is how strong K makes features that are as strong as 1.
+    assert entry.gain == pytest.approx(1 / (0.25 / wave.gain + 0.75 / night.gain))
+    assert entry.revision_gain == pytest.approx(1 / (0.25 / wave.revision_gain + 0.75 / night.revision_gain))
     assert not entry.is_joint
     assert [other.is_joint for other in bundle.read(bank).entries] == [True, True, True, False]
     assert all(not bundle.read(bank).find(name).mixture for name in KERNELS)
-    found = entries.from_manifest(json.loads(json.dumps(entry.to_manifest())), entry.filter)
+    found = entries.from_manifest(json.loads(json.dumps(entry.to_manifest())), entry.tensors)
     assert found.is_same(entry)
 
 
@@ -157,15 +162,39 @@ def test_the_bank_can_be_read_however_odd_the_weights(words: str, bank: Path) ->
     assert set(bundle.read(bank).names) - {"odd"} == set(KERNELS)
 
 
-def test_a_mixture_too_strong_for_its_numbers_is_refused(bank: Path) -> None:
+@pytest.mark.parametrize("gain", ["gain", "revision_gain"])
+def test_a_mixture_too_strong_for_its_numbers_is_refused(gain: str, bank: Path) -> None:
     """The sum of filters times gains is kept in float16, whose numbers end at 65504."""
     contents = bundle.read(bank)
-    loud = tuple(replace(entry, gain=1e9) for entry in contents.entries)
-    bundle.write(bank, replace(contents, entries=loud))
+    wave, *others = contents.entries
+    loud = replace(wave, **{gain: 1e9})  # type: ignore[arg-type]
+    bundle.write(bank, replace(contents, entries=(loud, *others)))
     before = bank.read_bytes()
     with pytest.raises(OutputError, match=r"^style 'loud': its filter holds numbers that are not finite; "):
         bake(bank, "loud", "wave:0.5+night:0.5")
     assert bank.read_bytes() == before
+    bake(bank, "quiet", "scream:0.5+night:0.5")
+    assert "quiet" in bundle.read(bank).names, "the control"
+
+
+def test_a_mixture_is_baked_for_both_passes(bank: Path) -> None:
+    contents = bundle.read(bank)
+    entry = bake(bank, "both", WORDS)
+    for again, found in ((False, entry.filter), (True, entry.revision)):
+        wanted, gain = contents.mixed_filter(mixture.parse(WORDS).weights, again=again)
+        assert found is not None
+        assert np.array_equal(found, wanted)
+        assert gain == (entry.revision_gain if again else entry.gain)
+
+
+def test_a_mixture_of_styles_without_second_filters_has_none(bank: Path) -> None:
+    contents = bundle.read(bank)
+    single = tuple(replace(entry, revision=None, revision_gain=1.0) for entry in contents.entries)
+    bundle.write(bank, replace(contents, entries=(*single[:2], contents.entries[2])))
+    assert bake(bank, "neither", "wave:0.5+night:0.5").revision is None
+    one = bake(bank, "one", "wave:0.5+scream:0.5")
+    assert one.revision is not None
+    assert bundle.read(bank).find("one").is_same(one)
 
 
 LAYERS = "has both or neither of layers and mixture; the file is damaged"

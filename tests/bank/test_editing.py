@@ -87,7 +87,9 @@ def test_what_a_change_does_not_name_keeps_its_bytes_and_its_pictures(
         editing.edit(bank, editing.renaming("mosaic" if "add" in change else "night", "tiles"))
     after = stored(bank)
     coder = {name for name in before if not name.startswith("style.")}
-    frozen = coder | {"style.wave.filter", "style.scream.filter"}
+    frozen = coder | {
+        f"style.{name}.{kind}" for name in ("wave", "scream") for kind in ("filter", "revision")
+    }
     assert before != after, "the change took place"
     assert {name: after[name] for name in frozen} == {name: before[name] for name in frozen}
     assert before["encoder.0.conv.weight"][2][:8] == b"\0\0\0\x80\1\0\0\0", (
@@ -105,8 +107,10 @@ def test_a_renamed_style_is_the_same_in_its_place_under_another_name(bank: Path)
     cards = bundle.read(bank).entries
     found = editing.edit(bank, editing.renaming("night", "x-2_"))
     assert found.names == bundle.read(bank).names == ("wave", "x-2_", "scream")
-    assert stored(bank)["style.x-2_.filter"] == before["style.night.filter"]
+    for kind in ("filter", "revision"):
+        assert stored(bank)[f"style.x-2_.{kind}"] == before[f"style.night.{kind}"]
     assert (found.entries[1].gain, found.entries[1].card) == (cards[1].gain, cards[1].card)
+    assert found.entries[1].revision_gain == cards[1].revision_gain
     assert torch.equal(painted(bank, "x-2_")[0], picture)
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from stylebank.bank import bundle, entries
 from stylebank.bank.bundle import Bundle
 from stylebank.bank.entries import Card, Entry
-from stylebank.config import Style
+from stylebank.config import Network, Style
 from stylebank.errors import StyleBankError, TensorFileError
 from stylebank.files import tensorfile
 from stylebank.training import added
@@ -69,11 +69,17 @@ cards = st.none() | st.builds(
 )
 
 
-@given(gain=st.floats(min_value=0, exclude_min=True, allow_infinity=False), card=cards)
-def test_a_manifest_comes_back_exactly(gain: float, card: Card | None, entry: Entry) -> None:
-    made = replace(entry, gain=gain, card=card)
-    found = entries.from_manifest(json.loads(json.dumps(made.to_manifest())), entry.filter)
+gains = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
+
+
+@given(gain=gains, revision_gain=gains, card=cards)
+def test_a_manifest_comes_back_exactly(
+    gain: float, revision_gain: float, card: Card | None, entry: Entry
+) -> None:
+    made = replace(entry, gain=gain, revision_gain=revision_gain, card=card)
+    found = entries.from_manifest(json.loads(json.dumps(made.to_manifest())), entry.tensors)
     assert (found.style, found.gain, found.card, found.recipe) == (entry.style, gain, card, entry.recipe)
+    assert found.revision_gain == revision_gain
     assert repr(found.card) == repr(card), "types too, and the sign of zero"
     assert found.is_same(made)
 
@@ -87,18 +93,27 @@ def test_a_style_file_comes_back_exactly(file: Path, entry: Entry) -> None:
         CARD,
         entry.recipe,
     )
-    assert found.filter.dtype == entry.filter.dtype == np.float16
-    assert np.array_equal(found.filter, entry.filter)
+    assert found.tensors.keys() == {"filter", "revision"}
+    for name, tensor in found.tensors.items():
+        assert tensor.dtype == entry.tensors[name].dtype == np.float16
+        assert np.array_equal(tensor, entry.tensors[name])
+    assert not np.array_equal(found.filter, found.tensors["revision"]), "the control"
+    assert found.revision_gain == entry.revision_gain
     assert found.is_same(entry)
 
 
 def test_entries_that_differ_in_anything_are_not_the_same(entry: Entry) -> None:
-    nudged = entry.filter.copy()
-    nudged[0, 0, 0, 0] = np.nextafter(nudged[0, 0, 0, 0], np.float16(9))
+    nudged, again = entry.filter.copy(), entry.tensors["revision"].copy()
+    for tensor in (nudged, again):
+        tensor[0, 0, 0, 0] = np.nextafter(tensor[0, 0, 0, 0], np.float16(9))
     first, *rest = entry.style.layers
     others = [
         replace(entry, filter=nudged),
         replace(entry, gain=entry.gain * (1 + 2**-52)),
+        replace(entry, revision=again),
+        replace(entry, revision=None),
+        replace(entry, revision=entry.filter, filter=again),
+        replace(entry, revision_gain=entry.revision_gain * (1 + 2**-52)),
         replace(entry, card=None),
         replace(entry, card=replace(CARD, steps=301)),
         replace(entry, recipe={}),
@@ -119,7 +134,28 @@ def test_equal_entries_are_equal_files(file: Path, entry: Entry, tmp_path: Path)
     assert (tmp_path / "other").read_bytes() != file.read_bytes(), "the control"
 
 
-def test_a_style_of_full_width_fits_into_300_kb(entry: Entry, tmp_path: Path) -> None:
+def test_a_style_without_a_second_filter_comes_back_without_one(entry: Entry, tmp_path: Path) -> None:
+    single = replace(entry, revision=None, revision_gain=1.0)
+    entries.write(tmp_path / "single", single, coder_digest=CODER)
+    found, _ = entries.read(tmp_path / "single")
+    assert found.is_same(single)
+    assert found.tensors.keys() == {"filter"}
+    tensors, manifest = tensorfile.read(tmp_path / "single", kind="style")
+    assert tensors.keys() == {"filter"}
+    assert set(manifest["entry"]) == set(ENTRY_KEYS), "as files were before there were second filters"
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_style_without_a_second_filter_paints_again_with_its_first(again: bool, entry: Entry) -> None:
+    single = replace(entry, revision=None, revision_gain=7.0)
+    weight, gain = single.of_pass(again=again)
+    assert (weight is single.filter, gain) == (True, single.gain)
+    own, gain = entry.of_pass(again=again)
+    assert (own is (entry.revision if again else entry.filter)) is True
+    assert gain == (entry.revision_gain if again else entry.gain)
+
+
+def test_a_style_of_full_width_fits_into_240_kb(entry: Entry, tmp_path: Path) -> None:
     layers = tuple(
         replace(
             layer,
@@ -131,11 +167,12 @@ def test_a_style_of_full_width_fits_into_300_kb(entry: Entry, tmp_path: Path) ->
         for layer in entry.style.layers
     )
     path = tmp_path / "full"
-    weight = np.random.default_rng(0).standard_normal((128, 128, 3, 3)).astype(np.float16)
+    channels = 4 * Network().width
+    weight = np.random.default_rng(0).standard_normal((channels, channels, 3, 3)).astype(np.float16)
     style = replace(entry.style, name="n" * 64, layers=layers)
-    entries.write(path, replace(entry, style=style, filter=weight), coder_digest=CODER)
-    assert weight.nbytes == 294_912
-    assert weight.nbytes < path.stat().st_size <= 300_000
+    entries.write(path, replace(entry, style=style, filter=weight, revision=weight), coder_digest=CODER)
+    assert weight.nbytes == 115_200
+    assert 2 * weight.nbytes < path.stat().st_size <= 240_000
 
 
 def test_flipped_bits_are_found_wherever_they_are(file: Path) -> None:
@@ -171,13 +208,15 @@ def test_a_bank_is_not_taken_for_a_style_nor_a_style_for_a_bank(
         bundle.read(file)
 
 
+@pytest.mark.parametrize("key", ["gain", "revision_gain"])
 @pytest.mark.parametrize("gain", [float("nan"), float("inf"), -float("inf"), 0, -0.0, -1.0, True, 2**70])
-def test_a_gain_is_a_positive_number(gain: float, entry: Entry) -> None:
+def test_a_gain_is_a_positive_number(gain: float, key: str, entry: Entry) -> None:
     with pytest.raises(StyleBankError, match="gain") as caught:
-        entries.from_manifest(entry.to_manifest() | {"gain": gain}, entry.filter)
+        entries.from_manifest(entry.to_manifest() | {key: gain}, entry.tensors)
     assert str(caught.value).isprintable()
-    found = entries.from_manifest(entry.to_manifest() | {"gain": 2}, entry.filter)
-    assert (found.gain, type(found.gain)) == (2.0, float), "the control"
+    found = entries.from_manifest(entry.to_manifest() | {key: 2}, entry.tensors)
+    value = {"gain": found.gain, "revision_gain": found.revision_gain}[key]
+    assert (value, type(value)) == (2.0, float), "the control"
 
 
 def put(*keys: str | int, value: object) -> Spoil:
@@ -207,6 +246,7 @@ ENTRY_KEYS = ("style", "gain", "card", "recipe")
 CARD_KEYS = ("origin", "steps", "seconds", "photos", "side", "style_ratio", "content", "ssim")
 WRONG: dict[str, list[object]] = {
     "gain": [0, -0.5, True, "1", None, [1.0], 10**400],
+    "revision_gain": [0, True, "1", None],
     "style": [None, [], "wave", {}],
     "recipe": [None, 5, "ab", ["ab1"], True],
     "card": [[], "ab", 1, False, {}],
@@ -226,7 +266,7 @@ WRONG_IN_STYLE: dict[str, list[object]] = {
     "layers": [[], None, {}, "abc"],
 }
 SPOILS: dict[str, Spoil] = {
-    **{f"entry without {key}": lose("entry", key) for key in ENTRY_KEYS},
+    **{f"entry without {key}": lose("entry", key) for key in (*ENTRY_KEYS, "revision_gain")},
     **{f"card without {key}": lose("entry", "card", key) for key in CARD_KEYS},
     **{f"style without {key}": lose("entry", "style", key) for key in WRONG_IN_STYLE},
     **{f"file without {key}": lose(key) for key in ("coder", "entry")},
@@ -258,8 +298,14 @@ def test_a_manifest_of_another_form_is_refused_in_one_line(spoil: Spoil, file: P
     assert len(message) < len(str(file)) + 400
 
 
-@pytest.mark.parametrize("names", [[], ["weight"], ["filter", "more"]], ids=str)
-def test_a_style_file_holds_one_tensor_named_filter(names: list[str], file: Path, entry: Entry) -> None:
+@pytest.mark.parametrize(
+    "names",
+    [[], ["weight"], ["filter", "more"], ["filter"], ["revision"], ["filter", "revision", "more"]],
+    ids=str,
+)
+def test_a_style_file_holds_the_filters_that_its_manifest_says(
+    names: list[str], file: Path, entry: Entry
+) -> None:
     _, manifest = tensorfile.read(file, kind="style")
     tensors = {name: entry.filter.copy() for name in names}
     tensorfile.write(file, kind="style", tensors=tensors, manifest=manifest)

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -77,7 +78,13 @@ AMISS: dict[str, tuple[str, ...]] = {
     "weights sum to inf": ("wave:1e308+scream:1e308",),
     "names 'wave' twice; add its weights up": ("wave:1+wave:1", "wave:1+scream:1+wave:0"),
     "strength: is missing; give a number": ("wave@", "wave:1+scream:1@"),
-    "strength: 'x' is no number": ("wave@x",),
+    "strength: 'y' is no number": ("wave@y", "wave@yx2"),
+    "stroke: is missing; give a number": ("wave@x", "wave@0.5x", "wave:1+scream:1@x"),
+    "stroke: 'y' is no number": ("wave@xy", "wave@0.5xy"),
+    "stroke: '2x2' is no number": ("wave@x2x2",),
+    "stroke 9 is out of range; give 0.5 (finer) to 4 (larger), 1 is as designed": ("wave@x9", "wave@0.5x9"),
+    "stroke 0.2 is out of range": ("wave@x0.2",),
+    "stroke nan is out of range": ("wave@xnan",),
     "strength: '0.5+scream@0.5' is no number": ("wave@0.5+scream@0.5",),
     "strength: '@1' is no number": ("wave@@1",),
     "strength 2 is out of range; give 0 (photo) to 1 (full style)": ("wave@2",),
@@ -182,8 +189,48 @@ def test_a_mixture_made_by_hand_is_checked(weights: tuple[tuple[str, float], ...
     assert Mixture(HALVES, 0.5) == mixture.parse("wave:2+scream:2@0.5"), "the control"
 
 
+STROKED = {"wave@x2": (1.0, 2.0), "wave@0.7x0.5": (0.7, 0.5), "wave:0.5+scream:0.5@0.7x2": (0.7, 2.0)}
+
+
+@pytest.mark.parametrize("words", STROKED)
+def test_a_stroke_follows_the_strength_and_goes_before_the_common_one(words: str) -> None:
+    found = mixture.parse(words, strength=0.7 if words.startswith("wave@x") else 0.1, stroke=4)
+    wanted = (0.7, 2.0) if words == "wave@x2" else STROKED[words]
+    assert (found.strength, found.stroke) == wanted
+    assert mixture.of(found, stroke=4) is found
+    plain = words.partition("@")[0]
+    other = mixture.parse(plain, strength=found.strength, stroke=1)
+    assert repr(found) != repr(other), "what a run is known by"
+    assert [mixture.parse(plain, stroke=stroke).stroke for stroke in (None, 4)] == [None, 4]
+    assert mixture.of(mixture.parse(plain), stroke=4) == mixture.parse(plain, stroke=4)
+    assert mixture.of({"wave": 1}, stroke=4).stroke == mixture.from_options(["wave=1"], stroke=4).stroke == 4
+
+
+@pytest.mark.parametrize("stroke", [0.24, 8.1, -1, math.nan, math.inf, "2"])
+def test_a_stroke_is_a_number_from_a_quarter_to_8(stroke: Any) -> None:
+    for make in (
+        lambda stroke: mixture.of("wave", stroke=stroke),
+        lambda stroke: mixture.of({"wave": 1.0}, stroke=stroke),
+        lambda stroke: mixture.of(Mixture(HALVES), stroke=stroke),
+        lambda stroke: Mixture(HALVES, stroke=stroke),
+    ):
+        with pytest.raises(ConfigError, match=r"^mixture.*stroke .* is (out of range; give 0\.5|no number)"):
+            make(stroke)
+        assert [make(edge).stroke for edge in (0.25, 8)] == [0.25, 8], "the control"
+
+
+def test_strokes_grow_by_equal_factors_on_the_way() -> None:
+    found = mixture.path([mixture.parse("wave@x0.5"), mixture.parse("scream@x2")], 3)
+    assert [mix.stroke for _, mix in found] == pytest.approx([0.5, 1, 2])
+    assert [mix.stroke for _, mix in mixture.path([mixture.parse("wave@0.5x2")], 3)] == [2, 2, 2]
+    none = mixture.path([mixture.parse("wave"), mixture.parse("scream")], 3)
+    assert [mix.stroke for _, mix in none] == [None, None, None]
+    half = mixture.path([mixture.parse("wave"), mixture.parse("scream@x4")], 3)
+    assert [mix.stroke for _, mix in half] == pytest.approx([1, 2, 4])
+
+
 def test_a_mixture_is_shown_as_it_is_written() -> None:
-    for words in ("wave", "wave@0.5", "wave:0.5+scream:0.5", "wave:0.25+scream:0.75@0.125"):
+    for words in ("wave", "wave@0.5", "wave:0.5+scream:0.5", "wave:0.25+scream:0.75@0.125", *STROKED):
         assert str(mixture.parse(words)) == words
         assert mixture.parse(str(mixture.parse(words))) == mixture.parse(words)
     assert str(mixture.parse("wave:1+scream:2")) == "wave:0.333+scream:0.667"

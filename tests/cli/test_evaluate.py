@@ -2,9 +2,11 @@
 
 import json
 import re
+import signal
 import urllib.error
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,9 @@ from PIL import Image
 
 from stylebank.bank import bundle
 from stylebank.bank.bundle import Bundle
+from stylebank.cli.console import Watch
 from stylebank.config import Style
+from stylebank.reference.views import Plan
 from stylebank.supervision import styleset
 
 Run = Callable[[str], tuple[object, str, str]]
@@ -56,7 +60,7 @@ def test_the_figures_come_as_a_markdown_table(run: Run) -> None:
     code, out, err = run(f"{ALL} --optimization 1 --photos 2")
     assert (code, err) == (0, "")
     head, rule, *rows, median, empty, facts = out.splitlines()
-    heads = ["style", *LAYERS, "content", "SSIM", "TV", "optimisation", "bytes"]
+    heads = ["style", *LAYERS, "content", "SSIM", "TV", "tone", "optimisation", "bytes"]
     assert [cell.strip() for cell in head.strip("|").split("|")] == heads
     assert rule == "|---" * len(heads) + "|"
     assert [row.split("|")[1].strip() for row in (*rows, median)] == ["wave", "night", "**median**"]
@@ -77,7 +81,9 @@ def test_json_holds_the_figures_of_the_table(run: Run) -> None:
         figures = row["figures"]
         ratios = " | ".join(f"{ratio:.3f}" for ratio in figures["style_ratio"])
         assert f"| {row['name']} | {ratios} | {figures['content']:.2f} | " in table
+        assert f" | {figures['tv']:.3f} | {figures['tone']:.3f} | " in table
         assert row["lpips"] is row["optimization"] is None
+    assert read["octaves"] is None
 
 
 def test_the_side_is_rounded_up_to_what_the_network_takes(run: Run) -> None:
@@ -103,6 +109,84 @@ def test_bars_are_drawn_and_the_table_is_printed_too(run: Run) -> None:
         assert picture.width == 960
 
 
+LOOK = f"{ALL} --photos 2 --octaves --sizes 96,64"
+
+
+@pytest.fixture
+def small_octaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Previews and finals of a size that tests have time for."""
+    from stylebank.reference import octaves, views
+
+    monkeypatch.setattr(octaves, "SMALLEST", 48)
+    monkeypatch.setattr(views, "Plan", partial(Plan, preview=48, final=80 * 60))
+
+
+def cells(table: str) -> list[list[str]]:
+    head, rule, *rows = table.splitlines()
+    assert set(rule) == {"|", "-"}
+    found = [[cell.strip() for cell in row.strip("|").split("|")] for row in (head, *rows)]
+    assert {len(row) for row in found} == {len(found[0])} == {rule.count("---")}
+    return found
+
+
+@pytest.mark.usefixtures("small_octaves")
+def test_octaves_are_two_more_tables_below_the_first(run: Run) -> None:
+    code, out, err = run(f"{LOOK} --stroke 2")
+    assert code == 0
+    assert all(line.startswith("looking at pictures ") for line in err.splitlines())
+    first, _, views, view_facts, previews, preview_facts = out.rstrip("\n").split("\n\n")
+    assert first.startswith("| style | relu1_1 | relu2_1 | content |")
+    head, *rows = cells(views)
+    assert head == ["style", "painted", "seen at", *LAYERS, "tone"]
+    seen = [["96", "96"], ["96", "48"], ["64", "64"]]
+    assert [row[:3] for row in rows] == [
+        [name, *view] for name in ("**median**", "wave", "night") for view in seen
+    ]
+    assert view_facts == (
+        "2 whole photos, stroke 2; painted enlarged: 2 to 96 px; photos are seen as small as pictures"
+    )
+    head, *rows = cells(previews)
+    assert head == ["style", "SSIM", *LAYERS]
+    assert [row[0] for row in rows] == ["**median**", "wave", "night"]
+    assert preview_facts.startswith("pictures of 0.0048 megapixels, shrunk to 48 px, against paintings of")
+    assert preview_facts.endswith("2 of 2 photos enlarged for it")
+
+
+@pytest.mark.usefixtures("small_octaves")
+def test_json_holds_the_figures_of_octaves(run: Run) -> None:
+    tables = run(LOOK)[1]
+    code, out, _ = run(f"{LOOK} --json")
+    assert code == 0
+    seen = json.loads(out, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))["octaves"]
+    assert (seen["photos"], seen["layers"], seen["enlarged"]) == (2, list(LAYERS), [2, 0, 2])
+    assert seen["plan"] == {"sizes": [96, 64], "stroke": 1.0, "preview": 48, "final": 4800}
+    for name, row in (("**median**", seen["medians"]), *((row["name"], row) for row in seen["rows"])):
+        for view in row["views"]:
+            figures = " | ".join(f"{x:.3f}" for x in (*view["style_ratio"], view["tone"]))
+            assert f"| {name} | {view['painted']} | {view['seen']} | {figures} |" in tables
+        figures = " | ".join(f"{x:.3f}" for x in (row["preview"]["ssim"], *row["preview"]["gram"]))
+        assert f"| {name} | {figures} |" in tables
+
+
+@pytest.mark.usefixtures("small_octaves")
+def test_a_style_without_its_image_is_noted_once_with_octaves_too(run: Run) -> None:
+    Path("art/wave.png").rename("art/other.png")
+    code, out, err = run(f"{ALL} --photos 1 --octaves --sizes 64")
+    assert code == 0
+    assert err.count("skipped") == 1
+    assert "| wave |" not in out
+
+
+@pytest.mark.usefixtures("small_octaves")
+def test_looking_stops_where_it_is_asked_to(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(watch: Watch, step: int, _: object) -> None:
+        watch.stop.signal = signal.SIGINT if step == 2 else None
+        assert step <= 2
+
+    monkeypatch.setattr(Watch, "progress", stop)
+    assert run(LOOK) == (130, "", "")
+
+
 MISTAKES = {
     "": "Missing option",
     "--content photos --bank bank": "Missing option '--styles'",
@@ -121,6 +205,14 @@ MISTAKES = {
     f"{ALL} --optimization -1": "'--optimization'",
     f"{ALL} --lpips resnet": "^--lpips resnet: is unknown; choose one of alex, vgg, squeeze",
     f"{ALL} --inception none": "--lpips",
+    f"{ALL} --sizes 512": "^--sizes: goes with --octaves",
+    f"{ALL} --stroke 2": "^--stroke: goes with --octaves",
+    f"{ALL} --octaves --sizes 512,large": "^--sizes 512,large: has another form",
+    f"{ALL} --octaves --sizes ''": "^--sizes : has another form",
+    f"{ALL} --octaves --sizes 512,32": "^--sizes 512,32: is out of range; .* 64 to 16384 px",
+    f"{ALL} --octaves --sizes 99999": "^--sizes 99999: is out of range",
+    f"{ALL} --octaves --stroke 9": "^--octaves: stroke 9 is out of range",
+    f"{ALL} --octaves --stroke nan": "^--octaves: stroke nan is out of range",
     f"{ALL} --device gpu": "'gpu': is unknown",
     f"{ALL} --vgg none": "^none: ",
 }

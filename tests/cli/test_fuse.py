@@ -15,7 +15,7 @@ from stylebank.bank import bundle
 from stylebank.bank.bundle import Bundle
 from stylebank.engines.choice import Computing, Engine
 from stylebank.engines.stages import Stages
-from stylebank.painting import regions
+from stylebank.painting import regions, strokes
 from stylebank.pixels import masks, pictures
 
 Run = Callable[[str], tuple[object, str, str]]
@@ -47,6 +47,11 @@ MISTAKES = {
     "FUSE --mix wave=1 --max-memory much": "--max-memory much: is no amount of memory; write 2GB",
     "FUSE --mix wave=1 --max-memory 1MB": r"GB even in tiles \(0\.00 allowed\); allow more with --max-memory",
     "FUSE --mix wave=1 --strength x": "'--strength'",
+    "FUSE --mix wave=1 --stroke 9": r"^--mix: stroke 9 is out of range; give 0\.5 \(finer\) to 4",
+    "FUSE --mix wave=1 --stroke x": "'--stroke'",
+    "FUSE --region left.png=wave --stroke 0": "stroke 0 is out of range",
+    "FUSE --region left.png=wave@x9": "^--region left.png=wave@x9: stroke 9 is out of range",
+    "FUSE --region left.png=wave@0.5xy": "^--region left.png=wave@0.5xy: stroke: 'y' is no number",
     "FUSE --mix wave=1 --device gpu": "'gpu': is unknown",
     "FUSE --mix wave=1 -o photo.png": "^photo.png: is the photo itself",
     "FUSE --mix wave=1 -o out.gif": "'.gif' is no known image format",
@@ -127,6 +132,12 @@ def template(tmp_path_factory: pytest.TempPathFactory, make_bank: Callable[..., 
     return home
 
 
+@pytest.fixture(autouse=True)
+def _first_passes_are_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else small photos would be painted enlarged."""
+    monkeypatch.setattr(strokes, "FIRST", 42)
+
+
 @pytest.fixture
 def run(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command_line: Run) -> Run:
     """Run a command line in a copy of the folder, as the current one."""
@@ -188,6 +199,43 @@ def test_fuse_paints_masked_regions_with_every_option(run: Run) -> None:
     assert not same("b.png", bank.fuse(photo(), given, rest="scream", feather=6, mode=mode)), "the control"
 
 
+def test_strokes_are_those_of_the_command_or_of_a_region(run: Run) -> None:
+    bank, mask = StyleBank.load("bank", device="cpu"), masks.read_mask(Path("left.png"))
+    for line, name, wanted in (
+        ("FUSE --mix wave=1 --stroke 2", "photo-fused.png", bank.stylize(photo(), "wave", stroke=2)),
+        (
+            "FUSE --region left.png=wave@0.7x2 --rest night --stroke 0.5",
+            "photo-fused.png",
+            bank.fuse(photo(), [(mask, "wave@0.7x2")], rest="night", stroke=0.5),
+        ),
+        (
+            "stylize photo.png --bank bank --style wave --stroke 2",
+            "photo-wave.png",
+            bank.stylize(photo(), "wave", stroke=2),
+        ),
+        (
+            "SWEEP wave@x0.5 night --stroke 2 --steps 2 --size 64",
+            "photo-sweep.png",
+            pictures.single_sheet(
+                [(f"{x}@x{s}", bank.stylize(photo(), x, stroke=s)) for x, s in (("wave", 0.5), ("night", 2))],
+                cell=64,
+                columns=2,
+            ),
+        ),
+        (
+            "sheet photo.png --bank bank --stroke 2 --size 64",
+            "photo-sheet.png",
+            pictures.single_sheet(
+                [("photo", photo()), *((x, bank.stylize(photo(), x, stroke=2)) for x in bank.styles)], cell=64
+            ),
+        ),
+    ):
+        assert run(line)[0] == 0
+        assert same(name, wanted)
+    plain = bank.stylize(photo(), "wave")
+    assert not same("photo-wave.png", plain), "the control"
+
+
 def test_fuse_notes_what_it_did_to_masks(run: Run) -> None:
     assert run("FUSE --region small.png=wave")[2] == "note: small.png: resized from 20 x 12 to 42 x 33 px\n"
     line = "FUSE --region left.png=wave:2+night:2 --force"
@@ -205,11 +253,11 @@ def test_fuse_paints_labelled_regions(run: Run) -> None:
 
 
 def test_fuse_finds_regions_and_styles_by_itself(run: Run) -> None:
-    code, out, err = run("FUSE --auto-regions 3 --assign auto --assign 2=scream")
+    code, out, err = run("FUSE --auto-regions 3 --assign auto --assign 2=scream --precision float32")
     assert (code, out) == (0, "photo-fused.png\n")
     notes = re.fullmatch(r"note: region 1: (\w+)\nnote: region 3: (\w+)\n", err)
     assert notes
-    bank = StyleBank.load("bank", device="cpu")
+    bank = StyleBank.load("bank", device="cpu", precision="float32")
     labels = regions.clustered(bank, photo(), 3)
     styles = {1: notes[1], 2: "scream", 3: notes[2]}
     assert styles[1] != styles[3]

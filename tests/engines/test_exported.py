@@ -20,6 +20,7 @@ from stylebank.engines import exported
 from stylebank.engines.choice import Computing
 from stylebank.errors import ConfigError, UnknownStyleError
 from stylebank.network.model import StyleBankNetwork
+from stylebank.painting import strokes
 
 onnx = pytest.importorskip("onnx")
 runtime = pytest.importorskip("onnxruntime")
@@ -27,6 +28,13 @@ runtime = pytest.importorskip("onnxruntime")
 SIZES = ((61, 83), (16, 16), (17, 40), (128, 64), (97, 203))
 # Float32 sums in another order: 1e-6 in features of size 1, times what the sigmoid's slope and the norms make of it.
 TOLERANCE = 1e-4
+
+
+@pytest.fixture(autouse=True)
+def in_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As graphs do, the bank paints in one pass."""
+    monkeypatch.setattr(strokes, "painted_size", lambda size, _: size)
+    monkeypatch.setattr(strokes, "sizes", lambda size, _: [size])
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +87,25 @@ def test_an_exported_bank_takes_the_weights_of_its_styles(bank: StyleBank, tmp_p
         assert (run(path, image, [0.5, 0.3, 0.2]) - mixed).abs().max() < 1e-3
 
 
+@pytest.mark.parametrize("words", ["wave", "night:0.25+wave:0.75", "scream@0.5", ""])
+def test_a_graph_of_later_passes_has_the_revisions(words: str, bank: StyleBank, tmp_path: Path) -> None:
+    contents, mixed = bank.contents, mixture.parse(words) if words else None
+    found = exported.build(contents, mixed, again=True).SerializeToString()
+    (tmp_path / "x.onnx").write_bytes(found)
+    revised = tuple(
+        replace(x, filter=x.revision, gain=x.revision_gain)
+        for x in contents.entries
+        if x.revision is not None
+    )
+    later = StyleBank(replace(contents, entries=revised), computing=Computing("torch", "float32", "cpu"))
+    image, weights = images()[0], None if mixed else [0.5, 0.3, 0.2]
+    painted = run(tmp_path / "x.onnx", image, weights)
+    mix = mixed or {"wave": 0.5, "night": 0.3, "scream": 0.2}
+    # As below: a mixture's filter is rounded to float16 by the bank.
+    assert (painted - later.stylize(image, mix)).abs().max() < 2e-3
+    assert (painted - bank.stylize(image, mix)).abs().max() > 1e-2, "the control: the first filters"
+
+
 def test_an_empty_bank_is_refused(make_bank: Callable[..., Bundle]) -> None:
     with pytest.raises(ConfigError, match="has no styles"):
         exported.build(make_bank({}), None)
@@ -89,10 +116,9 @@ def test_a_johnson_and_a_linear_output_are_exported_too(
     output: Literal["sigmoid", "linear"], bank: StyleBank, tmp_path: Path
 ) -> None:
     torch.manual_seed(0)
-    network = StyleBankNetwork(width=4, kernels=[1], kind="johnson", output=output)
     style = replace(bank.contents.entries[0].style, kernel=1)
     shape = Network(width=4, kind="johnson", output=output)
-    johnson = bundle.from_network(network, shape, [style], {}, gains=[1.0])
+    johnson = bundle.from_network(StyleBankNetwork(shape, [1]), shape, [style], {})
     write(tmp_path / "x.onnx", johnson, mixture.parse("wave"))
     image = images()[0]
     wanted = StyleBank(johnson, computing=Computing("torch", "float32", "cpu")).stylize(image, "wave")

@@ -10,7 +10,7 @@ from stylebank.bank.bundle import Bundle
 from stylebank.engines import runtimes
 from stylebank.engines.graph_stages import GraphStages, Input, Run
 from stylebank.engines.stages import Affine, Crop, Floats, Given
-from stylebank.network.architecture import parts
+from stylebank.network.architecture import decoder, encoder
 
 
 @pytest.fixture(scope="module")
@@ -42,28 +42,28 @@ def numbers(*shape: int) -> Floats:
 def test_all_styles_of_one_kernel_and_all_sizes_share_a_graph(
     stages: GraphStages, bank: Bundle, compiled: list[bytes]
 ) -> None:
-    encoder, decoder = parts(bank.network)
+    first, last = encoder(bank.network)[0], decoder(bank.network)[-1]
     for size in ((16, 16), (24, 40)):
         for batch in (1, 2):
-            features = stages.run(encoder, numbers(batch, 3, *size))
+            features = stages.run(first, numbers(batch, 3, *size))
             for entry in bank.entries:
-                stages.run(decoder, features, kernel=entry.filter.astype(np.float32))
+                stages.run(last, features, kernel=entry.filter.astype(np.float32))
     assert len(compiled) == 3, "E, and D behind kernels 3 and 5"
 
 
 def test_what_is_measured_or_given_needs_graphs_of_its_own(
     stages: GraphStages, bank: Bundle, compiled: list[bytes]
 ) -> None:
-    decoder = parts(bank.network)[-1]
+    last = decoder(bank.network)[-1]
     x = numbers(1, 16, 4, 5)
     for _ in range(2):
         for regions in (1, 2):
-            norms = [Affine(*numbers(2, regions, layer.outputs)) for layer in decoder.norms]
+            norms = [Affine(*numbers(2, regions, layer.outputs)) for layer in last.norms]
             masks = None if regions == 1 else numbers(regions, 16, 20)
-            stages.run(decoder, x, given=Given(norms, masks))
-            stages.run(decoder, x, given=Given(norms[:1], masks))
-            stages.measure(decoder, x, given=Given(norms[:1], masks), crop=Crop(0, 0, 3, 3))
-        stages.measure(decoder, x, given=Given([]))
+            stages.run(last, x, given=Given(norms, masks))
+            stages.run(last, x, given=Given(norms[:1], masks))
+            stages.measure(last, x, given=Given(norms[:1], masks), crop=Crop(0, 0, 3, 3))
+        stages.measure(last, x, given=Given([]))
     assert len(compiled) == 7
 
 
@@ -84,7 +84,7 @@ def test_an_engine_without_memory_says_so_and_no_other_failure_does(
 
     stages = GraphStages(bank, lambda _: failing, workers=1)
     with pytest.raises(kind) as raised:
-        stages.run(parts(bank.network)[0], numbers(1, 3, 24, 40))
+        stages.run(encoder(bank.network)[0], numbers(1, 3, 24, 40))
     assert type(raised.value) is kind
     assert ("a window of 40 x 24 values" in str(raised.value)) == (kind is MemoryError)
 

@@ -104,7 +104,7 @@ import numpy as np
 from stylebank.bank import bundle
 from stylebank.engines.choice import Computing
 from stylebank.files import resources
-from stylebank.network.architecture import parts
+from stylebank.network.architecture import encoder
 
 def handled(number, frame):
     print("handled", flush=True)
@@ -114,7 +114,7 @@ bank = bundle.read(resources.default_bank())
 for _ in range(3):  # models come and go in an order that is not that of a stack
     made = [Computing("openvino").stages(bank, workers=1, threads=1) for _ in range(3)]
     for stages in made:
-        stages.run(parts(bank.network)[0], np.zeros((1, 3, 32, 32), np.float32))
+        stages.run(encoder(bank.network)[0], np.zeros((1, 3, 32, 32), np.float32))
     del made[0]
     del stages, made
 os.kill(os.getpid(), signal.SIGINT)

@@ -16,7 +16,7 @@ from stylebank.bank.bundle import Bundle
 from stylebank.config import Network
 from stylebank.engines.choice import Computing, Engine
 from stylebank.engines.stages import Affine, Crop, Floats, Given, Stages, averaged
-from stylebank.network.architecture import Layer, Part, parts
+from stylebank.network.architecture import Layer, Part, decoder, encoder
 from stylebank.network.model import StyleBankNetwork
 
 ENGINES: tuple[Engine, ...] = get_args(Engine)
@@ -25,13 +25,16 @@ SAME = 2e-5
 """Of the largest value: three layers of float32 sums of up to 243 products, and norms that divide by deviations."""
 
 SHAPES = {
-    "bank": Network(width=4),
-    "linear": Network(width=4, output="linear"),
+    "bank": Network(width=4, blocks=2),
+    "first edition": Network(width=4, blocks=0, outer_kernel=9),
+    "linear": Network(width=4, blocks=1, output="linear"),
     "johnson": Network(width=4, kind="johnson"),
 }
 PARTS = {
     "encoder": ("bank", 0),
     "decoder": ("bank", -1),
+    "decoder of 9 x 9": ("first edition", -1),
+    "residual block of the decoder": ("bank", -2),
     "linear decoder": ("linear", -1),
     "residual block": ("johnson", 2),
 }
@@ -43,12 +46,12 @@ def banks(make_bank: Callable[..., Bundle]) -> dict[str, Bundle]:
     style = make_bank({"wave": 1}).entries[0].style
     found = {}
     for place, (name, shape) in enumerate(SHAPES.items()):
-        network = StyleBankNetwork(width=4, kernels=[1], kind=shape.kind, output=shape.output)
+        network = StyleBankNetwork(shape, [1])
         generator = torch.Generator().manual_seed(place)
         with torch.no_grad():
             for weight in network.parameters():
                 weight.normal_(std=0.3, generator=generator)
-        found[name] = bundle.from_network(network, shape, [style], {}, gains=[1.0])
+        found[name] = bundle.from_network(network, shape, [style], {})
     return found
 
 
@@ -136,7 +139,7 @@ def agree(found: Floats, wanted: Tensor) -> bool:
 def setting(case: str, banks: dict[str, Bundle]) -> tuple[str, Bundle, Part, Floats]:
     """Name of a bank, the bank, one of its parts, and an input of one image."""
     name, place = PARTS[case]
-    part = parts(SHAPES[name])[place]
+    part = (*encoder(SHAPES[name]), *decoder(SHAPES[name]))[place]
     size = (28, 44) if part.layers[0].inputs == 3 else (7, 11)
     return name, banks[name], part, np.abs(numbers(1, part.layers[0].inputs, *size))
 
@@ -222,22 +225,42 @@ def test_what_enters_norms_is_measured_of_all_of_them_or_of_the_next_in_a_crop(
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("case", PARTS)
+def test_a_trace_is_the_result_and_what_entered_the_norms(
+    case: str, engine: str, banks: dict[str, Bundle], engines: dict[tuple[str, str], Stages]
+) -> None:
+    name, bank, part, x = setting(case, banks)
+    stages = engines[engine, name]
+    moments, found = stages.trace(part, stages.array(x))
+    wanted, entering = transcribed(bank, part, x)
+    assert agree(stages.numpy(found), wanted)
+    assert len(moments) == len(entering)
+    for each, values in zip(moments, entering, strict=True):
+        largest = float(values.abs().max())
+        assert (torch.from_numpy(each.mean) - values.mean((2, 3))).abs().max() < SAME * largest
+        distance = torch.from_numpy(each.variance) - values.var((2, 3), correction=0)
+        assert distance.abs().max() < SAME * largest**2
+    other = transcribed(bank, part, 2 * x[..., ::-1].copy())[0]
+    assert not agree(stages.numpy(found), other), "the control"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("side", [1, 3, 5, 7])
 def test_a_filter_alone_or_before_a_part(
     side: int, engine: str, banks: dict[str, Bundle], engines: dict[tuple[str, str], Stages]
 ) -> None:
-    stages, bank, decoder = engines[engine, "bank"], banks["bank"], parts(SHAPES["bank"])[-1]
+    stages, bank, last = engines[engine, "bank"], banks["bank"], decoder(SHAPES["bank"])[-1]
     x, kernel = numbers(2, 16, 7, 11), numbers(16, 16, side, side, seed=1) * np.float32(0.3 / side)
     array = stages.array(x)
     wanted = filtered(torch.from_numpy(x).double(), kernel)
     assert agree(stages.numpy(stages.filter(array, kernel)), wanted)
     turned = np.ascontiguousarray(kernel.transpose(1, 0, 2, 3))
     assert not agree(stages.numpy(stages.filter(array, turned)), wanted), "the control: C and C' exchanged"
-    run = stages.numpy(stages.run(decoder, array, kernel=kernel))
-    assert agree(run, transcribed(bank, decoder, x, kernel=kernel)[0])
-    given = Given(given_norms(decoder, 2, 3), shares(3, 28, 44))
-    inside = stages.numpy(stages.run(decoder, stages.array(x[:1]), kernel=kernel, given=given))
-    assert agree(inside, transcribed(bank, decoder, x[:1], kernel=kernel, given=given)[0])
+    run = stages.numpy(stages.run(last, array, kernel=kernel))
+    assert agree(run, transcribed(bank, last, x, kernel=kernel)[0])
+    given = Given(given_norms(last, 2, 3), shares(3, 28, 44))
+    inside = stages.numpy(stages.run(last, stages.array(x[:1]), kernel=kernel, given=given))
+    assert agree(inside, transcribed(bank, last, x[:1], kernel=kernel, given=given)[0])
     assert np.array_equal(stages.numpy(array), x), "what was given is left as it was"
 
 
@@ -248,13 +271,21 @@ def test_a_picture_in_one_go_is_the_parts_one_after_another(
 ) -> None:
     stages, kernel = engines[engine, name], numbers(16, 16, 3, 3, seed=1) * np.float32(0.1)
     photos = np.abs(numbers(2, 3, 28, 44))
-    *first, decoder = parts(SHAPES[name])
     x = photos
-    for part in first:
+    for part in encoder(SHAPES[name]):
         x = transcribed(banks[name], part, x)[0].numpy()
-    found = stages.numpy(stages.paint(stages.array(photos), kernel))
-    assert agree(found, transcribed(banks[name], decoder, x, kernel=kernel)[0])
-    assert not agree(found, transcribed(banks[name], decoder, x)[0]), "the control: no filter"
+    features, filtered_ = x, filtered(torch.from_numpy(x).double(), kernel).numpy()
+    for part in decoder(SHAPES[name]):
+        x, filtered_ = (transcribed(banks[name], part, each)[0].numpy() for each in (x, filtered_))
+    wanted = torch.from_numpy(filtered_)
+    painted = stages.numpy(stages.paint(stages.array(photos), kernel))
+    encoded = stages.numpy(stages.encode(stages.array(photos)))
+    decoded = stages.numpy(stages.decode(stages.array(features), kernel))
+    for found in (painted, decoded):
+        # Up to sixteen layers of sums, and norms that enlarge small channels.
+        assert float((torch.from_numpy(found) - wanted).abs().max() / wanted.abs().max()) < 5 * SAME
+        assert not agree(found, torch.from_numpy(x)), "the control: no filter"
+    assert agree(encoded, torch.from_numpy(features).double())
 
 
 @pytest.mark.parametrize("engine", ENGINES)

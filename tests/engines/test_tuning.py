@@ -11,6 +11,7 @@ import pytest
 from stylebank.bank.bundle import Bundle
 from stylebank.engines import choice, tuning
 from stylebank.engines.choice import Computing
+from stylebank.machine import devices
 
 SPEEDS = {"openvino": 0.03, "onnx": 0.01, "torch": 0.02}
 
@@ -92,7 +93,7 @@ def test_another_machine_or_a_damaged_memory_is_measured_anew(
     fastest: Callable[..., str], measured: list[str], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fastest(100)
-    monkeypatch.setattr(choice, "cores", lambda: 77)
+    monkeypatch.setattr(devices, "cores", lambda: 77)
     assert fastest(1) == "auto"
     assert fastest(100) == "onnx"
     memory = home / "stylebank/engines.json"

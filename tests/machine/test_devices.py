@@ -1,5 +1,6 @@
 """A device or precision is what was asked for, or what this machine does best."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,10 @@ def test_processor_has_bfloat16_if_its_flags_say_so(
         (tmp_path / "cpuinfo").write_text(f"processor : 0\n{flags}\n")
     monkeypatch.setattr(devices, "Path", lambda _: tmp_path / "cpuinfo")
     assert choose_precision("auto", CPU) == chosen
+
+
+def test_cores_are_those_that_the_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    for limit, wanted in (("3", 3), ("99", 8), ("0", 8), ("many", 8), ("", 8)):
+        monkeypatch.setenv("OMP_NUM_THREADS", limit)
+        assert devices.cores() == wanted

@@ -1,10 +1,11 @@
-"""The network: exact rewrites, linear filters, mixed batches, moments."""
+"""The network: exact rewrites, residual blocks, linear filters, second filters, mixed batches, moments."""
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stylebank.config import Network
 from stylebank.network.layers import Conv, OutputConv, UpsampleConv, reflect_conv
 from stylebank.network.model import StyleBankNetwork, apply_filters, identity_filter, match_moments
 
@@ -12,7 +13,7 @@ from stylebank.network.model import StyleBankNetwork, apply_filters, identity_fi
 @pytest.fixture
 def network() -> StyleBankNetwork:
     torch.manual_seed(0)
-    return StyleBankNetwork(width=4, kernels=[3, 5, 3])
+    return StyleBankNetwork(Network(width=4, blocks=2), [3, 5, 3])
 
 
 def random_filters(count: int, channels: int = 4, kernel: int = 3) -> list[Tensor]:
@@ -21,11 +22,22 @@ def random_filters(count: int, channels: int = 4, kernel: int = 3) -> list[Tenso
 
 
 def test_the_paper_s_sizes() -> None:
-    network = StyleBankNetwork(width=32, kernels=[3])
+    network = StyleBankNetwork(Network(width=32, blocks=0, outer_kernel=9), [3])
     assert network.filters[0].numel() == 147_456
+    assert len(network.revisions) == 0
     shared = [*network.encoder.parameters(), *network.decoder.parameters()]
     # E: 3*32*81 + 32*64*9 + 64*128*9; D the same plus 3 biases; and 2 norm weights for 32+64+128+64+32 channels.
     assert sum(weight.numel() for weight in shared) == 2 * (7776 + 18432 + 73728) + 3 + 2 * 320
+
+
+def test_the_standard_network_has_fewer_weights_than_the_papers() -> None:
+    network = StyleBankNetwork(Network(), [3], revises=True)
+    assert network.filters[0].numel() == network.revisions[0].numel() == 80 * 80 * 9
+    shared = [*network.encoder.parameters(), *network.decoder.parameters()]
+    # E: 3*20*25 + 20*40*9 + 40*80*9; D the same plus 3 biases; 2 norm weights for 20+40+80+40+20 channels; and five
+    # blocks of two 3x3 convolutions over 80 channels and two norms.
+    blocks = 5 * 2 * (80 * 80 * 9 + 2 * 80)
+    assert sum(weight.numel() for weight in shared) == 2 * (1500 + 7200 + 28800) + 3 + 2 * 200 + blocks
 
 
 @pytest.mark.parametrize("size", [(4, 6), (1, 1), (7, 3)])
@@ -69,7 +81,7 @@ def test_shapes_and_range(network: StyleBankNetwork) -> None:
 
 def test_the_papers_linear_output_is_not_bounded() -> None:
     torch.manual_seed(0)
-    network = StyleBankNetwork(width=4, kernels=[3], output="linear")
+    network = StyleBankNetwork(Network(width=4, output="linear"), [3])
     output = network.stylize(torch.rand(1, 3, 32, 32), [0])
     assert output.min() < 0 or output.max() > 1
 
@@ -142,8 +154,8 @@ def test_bfloat16_is_close_to_float32(network: StyleBankNetwork) -> None:
     network.precision = torch.bfloat16
     rough = network.stylize(photo, [0])
     assert rough.dtype == torch.float32
-    # Six layers, each rounding by 2^-9 of values of size one, before a sigmoid of slope 1/4.
-    assert 0 < (exact - rough).abs().max() < 6 * 2**-9 * 4
+    # Ten layers, each rounding by 2^-9 of values of size one, before a sigmoid of slope 1/4.
+    assert 0 < (exact - rough).abs().max() < 10 * 2**-9 * 4
 
 
 @pytest.mark.parametrize("kernel", [1, 3, 9])
@@ -154,3 +166,73 @@ def test_output_convolution_is_the_convolution_it_stands_for(kernel: int) -> Non
     wanted = reflect_conv(x, conv.weight, conv.bias)
     torch.testing.assert_close(conv(x), wanted)
     assert not torch.allclose(conv(x).flip(3), wanted), "the control: pixels have their places"
+
+
+def transcribed_decoder(network: StyleBankNetwork, blocks: int, *, relu_after: bool = False) -> nn.Sequential:
+    """D of torch's own modules, in float64, with the same weights: residual blocks, then the mirror of E."""
+
+    def conv(inputs: int, outputs: int, kernel: int, *, bias: bool = False) -> nn.Conv2d:
+        return nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, padding_mode="reflect", bias=bias)
+
+    def norm(channels: int) -> nn.Module:
+        return nn.InstanceNorm2d(channels, affine=True)
+
+    class Residual(nn.Sequential):
+        def forward(self, x: Tensor) -> Tensor:
+            total: Tensor = x + super().forward(x)  # type: ignore[no-untyped-call]  # torch's own has no types
+            return total.relu() if relu_after else total
+
+    found = nn.Sequential(
+        *(Residual(conv(16, 16, 3), norm(16), nn.ReLU(), conv(16, 16, 3), norm(16)) for _ in range(blocks)),
+        *(nn.Upsample(scale_factor=2), conv(16, 8, 3), norm(8), nn.ReLU()),
+        *(nn.Upsample(scale_factor=2), conv(8, 4, 3), norm(4), nn.ReLU()),
+        *(conv(4, 3, 5, bias=True), nn.Sigmoid()),
+    ).double()
+    for one, other in zip(found.parameters(), network.decoder.parameters(), strict=True):
+        one.data.copy_(other)
+    return found
+
+
+@pytest.mark.parametrize("blocks", [0, 1, 3])
+def test_the_decoder_is_residual_blocks_and_the_mirror_of_the_encoder(blocks: int) -> None:
+    network = StyleBankNetwork(Network(width=4, blocks=blocks), []).double().requires_grad_(False)
+    generator = torch.Generator().manual_seed(0)
+    for weight in network.parameters():
+        weight.data.copy_(torch.rand(weight.shape, generator=generator) * 0.4 - 0.15)
+    features = torch.randn(2, 16, 6, 5, generator=generator, dtype=torch.float64)
+    # Pictures leave the network as float32, whose last bit near 1 is 6e-8.
+    wanted = transcribed_decoder(network, blocks)(features)
+    assert (network.decode(features).double() - wanted).abs().max() < 1e-6
+    if blocks:
+        other = transcribed_decoder(network, blocks, relu_after=True)(features)
+        assert (other - wanted).abs().max() > 1e-3, "the control: no ReLU after the sum"
+
+
+def test_a_picture_is_painted_again_with_the_second_filter() -> None:
+    torch.manual_seed(0)
+    network = StyleBankNetwork(Network(width=4, blocks=1), [3, 5], revises=True).requires_grad_(False)
+    for weight in (*network.filters, *network.revisions):
+        weight.normal_(std=0.3)
+    photo = torch.rand(2, 3, 24, 24)
+    features = network.encode(photo)
+    wanted = network.decode(apply_filters(features, [network.revisions[1], network.revisions[0]]))
+    assert torch.equal(network.stylize(photo, [1, 0], again=True), wanted)
+    assert torch.equal(network(photo, [1, 0], again=True), wanted)
+    assert (network.stylize(photo, [1, 0]) - wanted).abs().max() > 1e-3, "the control: K is another"
+
+
+def test_a_network_that_does_not_revise_paints_again_with_the_first_filter(network: StyleBankNetwork) -> None:
+    with torch.no_grad():
+        network.filters[1].normal_(std=0.3)
+    photo = torch.rand(1, 3, 24, 24)
+    assert torch.equal(network.stylize(photo, [1], again=True), network.stylize(photo, [1]))
+    assert len(network.revisions) == 0
+
+
+def test_second_filters_get_gradients_when_a_picture_is_painted_again_and_only_then() -> None:
+    network = StyleBankNetwork(Network(width=4, blocks=1), [3, 3], revises=True)
+    for again, trained in ((False, network.filters), (True, network.revisions)):
+        network.zero_grad(set_to_none=True)
+        network.stylize(torch.rand(1, 3, 16, 16), [1], again=again).sum().backward()
+        found = [weight for weight in (*network.filters, *network.revisions) if weight.grad is not None]
+        assert [weight is trained[1] for weight in found] == [True]

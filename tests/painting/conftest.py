@@ -12,6 +12,7 @@ from torch import Tensor
 
 from stylebank.bank.bundle import Bundle
 from stylebank.engines.choice import Computing, Engine
+from stylebank.painting import strokes
 from stylebank.painting.painter import StyleBank
 
 KERNELS = {"dot": 1, "wave": 3, "night": 5, "scream": 7, "rain": 3}
@@ -36,6 +37,13 @@ def draw() -> Callable[[int, int], Tensor]:
         return 0.8 * torch.stack([y, 0.5 + 0.4 * torch.sin(20 * x * y), x * x]) + 0.2 * grain
 
     return drawn
+
+
+@pytest.fixture
+def in_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are painted once, at the photo's own size, whatever the strokes."""
+    monkeypatch.setattr(strokes, "painted_size", lambda size, _: size)
+    monkeypatch.setattr(strokes, "sizes", lambda size, _: [size])
 
 
 @pytest.fixture(scope="module")

@@ -54,8 +54,8 @@ def test_a_photo_is_painted_whole_as_long_as_it_fits(bank: Bundle, taken: int) -
     assert 100 < side * 4 <= 512
 
 
-def test_regions_take_their_masks_and_what_the_engine_says(bank: Bundle, taken: int) -> None:
-    each = EACH + EACH // 2 + budget._FLOATS + budget._PICTURE + 3 * budget._MASK
+def test_regions_take_their_masks_grounds_and_what_the_engine_says(bank: Bundle, taken: int) -> None:
+    each = EACH + 3 * EACH // 2 + budget._FLOATS + budget._PICTURE + 3 * budget._REGION
     for share, whole in ((1.01, True), (0.99, False)):
         assert is_whole(bank, taken + share * PIXELS * each, regions=3) == whole
     assert is_whole(bank, taken + 0.99 * PIXELS * each), "the control: one style takes less"
@@ -89,7 +89,7 @@ def test_tiles_shrink_with_the_memory_and_too_little_is_refused(bank: Bundle, ta
     assert found[0] < 16
     assert found[3] == found[4]
     assert side(200, cores=2) == found[1], "each core paints a tile of its own"
-    with pytest.raises(ImageError, match=r"4000 x 2500 px takes 0\.21 GB even in tiles .*--max-memory"):
+    with pytest.raises(ImageError, match=r"4000 x 2500 px takes 0\.27 GB even in tiles .*--max-memory"):
         side(60)
 
 
@@ -118,14 +118,19 @@ def test_a_size_of_tiles_and_off_ask_no_memory(bank: Bundle) -> None:
         assert tile_side(Tiling(tile, max_memory=1), bank, engine(), SIZE) == wanted
 
 
-def test_the_widest_halo_is_that_of_d_behind_the_widest_filter(
+def test_the_widest_halo_is_that_of_d_s_beginning_behind_the_widest_filter(
     bank: Bundle, make_bank: Callable[..., Bundle]
 ) -> None:
     # D: 3x3 on twice the cells, 3x3 and 9x9 on pixels: 2 + 1 + 4 = 7 pixels, two cells; E and a residual block see two
     # cells as well. The margin of a filter is enlarged by D: kernel 5 sees 2 cells, 8 pixels more.
-    narrow, wide = make_bank({"dot": 1}), make_bank({"wave": 3, "broad": 9})
+    first = Network(width=4, blocks=0, outer_kernel=9)
+    narrow, wide = make_bank({"dot": 1}, shape=first), make_bank({"wave": 3, "broad": 9}, shape=first)
     johnson = Bundle(Network(width=4, kind="johnson"), {}, narrow.entries, {})
-    assert [budget.halo(each) for each in (narrow, johnson, bank, wide)] == [2, 2, 4, 6]
+    both = make_bank({"wave": 3, "night": 5}, shape=first)
+    assert [budget.halo(each) for each in (narrow, johnson, both, wide)] == [2, 2, 4, 6]
+    # Behind a filter there is a residual block of two cells, and D's end sees what is kept.
+    assert budget.halo(bank) == 4
+    assert budget.halo(make_bank({"dot": 1})) == 2
 
 
 def test_tiles_are_as_small_as_an_engine_s_tiles_need(bank: Bundle, taken: int) -> None:

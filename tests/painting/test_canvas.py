@@ -20,6 +20,8 @@ from stylebank.network.architecture import ENCODER, Part
 from stylebank.painting.fusion import Mode
 from stylebank.painting.painter import StyleBank
 
+pytestmark = pytest.mark.usefixtures("in_one_pass")
+
 Floats = NDArray[np.float32]
 
 SAME = 1e-4
@@ -54,14 +56,19 @@ def left() -> Floats:
 def encodings(bank: StyleBank, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Noted from now on: whenever the encoder gives features."""
     seen: list[str] = []
-    run = bank.stages.run
+    run, encode = bank.stages.run, bank.stages.encode
 
     def ran(part: Part, x: Array, *, kernel: Floats | None = None, given: Given | None = None) -> Array:
-        if part.name == ENCODER:
+        if part.name == ENCODER and given:  # of a tile
             seen.append(part.name)
         return run(part, x, kernel=kernel, given=given)
 
+    def encoded(x: Array) -> Array:
+        seen.append("whole")
+        return encode(x)
+
     monkeypatch.setattr(bank.stages, "run", ran)
+    monkeypatch.setattr(bank.stages, "encode", encoded)
     return seen
 
 
@@ -215,7 +222,7 @@ def test_a_photo_that_is_not_loaded_yet_is_painted_in_tiles_by_several_threads(
     make_bank: Callable[..., Bundle], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Pillow reads a file when its pixels are first asked for: by all threads at the same time, it would fail."""
-    monkeypatch.setattr("stylebank.painting.painter.cores", lambda: 4)
+    monkeypatch.setattr("stylebank.machine.devices.cores", lambda: 4)
     drawn = Image.effect_noise((400, 300), 60).convert("RGB")
     drawn.save(tmp_path / "photo.jpg")
     computing = Computing("openvino", "float32", "cpu")

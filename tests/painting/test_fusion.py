@@ -17,6 +17,8 @@ from stylebank.network.layers import reflect_conv
 from stylebank.network.model import match_moments
 from stylebank.painting.painter import StyleBank
 
+pytestmark = pytest.mark.usefixtures("in_one_pass")
+
 Floats = NDArray[np.float32]
 
 KERNELS = {"dot": 1, "wave": 3, "night": 5, "scream": 7, "rain": 3}
@@ -39,7 +41,10 @@ def test_a_mixture_is_the_sum_of_separate_convolutions_of_any_size(bank: StyleBa
     features = torch.randn(2, 16, 9, 8, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     whole = torch.from_numpy(bank.contents.filter_of(mixture.of(weights))).double()
     assert whole.shape[-1] == 7
-    apart = {name: share * reflect_conv(features, scaled(bank, name)) for name, share in weights.items()}
+    strength = sum(share / bank.contents.find(name).gain for name, share in weights.items())
+    apart = {
+        name: strength * share * reflect_conv(features, scaled(bank, name)) for name, share in weights.items()
+    }
     wanted = torch.stack(list(apart.values())).sum(0)
     # What the roundings of the weights to float16 can add up to, at each cell.
     bound = 1.01 * HALF * reflect_conv(features.abs(), whole.abs()) + 1e-6
@@ -80,33 +85,47 @@ def test_a_mixture_costs_one_filter_however_many_styles(
 ) -> None:
     seen: list[tuple[str, int]] = []
     at_once: list[int] = []
-    run, filter_, paint = bank.stages.run, bank.stages.filter, bank.stages.paint
+    encode, decode = bank.stages.encode, bank.stages.decode
+    filter_, paint, run = bank.stages.filter, bank.stages.paint, bank.stages.run
 
     def painted(x: Array, kernel: Floats) -> Array:
         at_once.append(len(kernel[0, 0]))
         return paint(x, kernel)
 
+    def encoded(x: Array) -> Array:
+        seen.append(("encoder", 0))
+        return encode(x)
+
+    def decoded(x: Array, kernel: Floats) -> Array:
+        seen.append(("decoder", len(kernel[0, 0])))
+        return decode(x, kernel)
+
     def ran(part: Part, x: Array, *, kernel: Floats | None = None, given: Given | None = None) -> Array:
-        seen.append((part.name, 0 if kernel is None else len(kernel[0, 0])))
+        if part.name != "encoder":
+            seen.append((part.name, 0 if kernel is None else len(kernel[0, 0])))
         return run(part, x, kernel=kernel, given=given)
 
     def filtered(x: Array, kernel: Floats) -> Array:
         seen.append(("filter", len(kernel[0, 0])))
         return filter_(x, kernel)
 
+    monkeypatch.setattr(bank.stages, "encode", encoded)
+    monkeypatch.setattr(bank.stages, "decode", decoded)
     monkeypatch.setattr(bank.stages, "run", ran)
     monkeypatch.setattr(bank.stages, "filter", filtered)
     monkeypatch.setattr(bank.stages, "paint", painted)
     mix, side = dict.fromkeys(NAMES[:count], 1.0), max(KERNELS[name] for name in NAMES[:count])
     bank.stylize(photo, mix, strength=0.5)
     assert at_once == [side]
-    seen.clear()
+    seen.clear()  # what it is made of by some engines
     bank.open(photo).stylize(mix, strength=0.5)
-    assert seen == [("encoder", 0), ("decoder", side)]
+    assert seen[:2] == [("encoder", 0), ("decoder", side)]
+    seen.clear()
     regions = [(left, name) for name in NAMES[:count]] + [(1 - left, "rain")]
     bank.fuse(photo, regions, mode="paper")
     filters = [("filter", KERNELS[name]) for name in (*NAMES[:count], "rain")]
-    assert seen[2:] == [("encoder", 0), *filters, ("decoder", 0)], "the control: each region has its filter"
+    parts = [("decoder.0", 0), ("decoder.1", 0), ("decoder", 0)]
+    assert seen == [("encoder", 0), *filters, *parts], "the control: each region has its filter"
 
 
 def test_a_part_costs_one_convolution_for_each_layer_and_filter(
@@ -121,9 +140,9 @@ def test_a_part_costs_one_convolution_for_each_layer_and_filter(
     monkeypatch.setattr(F, "conv2d", counted)
     bank.stylize(photo, dict.fromkeys(NAMES, 1.0), strength=0.5)
     if isinstance(bank.stages, TorchStages):
-        # Only filters have 16 channels on both sides; E has three convolutions and D as many.
-        assert [shape for shape in shapes if shape[:2] == (16, 16)] == [(16, 16, 7, 7)]
-        assert len(shapes) == 7
+        # E and D have three convolutions each beside two residual blocks.
+        assert [shape for shape in shapes if shape[:2] == (16, 16)] == [(16, 16, 7, 7), *4 * [(16, 16, 3, 3)]]
+        assert len(shapes) == 11
     else:
         assert shapes == [], "graphs need no PyTorch"
 
@@ -156,11 +175,12 @@ def test_between_them_is_the_formula(strength: float, restored: bool, bank: Styl
     bank = StyleBank(replace(bank.contents, network=shape), computing=bank._computing)
     network = bank.contents.build().double()
     network.precision = torch.float64
-    content, night = extended(photo).double(), scaled(bank, "night")
+    content, night, gain = extended(photo).double(), scaled(bank, "night"), bank.contents.find("night").gain
 
     def formula(share: float) -> Tensor:
         features = network.encode(content)
-        plain = network.decode((1 - share) * features + share * reflect_conv(features, night))
+        mixed = (1 - share) * features + share * reflect_conv(features, night)
+        plain = network.decode((1 - share + share / gain) * mixed)
         matched = match_moments(plain, content) if restored else plain
         return ((1 - share) * matched + share * plain)[0, :, :37, :50].clamp(0, 1)
 

@@ -17,6 +17,8 @@ from stylebank.network.layers import reflect_conv
 from stylebank.painting.fusion import Mode
 from stylebank.painting.painter import StyleBank
 
+pytestmark = pytest.mark.usefixtures("in_one_pass")
+
 Floats = NDArray[np.float32]
 
 NAMES = ("dot", "wave", "night", "scream", "rain")
@@ -25,10 +27,9 @@ SAME = 1e-4
 """What two orders of the same float32 sums may differ by: 1e-6 a layer, and norms that enlarge small channels."""
 
 
-def scaled(bank: StyleBank, name: str) -> Tensor:
-    """g K in float64."""
-    entry = bank.contents.find(name)
-    return torch.from_numpy(entry.filter).double() * entry.gain
+def filter_of(bank: StyleBank, name: str) -> Tensor:
+    """K in float64."""
+    return torch.from_numpy(bank.contents.find(name).filter).double()
 
 
 def quarters(count: int, height: int, width: int) -> Tensor:
@@ -76,8 +77,8 @@ def test_a_style_has_no_seam_with_itself(mode: Mode, bank: StyleBank, photo: Ten
 def decoded(bank: StyleBank, x: Tensor, masks: Tensor | None) -> Tensor:
     """D in float64: norms by the statistics inside masks (R, 1, H, W), or by the image's own."""
     tensors = {name: torch.from_numpy(values).double() for name, values in bank.contents.coder.items()}
-    for layer in ("decoder.0", "decoder.1"):
-        x = reflect_conv(F.interpolate(x, scale_factor=2.0), tensors[f"{layer}.conv.weight"])
+
+    def normalised(x: Tensor, norm: str) -> Tensor:
         cells = (
             x.new_ones(1, 1, 1, 1) if masks is None else F.avg_pool2d(masks, masks.shape[-1] // x.shape[-1])
         )
@@ -85,10 +86,16 @@ def decoded(bank: StyleBank, x: Tensor, masks: Tensor | None) -> Tensor:
         share = cells / cells.sum((2, 3), keepdim=True)
         mean = (share * x).sum((2, 3), keepdim=True)
         variance = (share * (x - mean).square()).sum((2, 3), keepdim=True)
-        weight, bias = (tensors[f"{layer}.norm.{name}"][:, None, None] for name in ("weight", "bias"))
-        normalised = weight * (x - mean) / (variance + 1e-5).sqrt() + bias
-        x = (cells * normalised).sum(0, keepdim=True).relu()
-    return reflect_conv(x, tensors["decoder.2.weight"], tensors["decoder.2.bias"]).sigmoid()
+        weight, bias = (tensors[f"{norm}.{name}"][:, None, None] for name in ("weight", "bias"))
+        return (cells * (weight * (x - mean) / (variance + 1e-5).sqrt() + bias)).sum(0, keepdim=True)
+
+    for block in ("decoder.0", "decoder.1"):
+        y = normalised(reflect_conv(x, tensors[f"{block}.first.conv.weight"]), f"{block}.first.norm").relu()
+        x = x + normalised(reflect_conv(y, tensors[f"{block}.second.weight"]), f"{block}.norm")
+    for layer in ("decoder.2", "decoder.3"):
+        x = reflect_conv(F.interpolate(x, scale_factor=2.0), tensors[f"{layer}.conv.weight"])
+        x = normalised(x, f"{layer}.norm").relu()
+    return reflect_conv(x, tensors["decoder.4.weight"], tensors["decoder.4.bias"]).sigmoid()
 
 
 def test_paper_and_region_mode_are_equation_7(bank: StyleBank, photo: Tensor, left: Floats) -> None:
@@ -100,7 +107,7 @@ def test_paper_and_region_mode_are_equation_7(bank: StyleBank, photo: Tensor, le
     def equation(inside: Tensor | None, *names: str) -> Tensor:
         pairs = zip(F.avg_pool2d(masks, 4), names, strict=True)
         features = network.encode(content)
-        one, two = (reflect_conv(mask * features, scaled(bank, name)) for mask, name in pairs)
+        one, two = (reflect_conv(mask * features, filter_of(bank, name)) for mask, name in pairs)
         return decoded(bank, one + two, inside)[0, :, :37, :50]
 
     norms: dict[Mode, Tensor | None] = {"paper": None, "region": masks}

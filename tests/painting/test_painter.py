@@ -19,6 +19,8 @@ from stylebank.errors import DeviceError, ImageError, TensorFileError, UnknownSt
 from stylebank.files import tensorfile
 from stylebank.painting.painter import StyleBank
 
+pytestmark = pytest.mark.usefixtures("in_one_pass")
+
 NAMES = ("wave", "night", "scream")
 
 

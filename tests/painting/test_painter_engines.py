@@ -19,11 +19,12 @@ from stylebank.bank.bundle import Bundle
 from stylebank.config import Network
 from stylebank.engines.choice import Computing, Engine
 from stylebank.errors import ConfigError, ImageError, UnknownStyleError
-from stylebank.machine import memory
+from stylebank.machine import devices, memory
 from stylebank.machine.memory import Tiling
 from stylebank.network.model import StyleBankNetwork
-from stylebank.painting import painter
 from stylebank.painting.painter import StyleBank
+
+pytestmark = pytest.mark.usefixtures("in_one_pass")
 
 ENGINES: tuple[Engine, ...] = get_args(Engine)
 SIZES = ((61, 83), (16, 16), (2, 3), (3, 50), (17, 40))
@@ -111,9 +112,9 @@ def test_an_engine_paints_with_the_network_of_johnson(
 ) -> None:
     torch.manual_seed(0)
     shape = Network(width=4, kind="johnson", output=output)
-    network = StyleBankNetwork(width=4, kernels=[1], kind="johnson", output=output)
+    network = StyleBankNetwork(shape, [1])
     style = replace(contents.entries[0].style, kernel=1)
-    johnson = bundle.from_network(network, shape, [style], {}, gains=[1.0])
+    johnson = bundle.from_network(network, shape, [style], {})
     (photo,) = photos(60, 84)
     with torch.no_grad():
         content = torch.from_numpy(np.array(photo)).permute(2, 0, 1)[None] / 255
@@ -143,7 +144,7 @@ def test_an_engine_refuses_unknown_styles(engine: str, banks: dict[str, StyleBan
 
 
 def test_a_machine_is_divided_among_the_workers(contents: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(painter, "cores", lambda: 8)
+    monkeypatch.setattr(devices, "cores", lambda: 8)
     told: list[tuple[int, int]] = []
     stages = Computing.stages
 

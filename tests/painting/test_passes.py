@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from stylebank.bank.bundle import Bundle
 from stylebank.engines.choice import Computing, Engine
 from stylebank.engines.stages import Moments, Stages, affine, averaged, moments
-from stylebank.network.architecture import parts
+from stylebank.network.architecture import decoder, encoder
 from stylebank.painting.passes import Map, Passes
 from stylebank.painting.windows import PIXELS, Shape, Window, cells_of, convolved, tiles
 
@@ -126,12 +126,12 @@ def test_a_region_without_cells_has_the_image_s_statistics(
 def test_a_survey_finds_the_same_norms_in_tiles_as_in_the_whole(
     by_masks: bool, bank: Bundle, stages: Stages
 ) -> None:
-    decoder = parts(bank.network)[-1]
+    last = decoder(bank.network)[-1]
     features = shown(numbers(1, 16, *CELLS), Shape(16, 1), stages)
     shares = numbers(1, 2, *SIZE, seed=1)
     masks = shown(shares / shares.sum(1, keepdims=True), Shape(2, 4), None) if by_masks else None
     whole, tiled = (
-        passes_of(bank, stages, side=side).survey(decoder, features, masks=masks) for side in (None, 5)
+        passes_of(bank, stages, side=side).survey(last, features, masks=masks) for side in (None, 5)
     )
     assert len(whole) == len(tiled) == 2
     for one, other in zip(whole, tiled, strict=True):
@@ -139,42 +139,40 @@ def test_a_survey_finds_the_same_norms_in_tiles_as_in_the_whole(
             # Norms of values of size one, float32 sums in another order.
             assert found.shape == (1 + by_masks, found.shape[1])
             assert np.abs(found - wanted).max() < 1e-5 * np.abs(wanted).max()
-    assert len(passes_of(bank, stages, side=5).survey(decoder, features, masks=masks, last=1)) == 1
-    first = passes_of(bank, stages, side=None).run(decoder, features, norms=[], masks=masks)
+    assert len(passes_of(bank, stages, side=5).survey(last, features, masks=masks, last=1)) == 1
+    first = passes_of(bank, stages, side=None).run(last, features, norms=[], masks=masks)
     entering = whole_of(first, stages).astype(np.float64)
     inside = averaged(masks.read(Window(0, 0, *CELLS))[0], 2) if masks else None
     exact = moments(entering, inside)
     rows = Moments(exact.weight[:2], exact.mean[:2], exact.square[:2])
-    weight, bias = (bank.coder[f"{decoder.layers[0].norm}.{name}"] for name in ("weight", "bias"))
+    weight, bias = (bank.coder[f"{last.layers[0].norm}.{name}"] for name in ("weight", "bias"))
     scale = affine(rows, weight, bias).scale
     assert np.abs(whole[0].scale - scale).max() < 1e-5 * np.abs(scale).max()
 
 
 def test_a_map_that_was_run_knows_how_far_it_sees(bank: Bundle, stages: Stages) -> None:
-    encoder, decoder = parts(bank.network)
+    first, last = encoder(bank.network)[0], decoder(bank.network)[-1]
     passes = passes_of(bank, stages, side=5)
     photo = shown(numbers(1, 3, *SIZE), PIXELS, stages)
-    assert passes.run(encoder, photo).shape == convolved(PIXELS, encoder.layers)
+    assert passes.run(first, photo).shape == convolved(PIXELS, first.layers)
     features = shown(numbers(1, 16, *CELLS), Shape(16, 1), stages)
     filtered = passes.filter(features, bank.entries[0].filter.astype(np.float32))
     assert filtered.shape.wrong == 1
-    norms = passes.survey(decoder, filtered)
-    whole = passes.run(decoder, filtered, norms=norms)
-    assert whole.shape == convolved(filtered.shape, decoder.layers)
-    assert passes.run(decoder, filtered, norms=norms[:1]).shape == convolved(
-        filtered.shape, decoder.layers[:2]
-    )
+    norms = passes.survey(last, filtered)
+    whole = passes.run(last, filtered, norms=norms)
+    assert whole.shape == convolved(filtered.shape, last.layers)
+    assert passes.run(last, filtered, norms=norms[:1]).shape == convolved(filtered.shape, last.layers[:2])
 
 
 def test_a_pass_without_windows_counts_the_work_that_one_with_windows_does(
     bank: Bundle, stages: Stages
 ) -> None:
-    encoder = parts(bank.network)[0]
+    first = encoder(bank.network)[0]
     photo = shown(numbers(1, 3, *SIZE), PIXELS, stages)
 
     def work(passes: Passes) -> float:
-        known = passes.survey(encoder, photo, last=1)
-        passes.keep(passes.run(encoder, photo, norms=known))
+        known = passes.survey(first, photo, last=1)
+        passes.keep(passes.run(first, photo, norms=known))
         return passes.work
 
     told: list[tuple[float, float]] = []

@@ -20,6 +20,8 @@ from stylebank.painting.painter import StyleBank
 from stylebank.painting.passes import Map, Passes
 from stylebank.painting.windows import Window
 
+pytestmark = pytest.mark.usefixtures("in_one_pass")
+
 LEVELS = 1
 """Float32 sums of another order differ by 1e-6 of full scale, which rounding to 8 bits makes one level at most,"""
 SHARE = 1e-3
@@ -45,7 +47,8 @@ def contents(make_bank: Callable[..., Bundle]) -> Bundle:
 
 def johnson(contents: Bundle) -> Bundle:
     """A Johnson network with random weights, as a bank of one style."""
-    network = StyleBankNetwork(width=4, kernels=[1], kind="johnson")
+    shape = Network(width=4, kind="johnson")
+    network = StyleBankNetwork(shape, [1])
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for weight in network.parameters():
@@ -53,8 +56,7 @@ def johnson(contents: Bundle) -> Bundle:
                 weight.normal_(std=0.3, generator=generator)
     entry = contents.entries[0]
     assert entry.card
-    shape = Network(width=4, kind="johnson")
-    return bundle.from_network(network, shape, [entry.style], {}, gains=[1.0], cards=[entry.card])
+    return bundle.from_network(network, shape, [entry.style], {}, cards=[entry.card])
 
 
 def masks(photo: Image.Image) -> list[np.ndarray]:
@@ -156,7 +158,7 @@ def test_tiled_is_whole_on_several_threads(contents: Bundle, monkeypatch: pytest
     for engine in ENGINES:
         whole = opened(contents, engine, Tiling("off"))
         with monkeypatch.context() as patch:
-            patch.setattr("stylebank.painting.painter.cores", lambda: 3)
+            patch.setattr("stylebank.machine.devices.cores", lambda: 3)
             tiles = opened(contents, engine, Tiling("48"))
             photo = drawn(149, 203)
             for name in ("exact, strength", "region, strength"):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stylebank.config import Network
 from stylebank.engines.stages import Crop
-from stylebank.network.architecture import DECODER, Layer, parts
+from stylebank.network.architecture import DECODER, Layer, decoder, encoder
 from stylebank.painting.windows import PIXELS, Shape, Window, cells_of, convolved, filtered, places, tiles
 
 LENGTHS = [*range(1, 21), 30, 33, 63]
@@ -99,7 +99,8 @@ def reach(layers: tuple[Layer, ...], step: int) -> int:
 
 @pytest.mark.parametrize("kind", ["stylebank", "johnson"])
 def test_a_halo_is_what_the_layers_see_and_no_more(kind: str) -> None:
-    for part in parts(Network(width=4, kind=kind)):  # type: ignore[arg-type]
+    network = Network(width=4, kind=kind)  # type: ignore[arg-type]
+    for part in (*encoder(network), *decoder(network)):
         start = PIXELS if part.layers[0].inputs == 3 else Shape(16, 1)
         for end in range(1, len(part.layers) + 1):
             shape = convolved(start, part.layers[:end])
@@ -109,19 +110,20 @@ def test_a_halo_is_what_the_layers_see_and_no_more(kind: str) -> None:
 
 @pytest.mark.parametrize("kernel", [1, 3, 5, 7])
 def test_a_filter_is_seen_through_what_follows_it(kernel: int) -> None:
-    decoder = parts(Network(width=4))[-1]
-    assert decoder.name == DECODER
+    last = decoder(Network(width=4, outer_kernel=9))[-1]
+    assert last.name == DECODER
     shape = filtered(Shape(16, 1), np.zeros((16, 16, kernel, kernel), np.float32))
     assert (shape.channels, shape.step, shape.wrong, shape.work) == (16, 1, kernel // 2, 256 * kernel**2)
     as_layer = Layer("filter", "", 16, 16, kernel)
     for end in range(1, 4):
-        found = convolved(shape, decoder.layers[:end])
-        assert found.halo == -(-reach((as_layer, *decoder.layers[:end]), 1) // found.step)
+        found = convolved(shape, last.layers[:end])
+        assert found.halo == -(-reach((as_layer, *last.layers[:end]), 1) // found.step)
 
 
 def test_work_is_counted_in_multiplications_for_each_cell() -> None:
-    encoder, decoder = parts(Network(width=4))
+    network = Network(width=4, blocks=0, outer_kernel=9)
+    (first,), (last,) = encoder(network), decoder(network)
     # 9 x 9 for each of 16 pixels, 3 x 3 for each of 4 and of 1; D's upsampling by four convolutions of 2 x 2.
-    assert convolved(PIXELS, encoder.layers).work == 16 * 4 * 3 * 81 + 4 * 8 * 4 * 9 + 16 * 8 * 9
+    assert convolved(PIXELS, first.layers).work == 16 * 4 * 3 * 81 + 4 * 8 * 4 * 9 + 16 * 8 * 9
     wanted = 4 * 4 * 8 * 16 + 4 * 4 * 4 * 4 * 8 + 16 * 3 * 4 * 81
-    assert convolved(Shape(16, 1), decoder.layers).work == pytest.approx(wanted)
+    assert convolved(Shape(16, 1), last.layers).work == pytest.approx(wanted)

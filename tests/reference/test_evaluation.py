@@ -36,7 +36,12 @@ LOSS = {
     "style_layers": ["relu1_1", "relu2_1"],
     "layer_weights": [1.0, 2.0],
 }
-OWN_LOSS = Loss(1.0, 20.0, 0.05, "relu2_1", ("relu1_1", "relu2_1"), (1.0, 2.0))
+OWN_LOSS = Loss(
+    style=20.0,
+    content_layer="relu2_1",
+    style_layers=("relu1_1", "relu2_1"),
+    layer_weights=(1.0, 2.0),
+)
 LAYERS = (OWN_LOSS.style_layers, OWN_LOSS.layer_weights)
 SIDE = 32
 NAMES = ("wave", "night")
@@ -108,16 +113,18 @@ def test_figures_are_those_of_metrics_on_the_photos_held_back(
         wanted, other = (metrics.style_figures(network, goal, photos, style) for style in (place, 1 - place))
         # Another memory layout and batches of another size: float32 sums in another order.
         assert row.figures.style_ratio == pytest.approx(wanted.style_ratio, rel=1e-3)
+        assert row.figures.tone == pytest.approx(wanted.tone)
         for figure in ("content", "ssim", "tv", "total"):
             assert getattr(row.figures, figure) == pytest.approx(getattr(wanted, figure), rel=1e-3, abs=1e-5)
         assert row.figures.total != pytest.approx(other.total, rel=1e-2), "the control"
-        assert row.bytes == 2 * bank.entries[place].filter.size
+        assert row.bytes == 2 * 2 * bank.entries[place].filter.size, "K and R, of one size"
     assert [row.name for row in found.rows] == list(NAMES)
     assert (found.psnr, found.ssim) == pytest.approx(
         metrics.reconstruction_figures(network, photos), rel=1e-4
     )
     middle = zip(*(row.figures.style_ratio for row in found.rows), strict=True)
     assert found.medians() == pytest.approx([sum(pair) / 2 for pair in middle])
+    assert found.tone() == pytest.approx(sum(row.figures.tone for row in found.rows) / 2)
 
 
 def test_of_another_folder_all_photos_are_taken_up_to_the_count(
@@ -275,7 +282,7 @@ def test_every_row_of_the_table_has_as_many_columns(
     for text, extra in ((plain, 0), (table(found), 1 + bool(optimization))):
         *rows, empty, facts = text.splitlines()
         assert len(rows) == 2 + 2 + 1
-        assert {row.count("|") for row in rows} == {2 + 2 + 4 + extra}
+        assert {row.count("|") for row in rows} == {2 + 2 + 5 + extra}
         assert all(row.startswith("|") and row.endswith("|") for row in rows)
         assert empty == ""
         assert facts.startswith("2 photos, 32 px; ")
@@ -284,10 +291,10 @@ def test_every_row_of_the_table_has_as_many_columns(
 
 
 def test_a_johnson_network_has_no_auto_encoder_figures(bank: Bundle, measure: Measure) -> None:
-    network = StyleBankNetwork(width=4, kernels=[1], kind="johnson")
     shape = Network(kind="johnson", width=4)
+    network = StyleBankNetwork(shape, [1])
     styles = [replace(bank.entries[1].style, kernel=1)]
-    found, _ = measure(bundle.from_network(network, shape, styles, bank.training, gains=[1.0]))
+    found, _ = measure(bundle.from_network(network, shape, styles, bank.training))
     assert (found.psnr, found.ssim, len(found.rows)) == (None, None, 1)
     assert "PSNR" not in table(found)
 

@@ -21,7 +21,12 @@ from stylebank.supervision.styleset import StyleSet
 from stylebank.supervision.vgg import VGG
 
 # Three convolutions of VGG instead of eleven: what is claimed here is claimed of any loss.
-LOSS = Loss(1.0, 20.0, 0.05, "relu2_1", ("relu1_1", "relu2_1"), (1.0, 1.0))
+LOSS = Loss(
+    style=20.0,
+    content_layer="relu2_1",
+    style_layers=("relu1_1", "relu2_1"),
+    layer_weights=(1.0, 1.0),
+)
 
 
 @pytest.fixture(scope="module")

@@ -80,8 +80,9 @@ def test_identity_distance_by_hand() -> None:
         lambda x: losses.total_variation(x).sum(),
         lambda x: losses.identity_distance(x, torch.full_like(x, 0.7)).sum(),
         lambda x: losses.style_distance(losses.gram(x), torch.ones(2, 3, 3)).sum(),
+        lambda x: losses.emptiness(x.repeat_interleave(4, 2).repeat_interleave(4, 3), torch.ones(2)).sum(),
     ],
-    ids=["content", "tv", "identity", "style"],
+    ids=["content", "tv", "identity", "style", "emptiness"],
 )
 def test_the_gradient_is_the_slope(loss: object) -> None:
     """Against a finite difference in a random direction; float32 inside costs about 1e-3 of it."""
@@ -103,3 +104,54 @@ def test_bfloat16_features_give_nearly_the_same_gram() -> None:
     assert rough.dtype == torch.float32
     # Inputs rounded by 2^-9 each and the sum once more.
     assert (rough / exact - 1).abs().max() < 3 * 2**-9
+
+
+def contrast_by_loops(image: np.ndarray) -> np.ndarray:
+    """Deviation in squares of 8 of the image's 2x2 means, 4 apart, over all colours: (3, H, W) float64 -> (h, w)."""
+    small = image.reshape(3, image.shape[1] // 2, 2, image.shape[2] // 2, 2).mean((2, 4))
+    rows, columns = ((length - 8) // 4 + 1 for length in small.shape[1:])
+    found = np.zeros((rows, columns))
+    for row in range(rows):
+        for column in range(columns):
+            square = small[:, 4 * row : 4 * row + 8, 4 * column : 4 * column + 8]
+            found[row, column] = np.sqrt(square.var((1, 2)).mean() + 1e-8)
+    return found
+
+
+def test_local_contrast_is_the_formula() -> None:
+    image = torch.rand(2, 3, 24, 36, generator=torch.Generator().manual_seed(0))
+    image[1, :, :, 16:] = 0.5
+    found = losses.local_contrast(image)
+    for place in (0, 1):
+        wanted = contrast_by_loops(image[place].double().numpy())
+        # Variances are differences of means of 64 squares below 1, 1e-6 off at most; so are deviations of 0.1 by 1e-5,
+        # and that of a flat square, 1e-4, by its root.
+        assert found[place].shape == wanted.shape
+        assert np.abs(found[place].numpy() - wanted).max() < 1e-3
+    assert float(found[1, 0, -1]) < 2e-3 < 0.05 < float(found[1, 0, 0])
+
+
+def test_a_weave_of_single_pixels_is_no_contrast_and_of_four_is() -> None:
+    def weave(size: int) -> Tensor:
+        rows = torch.arange(32) // size
+        return ((rows[:, None] + rows) % 2).float().expand(1, 3, 32, 32)
+
+    assert float(losses.local_contrast(weave(1)).max()) < 1e-3
+    assert float(losses.local_contrast(weave(4)).min()) == pytest.approx(0.5, abs=1e-3)
+
+
+def test_emptiness_by_hand() -> None:
+    image = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    image[1] = 0.5
+    image[2, :, :, 16:] = 0.5
+    contrast = losses.local_contrast(image).double()
+    floors = torch.tensor([0.05, 0.1, 0.2])
+    wanted = (1 - contrast / floors.double()[:, None, None]).clamp_min(0).square().mean((1, 2))
+    found = losses.emptiness(image, floors)
+    assert found.tolist() == pytest.approx(wanted.tolist(), abs=1e-5)
+    assert float(contrast[0].min()) > 0.05
+    assert found[0] == 0, "nowhere flatter than its floor"
+    # A blank picture's contrast is 1e-4: (1 - 1e-3)^2.
+    assert float(found[1]) == pytest.approx(0.998, abs=1e-3)
+    assert 0.1 < float(found[2]) < 0.9, "half of it"
+    assert not torch.allclose(losses.emptiness(image, floors.flip(0)), found), "each has its own floor"

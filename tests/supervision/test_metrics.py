@@ -5,13 +5,23 @@ import math
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+from scipy.stats import spearmanr
 from skimage.metrics import structural_similarity
 from torch import Tensor, nn
 
-from stylebank.config import Loss
+from stylebank.config import Loss, Network
 from stylebank.network.model import StyleBankNetwork
 from stylebank.supervision.losses import total_variation
-from stylebank.supervision.metrics import measure, output_figures, psnr, ssim, style_figures
+from stylebank.supervision.metrics import (
+    filter_gain,
+    measure,
+    output_figures,
+    psnr,
+    ssim,
+    style_figures,
+    tone,
+)
 from stylebank.supervision.objective import Objective
 from stylebank.supervision.styleset import BLANK, LayerImage, StyleSet
 from stylebank.supervision.vgg import STYLE_LAYERS, VGG
@@ -47,6 +57,65 @@ def test_equal_images_are_similar_to_the_full() -> None:
     image = torch.rand(2, 3, 16, 16)
     assert ssim(image, image).tolist() == pytest.approx([1.0, 1.0])
     assert psnr(image, image).min() >= 120
+
+
+def photos_of_noise(count: int = 2, height: int = 80, width: int = 112) -> Tensor:
+    """Photos that are light and dark in areas of any size."""
+    generator = torch.Generator().manual_seed(0)
+    coarse = torch.rand(count, 3, height // 16, width // 16, generator=generator)
+    return F.interpolate(coarse, (height, width), mode="bilinear")
+
+
+def test_tone_is_scipy_s_rank_correlation_of_the_areas_lightness() -> None:
+    photos = photos_of_noise()
+    pictures = (0.5 * photos + 0.5 * photos.flip(3)).round(decimals=1)  # equal areas too
+    for picture, photo, found in zip(pictures, photos, tone(pictures, photos), strict=True):
+        lightness = [
+            np.tensordot([0.299, 0.587, 0.114], x.double().numpy(), 1).reshape(5, 16, 7, 16).mean((1, 3))
+            for x in (picture, photo)
+        ]
+        # Lightness is ranked in sixteenths of a level: two areas of 35 may be equal for that.
+        assert float(found) == pytest.approx(
+            spearmanr(lightness[0], lightness[1], axis=None).statistic, abs=2e-3
+        )
+    assert tone(pictures, photos.flip(0)) != pytest.approx(tone(pictures, photos), abs=0.1), "the control"
+
+
+def test_tone_is_one_for_the_photo_and_minus_one_for_its_negative() -> None:
+    photos = photos_of_noise()
+    assert tone(photos, photos).tolist() == pytest.approx([1.0, 1.0])
+    assert tone(1 - photos, photos).tolist() == pytest.approx([-1.0, -1.0])
+    assert tone(0.2 + 0.5 * photos, photos).tolist() == pytest.approx([1.0, 1.0]), "lighter and flatter"
+
+
+def test_tone_does_not_see_colour_or_marks() -> None:
+    photos = photos_of_noise()
+    grey = photos.mean(dim=1, keepdim=True).expand_as(photos)
+    weave = 0.1 * (torch.arange(112) % 2 - 0.5)
+    tinted = grey + torch.tensor([0.587, -0.299, 0.0]).view(3, 1, 1) * 0.2  # of the same luma
+    assert tone(tinted + weave, grey).tolist() == pytest.approx([1.0, 1.0], abs=1e-3)
+
+
+def test_what_is_of_one_lightness_has_no_tone() -> None:
+    photo = photos_of_noise(1, 68, 100)  # areas of different sizes, whose sums are rounded differently
+    flat = torch.full_like(photo, 0.3)
+    assert tone(flat, photo).tolist() == tone(photo, flat).tolist() == tone(flat, flat).tolist() == [0.0]
+
+
+def test_the_figures_have_the_median_of_the_tone(white: Objective) -> None:
+    photos = photos_of_noise(3, 64, 64)
+    outputs = torch.cat([photos[:2], 1 - photos[2:]])
+    assert output_figures(outputs, white, photos, 0).tone == pytest.approx(1.0)
+    assert output_figures(1 - outputs, white, photos, 0).tone == pytest.approx(-1.0)
+
+
+def test_the_gain_makes_filtered_features_as_strong_as_their_own() -> None:
+    network = StyleBankNetwork(Network(width=4, blocks=2), [3])
+    photos = torch.rand(5, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    weight = network.filters[0]
+    assert filter_gain(network, photos, weight) == pytest.approx(1.0)
+    assert filter_gain(network, photos, 4 * weight) == pytest.approx(0.25)
+    assert filter_gain(network, photos, 0 * weight) == 1.0
 
 
 class Copy(nn.Module):
@@ -90,7 +159,7 @@ def test_perfect_statistics_have_style_ratio_zero(white: Objective) -> None:
 
 def test_figures_do_not_depend_on_how_photos_are_grouped(white: Objective) -> None:
     torch.manual_seed(0)
-    network = StyleBankNetwork(width=4, kernels=[3])
+    network = StyleBankNetwork(Network(width=4, blocks=2), [3])
     photos = torch.rand(6, 3, 32, 32)
     forth, back = (style_figures(network, white, x, 0) for x in (photos, photos.flip(0)))
     assert forth.style_ratio == pytest.approx(back.style_ratio, rel=1e-4)

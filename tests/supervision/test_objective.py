@@ -12,8 +12,8 @@ from torch import Tensor
 
 from stylebank.config import Loss, Style
 from stylebank.errors import ConfigError
-from stylebank.supervision import styleset, vgg
-from stylebank.supervision.objective import Objective, check_layers, style_grams
+from stylebank.supervision import losses, styleset, vgg
+from stylebank.supervision.objective import Objective, check_layers, contrast_floor, style_grams
 from stylebank.supervision.styleset import StyleSet
 from stylebank.supervision.vgg import STYLE_LAYERS, VGG
 
@@ -133,11 +133,14 @@ def test_a_mixed_batch_is_the_mean_of_single_losses(network: VGG, art: Path) -> 
 def test_the_total_is_the_weighted_sum(network: VGG, art: Path) -> None:
     weights = (0.5, 0.0, 2.0, 1.0, 3.0)
     written = Style(name="s", image="0.png", weights=weights, size=48, folder=str(art))
-    loss = Loss(content=2.0, style=5.0, tv=0.25)
-    goal = objective(network, [styleset.resolve(written, STYLE_LAYERS, ONES)], loss)
+    loss = Loss(content=2.0, style=5.0, tv=0.25, empty=7.0)
+    goal_style = styleset.resolve(written, STYLE_LAYERS, ONES)
+    goal = objective(network, [goal_style], loss)
     terms = goal(photos(1), goal.content_features(photos(1).flip(2)), [0])
     style_term = (terms.style[0] * torch.tensor(weights)).sum() / 5
-    by_hand = 2.0 * terms.content[0] + 5.0 * style_term + 0.25 * terms.tv[0]
+    empty = losses.emptiness(photos(1), torch.tensor([contrast_floor(goal_style)]))
+    by_hand = 2.0 * terms.content[0] + 5.0 * style_term + 0.25 * terms.tv[0] + 7.0 * empty[0]
+    assert float(empty) > 1e-3
     assert float(terms.total) == pytest.approx(float(by_hand), rel=1e-5)
 
 
@@ -145,14 +148,14 @@ def test_following_the_gradient_lowers_the_loss(network: VGG, art: Path) -> None
     goal = objective(network, [layered(art)])
     output = photos(1).requires_grad_()
     features = goal.content_features(photos(1))
-    adam, losses = torch.optim.Adam([output], lr=0.02), []
+    adam, found = torch.optim.Adam([output], lr=0.02), []
     for _ in range(15):
         adam.zero_grad()
         total = goal(output, features, [0]).total
         total.backward()
         adam.step()
-        losses.append(float(total.detach()))
-    assert losses[-1] < 0.8 * losses[0]
+        found.append(float(total.detach()))
+    assert found[-1] < 0.8 * found[0]
 
 
 def test_a_style_that_photos_already_have_is_not_blown_up(network: VGG, tmp_path: Path) -> None:
@@ -180,3 +183,69 @@ def test_a_style_that_photos_already_have_is_not_blown_up(network: VGG, tmp_path
 def test_layers_that_do_not_exist_or_stand_twice_are_refused(loss: Loss) -> None:
     with pytest.raises(ConfigError, match=r"\[loss\]"):
         check_layers(loss)
+
+
+FAR = (0.5, 2.0, 1.0, 0.0, 3.0)  # weights of the layers
+
+
+def test_a_revision_is_judged_from_farther_away_too(network: VGG, art: Path) -> None:
+    """The formula by torch's own, image by image: beta far / L sum_{l <= 2} w_l d_l(O shrunk by two) on top."""
+    sets = [
+        replace(
+            one,
+            layers=tuple(
+                replace(image, weight=weight) for image, weight in zip(one.layers, FAR, strict=True)
+            ),
+        )
+        for one in (layered(art), style(art, "2.png"))
+    ]
+    loss = Loss(style=5.0, far=0.75)
+    goal = objective(network, sets, loss)
+    outputs, order = photos(3), [1, 0, 1]
+    content = goal.content_features(photos(3).flip(3))
+    plain, found = goal(outputs, content, order), goal.revision(outputs, content, order)
+    seen = []
+    for output, index in zip(outputs, order, strict=True):
+        small = output.unflatten(2, (-1, 2)).unflatten(1, (-1, 2)).mean((2, 4)).unsqueeze(0)
+        features = network(small, STYLE_LAYERS[:2])
+        for place, layer in enumerate(STYLE_LAYERS[:2]):
+            gram = losses.gram(features[layer])
+            distance = (gram[0] - goal.grams[place][index]).square().sum() / goal.unstyled[index, place]
+            seen.append(FAR[place] * distance / 5)
+    by_hand = float(plain.total) + 5.0 * 0.75 * float(torch.stack(seen).sum()) / 3
+    assert float(found.total) == pytest.approx(by_hand, rel=1e-4)
+    assert float(found.total) > 1.01 * float(plain.total), "the control: it counts"
+    for name in ("content", "style", "tv"):
+        assert torch.equal(getattr(found, name), getattr(plain, name))
+
+
+def test_without_far_a_revision_is_judged_as_any_picture(network: VGG, art: Path) -> None:
+    goal = objective(network, [layered(art)], Loss(far=0.0))
+    content = goal.content_features(photos(1))
+    assert torch.equal(goal.revision(photos(1), content, [0]).total, goal(photos(1), content, [0]).total)
+
+
+def test_the_contrast_that_a_style_has_nearly_everywhere_is_its_floor(art: Path, tmp_path: Path) -> None:
+    flat = np.random.default_rng(0).integers(0, 256, (96, 96, 3), np.uint8)
+    flat[:, 48:] = 128
+    Image.fromarray(flat).resize((96, 96)).save(tmp_path / "flat.png")
+    Image.open(art / "1.png").save(tmp_path / "1.png")
+    contrast = losses.local_contrast(style(art, "1.png").layers[0].load())
+    assert contrast_floor(style(art, "1.png")) == pytest.approx(float(contrast.quantile(0.05)))
+    assert float(contrast.min()) < contrast_floor(style(art, "1.png")) < float(contrast.median())
+    half = style(tmp_path, *["1.png"] * 4, "flat.png")
+    assert contrast_floor(half) == pytest.approx(1e-3, abs=2e-3), "the least of its images"
+    assert contrast_floor(style(tmp_path, *["1.png"] * 4, "blank")) == 1e-3
+
+
+def test_emptiness_is_judged_by_the_floor_of_each_output_s_own_style(network: VGG, art: Path) -> None:
+    sets = [style(art, "0.png"), style(art, "4.png")]
+    with_it, without = (objective(network, sets, Loss(empty=empty)) for empty in (3.0, 0.0))
+    output = photos(2) * 0.3 + 0.3
+    content = with_it.content_features(output)
+    for order in ([0, 1], [1, 0]):
+        floors = torch.tensor([contrast_floor(sets[index]) for index in order])
+        wanted = 3.0 * float(losses.emptiness(output, floors).mean())
+        found = float(with_it(output, content, order).total - without(output, content, order).total)
+        assert found == pytest.approx(wanted, abs=1e-4)
+        assert wanted > 0.01

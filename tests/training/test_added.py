@@ -1,6 +1,7 @@
-"""Adding a style: one entry more and nothing else changed, in any order, stopped or not."""
+"""Adding a style: one entry more, of two filters, and nothing else changed; in any order, stopped or not."""
 
 import hashlib
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,19 +11,26 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
 from stylebank import StyleBank
 from stylebank.bank import bundle, editing
 from stylebank.bank.bundle import Bundle
 from stylebank.bank.entries import Entry, Origin
-from stylebank.config import Style
+from stylebank.config import Network, Style
 from stylebank.errors import OutputError, StyleSetError
 from stylebank.files import tensorfile
-from stylebank.training import added, report
+from stylebank.network.model import StyleBankNetwork
+from stylebank.supervision.objective import Objective
+from stylebank.training import added, report, revision
 from stylebank.training.added import Outcome
+from stylebank.training.incremental import FilterTrainer
 from stylebank.training.session import Callbacks
 
 STEPS = 3
+"""Of each filter."""
+
+ALL = 2 * STEPS
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +127,7 @@ def whole(bench: Bench, known: dict[str, Entry]) -> Entry:
         bench.add()
         known["new"] = bench.entry()
         bench.bank.write_bytes(before)
-        (bench.folder / "run-new" / "checkpoint.safetensors").unlink()
+        shutil.rmtree(bench.folder / "run-new")
     return known["new"]
 
 
@@ -130,7 +138,7 @@ def test_the_file_grows_by_one_entry_and_nothing_else_changes(bench: Bench) -> N
     painted = [StyleBank.load(bench.bank).stylize(photo, name) for name in old.names]
     bench.add()
     after, _ = tensorfile.read(bench.bank, kind="bank")
-    assert after.keys() - before.keys() == {"style.new.filter"}
+    assert after.keys() - before.keys() == {"style.new.filter", "style.new.revision"}
     assert all(
         np.array_equal(after[name], before[name]) and after[name].dtype == before[name].dtype
         for name in before
@@ -147,14 +155,14 @@ def test_the_file_grows_by_one_entry_and_nothing_else_changes(bench: Bench) -> N
 
 def test_an_entry_has_a_card_a_gain_and_its_recipe(bench: Bench) -> None:
     outcome = bench.add(seed=5)
-    assert (outcome.step, bench.steps) == (STEPS, list(range(1, STEPS + 1)))
+    assert (outcome.step, bench.steps) == (ALL, list(range(1, ALL + 1)))
     entry = bench.entry()
     assert outcome.entry
     assert entry.is_same(outcome.entry)
     assert entry.card
     assert (entry.card.origin, entry.card.steps, entry.card.photos, entry.card.side) == (
         "added",
-        STEPS,
+        ALL,
         2,
         64,
     )
@@ -163,10 +171,11 @@ def test_an_entry_has_a_card_a_gain_and_its_recipe(bench: Bench) -> None:
     assert [image.source for image in entry.style.layers] == ["0.png"] * 5
     assert (entry.recipe["training"]["seed"], entry.recipe["loss"]["content"]) == (5, 1.0)
     assert str(bench.folder) not in str(entry.to_manifest()), "no path of this machine"
-    assert entry.gain != 1.0
+    assert 1.0 not in (entry.gain, entry.revision_gain)
+    assert entry.gain != entry.revision_gain
 
 
-@pytest.mark.parametrize("stop", range(STEPS))
+@pytest.mark.parametrize("stop", range(ALL))
 def test_a_stopped_run_leaves_the_bank_and_continues_to_the_same_entry(
     stop: int, bench: Bench, undisturbed: dict[str, Entry]
 ) -> None:
@@ -174,7 +183,8 @@ def test_a_stopped_run_leaves_the_bank_and_continues_to_the_same_entry(
     outcome = bench.add(stop_after=stop)
     assert (outcome.step, outcome.entry, bench.digest()) == (stop, None, before)
     bench.add()
-    assert bench.steps == list(range(stop + 1, STEPS + 1)), "no step is done twice"
+    assert bench.steps == list(range(stop + 1, ALL + 1)), "no step is done twice"
+    assert (bench.folder / "run-new" / "revision" / "checkpoint.safetensors").exists()
     assert timeless(bench.entry()).is_same(timeless(wanted))
 
 
@@ -183,6 +193,69 @@ def test_another_seed_gives_another_filter(bench: Bench, undisturbed: dict[str, 
     wanted = whole(bench, undisturbed)
     bench.add(seed=1)
     assert not np.array_equal(bench.entry().filter, wanted.filter)
+    assert not np.array_equal(bench.entry().tensors["revision"], wanted.tensors["revision"])
+
+
+def test_the_second_filter_starts_where_the_first_one_ended(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[tuple[bool, Tensor]] = []
+    ended: list[Tensor] = []
+
+    def noted(trainer: FilterTrainer) -> None:
+        again = trainer.trains(trainer.network.revisions[0])
+        if again and trainer.step == 0:
+            ended.append(trainer.network.filters[0].detach().clone())
+        advance(trainer)
+        if trainer.step == 1:
+            begun.append((again, trainer.average.clone()))
+
+    advance = FilterTrainer.advance
+    monkeypatch.setattr(FilterTrainer, "advance", noted)
+    bench.add()
+    entry = bench.entry()
+    assert [again for again, _ in begun] == [False, True]
+    (kept,) = ended
+    assert np.array_equal(entry.filter, bundle.stored(kept)), "K is kept as it was when R began"
+    # One step of Adam at the first rate of the warm-up, a third of 6e-3, weighs 9 / 10 in the average.
+    assert 0 < float((begun[1][1] - kept).abs().max()) < 2.1e-3
+    assert not np.array_equal(entry.tensors["revision"], entry.filter), "and R was trained"
+
+
+def test_the_second_filter_is_trained_over_paintings_by_the_loss_of_revisions(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    painted, judged = [], []
+    ground, judge = revision.ground, Objective.revision
+
+    def painted_over(network: StyleBankNetwork, content: Tensor, styles: list[int], **how: Any) -> Tensor:
+        assert torch.equal(network.filters[0], network.revisions[0]), "before R's first step"
+        painted.append((len(content), how["key"], how["chained"]))
+        return ground(network, content, styles, **how)
+
+    def judged_by(goal: Objective, *what: Any) -> Any:
+        judged.append(what[2])
+        return judge(goal, *what)
+
+    monkeypatch.setattr(revision, "ground", painted_over)
+    monkeypatch.setattr(Objective, "revision", judged_by)
+    assert bench.add(steps=1).step == 2
+    photos, *crops = painted
+    assert photos == (2, "0 ground 6", 0.3), "those held back, after the pool's crops"
+    assert crops == [(1, "0 ground 0", 0.3), (1, "0 ground 1", 0.3)], "a batch of two"
+    assert judged == [[0, 0], [0], [0]], "a step, and two photos held back"
+
+
+def test_a_bank_of_the_first_edition_takes_a_style(bench: Bench, make_bank: Callable[..., Bundle]) -> None:
+    shape = Network(width=4, blocks=0, outer_kernel=9)
+    old = make_bank({"wave": 3}, shape=shape, revises=False)
+    bundle.write(bench.bank, old)
+    bench.add(steps=1)
+    found = bundle.read(bench.bank)
+    assert found.coder_digest() == old.coder_digest()
+    assert [entry.revision is None for entry in found.entries] == [True, False]
+    assert found.entries[0].is_same(old.entries[0])
+    assert StyleBank.load(bench.bank).stylize(torch.rand(3, 32, 32), "new").isfinite().all()
 
 
 def test_the_order_of_additions_makes_no_difference(bench: Bench) -> None:
@@ -192,7 +265,7 @@ def test_the_order_of_additions_makes_no_difference(bench: Bench) -> None:
         bench.bank.write_bytes(before)
         for name in order:
             bench.add(name, steps=1, size=0, image="0.png" if name == "one" else "1.png")
-            (bench.folder / f"run-{name}" / "checkpoint.safetensors").unlink()
+            shutil.rmtree(bench.folder / f"run-{name}")
         assert bundle.read(bench.bank).names == ("wave", "night", *order)
         found.append([timeless(bench.entry(name)) for name in ("one", "other")])
     assert all(forth.is_same(back) for forth, back in zip(*found, strict=True))
@@ -215,7 +288,7 @@ def test_without_a_number_of_steps_it_ends_when_the_loss_is_flat(
 ) -> None:
     monkeypatch.setattr("stylebank.training.incremental.PATIENCE", 1)
     monkeypatch.setattr("stylebank.training.incremental.LEAST_GAIN", 1.0)
-    assert bench.add(steps=None).step == 4, "two evaluations, two steps apart"
+    assert bench.add(steps=None).step == 2 * 4, "two evaluations of each filter, two steps apart"
 
 
 def test_layers_kernel_and_size_are_as_asked(bench: Bench) -> None:
@@ -224,7 +297,8 @@ def test_layers_kernel_and_size_are_as_asked(bench: Bench) -> None:
     assert entry
     assert tuple(image.source for image in bench.entry().style.layers) == five
     assert {max(image.size) for image in bench.entry().style.layers} == {64}
-    assert (bench.entry().style.kernel, bench.entry().filter.shape) == (5, (16, 16, 5, 5))
+    assert bench.entry().style.kernel == 5
+    assert {tensor.shape for tensor in bench.entry().tensors.values()} == {(16, 16, 5, 5)}
 
 
 def test_an_empty_bank_takes_a_style(bench: Bench, make_bank: Callable[..., Bundle]) -> None:

@@ -1,13 +1,18 @@
-"""Algorithm 1: whose gradients a step has, how they are balanced, and what a resumed run equals."""
+"""Algorithm 1: whose gradients a step has, how they are balanced, when R begins, and what a resumed run equals."""
 
 import math
+from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from stylebank import config
+from stylebank.bank import bundle
+from stylebank.bank.bundle import Bundle
 from stylebank.config import Config, Loss, Network, Report, Style, Training
+from stylebank.errors import ConfigError
 from stylebank.supervision.objective import Objective
 from stylebank.supervision.styleset import BLANK, LayerImage, StyleSet
 from stylebank.supervision.vgg import STYLE_LAYERS, VGG
@@ -29,9 +34,10 @@ class Crops:
 
 
 def experiment(**training: object) -> Config:
+    """Of 60 steps, of which the first 30 know no R."""
     values = {"steps": 60, "batch": 2, "crop": SIDE, "warmup": 3, "precision": "float32"} | training
     return Config(
-        network=Network(width=4),
+        network=Network(width=4, blocks=1),
         training=config.Training(**values),  # type: ignore[arg-type]
         loss=Loss(),
         report=Report(),
@@ -53,7 +59,7 @@ def objective(vgg_weights: dict[str, Tensor]) -> Objective:
     return Objective(VGG(vgg_weights), Loss(), styles, photos, precision=torch.float32)
 
 
-def new_trainer(objective: Objective, **training: object) -> Trainer:
+def new_trainer(objective: Objective, start: Bundle | None = None, **training: object) -> Trainer:
     setup = experiment(**training)
     crops = Crops(setup.training.batch)
     return Trainer(
@@ -62,7 +68,14 @@ def new_trainer(objective: Objective, **training: object) -> Trainer:
         objective,
         device=torch.device("cpu"),
         precision=torch.float32,
+        start=start,
     )
+
+
+def advanced(trainer: Trainer, steps: int) -> Trainer:
+    for _ in range(steps):
+        trainer.advance()
+    return trainer
 
 
 def shared(trainer: Trainer) -> list[torch.nn.Parameter]:
@@ -92,7 +105,7 @@ def test_without_the_rescaling_the_norms_differ(
     trainer = new_trainer(objective)
     for _ in range(3):
         trainer.advance()
-    assert float(gradient_norm(shared(trainer))) != pytest.approx(trainer.stylizing_norm, rel=0.05)
+    assert float(gradient_norm(shared(trainer))) != pytest.approx(float(trainer.stylizing_norm), rel=0.05)
 
 
 def test_rescaling_keeps_the_direction() -> None:
@@ -131,20 +144,143 @@ def test_an_auto_encoder_step_moves_encoder_and_decoder_but_no_filter(objective:
     assert not any(torch.equal(a, b) for a, b in zip(weights, shared(trainer), strict=True))
 
 
-@pytest.mark.parametrize("stop", [1, 2, 3, 4, 6])
+REVISED: dict[str, Any] = {"steps": 10, "revise_after": 0.4, "revisions": 0.8, "chained": 0.5}
+"""R begins at step 4; stylizing steps are 0, 1, 3, 4, 6, 7, 9."""
+
+
+@pytest.mark.parametrize("stop", range(10))
 def test_a_restored_training_continues_bit_exactly(objective: Objective, stop: int) -> None:
-    whole = new_trainer(objective)
-    for _ in range(7):
-        whole.advance()
-    first = new_trainer(objective)
-    for _ in range(stop):
-        first.advance()
-    second = new_trainer(objective, seed=0)
+    """Before R begins, at that very step, and while it is trained."""
+    whole = advanced(new_trainer(objective, **REVISED), 10)
+    first = advanced(new_trainer(objective, **REVISED), stop)
+    second = new_trainer(objective, **REVISED)
     second.restore(first.state({}, seconds=0.0))
-    for _ in range(7 - stop):
-        second.advance()
-    for name, tensor in whole.network.state_dict().items():
-        assert torch.equal(tensor, second.network.state_dict()[name]), name
+    advanced(second, 10 - stop)
+    wanted, found = whole.state({}, 0.0), second.state({}, 0.0)
+    for part in ("model", "adam"):
+        one, other = getattr(wanted, part), getattr(found, part)
+        assert one.keys() == other.keys()
+        assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+    assert not torch.equal(whole.network.revisions[0], whole.network.filters[0]), "R was trained"
+
+
+def test_before_r_begins_it_has_no_part_in_anything_and_then_it_is_a_copy_of_k(objective: Objective) -> None:
+    every = REVISED | {"revisions": 1.0}
+    trainer, fresh = advanced(new_trainer(objective, **every), 4), new_trainer(objective, **every)
+    for mine, first in zip(trainer.network.revisions, fresh.network.revisions, strict=True):
+        assert torch.equal(mine, first), "as it was made"
+    plain = advanced(new_trainer(objective, **(REVISED | {"revisions": 1e-9})), 4)
+    for name, weight in plain.network.state_dict().items():
+        assert torch.equal(weight, trainer.network.state_dict()[name]), name
+    filters = [weight.detach().clone() for weight in trainer.network.filters]
+    before = [weight.detach().clone() for weight in trainer.network.revisions]
+    assert not any(map(torch.equal, filters, before)), "the control: K has moved"
+    with torch.no_grad():
+        for weight in trainer.network.revisions:
+            weight.fill_(7.0)
+    advanced(trainer, 1)  # a revision, of two of three styles
+    drawn = {place for place, weight in enumerate(trainer.network.revisions) if weight.grad is not None}
+    assert len(drawn) == 2
+    for place, (again, first) in enumerate(zip(trainer.network.revisions, filters, strict=True)):
+        # Adam's first step is as long as its rate, or nothing.
+        assert float((again - first).detach().abs().max()) <= 1.001e-3
+        assert torch.equal(again, first) == (place not in drawn)
+
+
+def test_what_is_shown_before_r_begins_paints_again_with_k_and_changes_no_training(
+    objective: Objective,
+) -> None:
+    shown, plain = new_trainer(objective, **REVISED), new_trainer(objective, **REVISED)
+    for _ in range(10):
+        if shown.step < 4:
+            shown.begin_revisions()
+            assert all(map(torch.equal, shown.network.revisions, shown.network.filters))
+        shown.advance()
+        plain.advance()
+    before = [weight.detach().clone() for weight in shown.network.revisions]
+    shown.begin_revisions()
+    assert all(map(torch.equal, before, shown.network.revisions)), "trained ones stay"
+    for name, weight in plain.network.state_dict().items():
+        assert torch.equal(weight, shown.network.state_dict()[name]), name
+
+
+def test_a_revision_trains_r_encoder_and_decoder_and_no_k(objective: Objective) -> None:
+    trainer = advanced(new_trainer(objective, **(REVISED | {"revisions": 1.0})), 4)
+    filters = [weight.detach().clone() for weight in trainer.network.filters]
+    weights = [weight.detach().clone() for weight in shared(trainer)]
+    advanced(trainer, 1)
+    assert all(map(torch.equal, filters, trainer.network.filters))
+    assert not any(map(torch.equal, weights, shared(trainer)))
+    assert [weight.grad is None for weight in trainer.network.filters] == [True] * 3
+    row = trainer.flush_history()
+    assert math.isfinite(row["revision"])
+
+
+def test_the_share_of_revisions_is_as_asked_and_they_begin_when_asked(objective: Objective) -> None:
+    trainer = new_trainer(objective, steps=60, revise_after=0.5, revisions=0.3)
+    trainer.step = 29
+    assert not any(trainer._is_revision(number) for number in range(1000))
+    trainer.step = 30
+    found = sum(trainer._is_revision(number) for number in range(1000))
+    # A binomial number of mean 300 and deviation 14.5: within four of them, but for one seed in 16,000.
+    assert abs(found - 300) < 58
+    other = new_trainer(objective, steps=60, revise_after=0.0, revisions=0.3, seed=1)
+    same = [other._is_revision(number) == trainer._is_revision(number) for number in range(1000)]
+    assert not all(same), "by seed"
+
+
+def test_without_revisions_there_are_none(objective: Objective) -> None:
+    trainer = advanced(new_trainer(objective, steps=3, revisions=0.0, revise_after=0.0), 3)
+    assert len(trainer.network.revisions) == 0
+    assert math.isnan(trainer.flush_history()["revision"])
+    with_them = new_trainer(objective, steps=3, revisions=0.1, revise_after=1.0)
+    advanced(with_them, 3)
+    for name, weight in trainer.network.state_dict().items():
+        assert torch.equal(weight, with_them.network.state_dict()[name]), "K is the same as in a run with R"
+
+
+def a_bank(trainer: Trainer, objective_styles: list[StyleSet] | None = None) -> Bundle:
+    styles = objective_styles or [StyleSet(name=name, kernel=3, layers=()) for name in NAMES]
+    return bundle.from_network(trainer.network, trainer.config.network, styles, {})
+
+
+def test_a_training_goes_on_from_a_bank(objective: Objective) -> None:
+    trained = advanced(new_trainer(objective, **REVISED), 10)
+    start = a_bank(trained)
+    going = new_trainer(objective, start, **REVISED)
+    for name, weight in start.build().state_dict().items():
+        assert torch.equal(going.network.state_dict()[name], weight), name
+    revisions = [weight.detach().clone() for weight in going.network.revisions]
+    assert not any(map(torch.equal, revisions, going.network.filters)), "the control"
+    assert any(going._is_revision(number) for number in range(10)), "from the first step"
+    advanced(going, 4)
+    going.begin_revisions()
+    moved = [not torch.equal(*pair) for pair in zip(revisions, going.network.revisions, strict=True)]
+    assert any(moved)
+    for old, new in zip(revisions, going.network.revisions, strict=True):
+        # Four steps of Adam, each at most as long as three times its rate.
+        assert float((old - new).detach().abs().max()) < 12e-3, "R goes on, and is no copy of K again"
+
+
+def test_a_style_that_the_bank_lacks_begins_anew_and_one_without_r_with_k(objective: Objective) -> None:
+    trained = advanced(new_trainer(objective, **REVISED), 10)
+    _, two, three = a_bank(trained).entries
+    start = replace(a_bank(trained), entries=(three, replace(two, revision=None)))
+    network = new_trainer(objective, start, **REVISED).network
+    fresh = new_trainer(objective, **REVISED).network
+    assert torch.equal(network.filters[0], fresh.filters[0])
+    assert torch.equal(network.revisions[0], fresh.revisions[0])
+    assert torch.equal(network.revisions[1], torch.from_numpy(two.filter).float())
+    assert torch.equal(network.filters[2], torch.from_numpy(three.filter).float()), "by name, not by place"
+
+
+def test_a_bank_of_another_form_is_no_start(objective: Objective) -> None:
+    start = a_bank(new_trainer(objective))
+    with pytest.raises(ConfigError, match=r"^--from: its network is another .*'stylebank', 4, 2.*not.*4, 1"):
+        new_trainer(objective, replace(start, network=replace(start.network, blocks=2)))
+    wide = replace(start.entries[0], style=replace(start.entries[0].style, kernel=5))
+    with pytest.raises(ConfigError, match=r"'one' has another kernel \(5, not 3\); use kernel = 5$"):
+        new_trainer(objective, replace(start, entries=(wide,)))
 
 
 def test_forgetting_adam_would_be_noticed(objective: Objective) -> None:
@@ -168,13 +304,13 @@ def test_history_averages_each_loss_over_the_steps_that_have_it(objective: Objec
         trainer.advance()
     row = trainer.flush_history()
     assert row["step"] == 3.0
-    assert all(math.isfinite(value) for value in row.values())
+    assert {name for name, value in row.items() if not math.isfinite(value)} == {"revision"}
     assert trainer.columns == (*COLUMNS, *STYLE_LAYERS)
     assert len(trainer.history) == 1
 
 
 def test_a_training_step_lowers_what_it_measures(objective: Objective) -> None:
-    trainer = new_trainer(objective, learning_rate=3e-3, warmup=0, steps=1000)
+    trainer = new_trainer(objective, learning_rate=3e-3, warmup=0, steps=1000, revise_after=1.0)
     losses = []
     for _ in range(45):
         trainer.advance()
@@ -201,9 +337,19 @@ def test_the_staircase_is_the_papers(step: int, rate: float) -> None:
 
 
 def test_the_cosine_falls_from_the_full_rate_to_nearly_nothing() -> None:
-    training = Training(steps=100, learning_rate=1.0, warmup=0)
+    training = Training(steps=100, learning_rate=1.0, warmup=0, hold=0.0)
     rates = [learning_rate(training, step) for step in range(100)]
     assert rates[0] == 1.0
     assert rates[50] == pytest.approx(0.5)
     assert rates == sorted(rates, reverse=True)
     assert 0 < rates[-1] < 1e-3
+
+
+def test_the_rate_is_held_before_the_cosine() -> None:
+    training = Training(steps=100, learning_rate=1.0, warmup=0, hold=0.6)
+    rates = [learning_rate(training, step) for step in range(100)]
+    assert set(rates[:61]) == {1.0}
+    assert rates[61] < 1
+    # The cosine of a run of the 40 steps that are left.
+    rest = replace(training, steps=40, hold=0.0)
+    assert rates[60:] == pytest.approx([learning_rate(rest, step) for step in range(40)], abs=1e-12)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stylebank.bank.bundle import Bundle
-from stylebank.config import Config, Loss, Network, Report, Style, Training
+from stylebank.config import Config, Loss, Report, Style, Training
 from stylebank.errors import RunError
 from stylebank.network.model import StyleBankNetwork, apply_filters, identity_filter
 from stylebank.network.tensors import to_torch
@@ -74,17 +74,19 @@ def new_trainer(
     until_flat: bool = False,
     start: Callable[[], Tensor] | None = None,
     learning_rate: float = 6e-3,
+    again: bool = False,
 ) -> FilterTrainer:
     training = Training(
         steps=steps, batch=2, crop=16, warmup=2, schedule="inverse", learning_rate=learning_rate
     )
-    experiment = Config(Network(width=4), training, Loss(), Report(), (Style("new"),))
-    network = StyleBankNetwork(width=4, kernels=[3]).requires_grad_(False)
-    coder = to_torch(bank.coder)
-    network.load_state_dict({**coder, "filters.0": identity_filter(16, 3).detach()})
+    experiment = Config(bank.network, training, Loss(), Report(), (Style("new"),))
+    network = StyleBankNetwork(bank.network, [3], revises=True).requires_grad_(False)
+    coder, identity = to_torch(bank.coder), identity_filter(16, 3).detach()
+    network.load_state_dict({**coder, "filters.0": identity, "revisions.0": identity})
     return FilterTrainer(
         experiment,
         network,
+        (network.revisions if again else network.filters)[0],
         coder,
         objective=cast(Objective, Aim()),
         pool=FeaturePool(lambda number: features(bank, crops(1, number)), size=5, batch=2, seed=0),
@@ -108,15 +110,18 @@ def loss(trainer: FilterTrainer, weight: Tensor) -> float:
         return float(F.mse_loss(network.decode(apply_filters(found, [weight] * len(found))), target))
 
 
-def test_only_the_filter_changes(bank: Bundle) -> None:
-    trainer = new_trainer(bank)
+@pytest.mark.parametrize("again", [False, True])
+def test_only_the_filter_that_is_trained_changes(again: bool, bank: Bundle) -> None:
+    trainer, name = new_trainer(bank, again=again), "revisions.0" if again else "filters.0"
     before = {name: tensor.clone() for name, tensor in trainer.network.state_dict().items()}
     advanced(trainer, STEPS)
     changed = {
-        name for name, tensor in trainer.network.state_dict().items() if not torch.equal(tensor, before[name])
+        key for key, tensor in trainer.network.state_dict().items() if not torch.equal(tensor, before[key])
     }
-    assert changed == {"filters.0"}
-    others = [p for name, p in trainer.network.named_parameters() if not name.startswith("filters.")]
+    assert changed == {name}
+    weights = dict(trainer.network.named_parameters())
+    assert {key for key, weight in weights.items() if trainer.trains(weight)} == {name}
+    others = [weight for key, weight in weights.items() if key != name]
     assert all(parameter.grad is None for parameter in others)
 
 
@@ -138,9 +143,9 @@ def test_the_start_is_made_when_the_first_step_is_done_and_only_then(bank: Bundl
 
 
 def test_the_loss_falls(bank: Bundle) -> None:
-    trainer = new_trainer(bank, steps=60, learning_rate=0.05)
+    trainer = new_trainer(bank, steps=150, learning_rate=0.05)
     before = loss(trainer, first_filter(bank))
-    advanced(trainer, 60)
+    advanced(trainer, 150)
     assert loss(trainer, trainer.best) < 0.5 * before
 
 

@@ -1,0 +1,66 @@
+"""What flat and glaring parts of a photo lack for strokes to begin on: a tooth, as primed canvas has it.
+
+Networks with instance norms paint nothing where there is nothing, and leave glaring holes where a photo is brightest.
+So the first pass is over a photo whose flat parts have a faint grain, and whose highlights are compressed. The grain is
+the same for pictures of all sizes, relative to the strokes, so that a preview and its final look alike.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from stylebank.pixels.srgb import LUMA
+
+Floats = NDArray[np.float32]
+
+_CELL = 8  # pixels from one grain to the next
+_GRAIN = 0.08  # deviation, of full scale
+_FLAT = 0.06  # deviation within cells at which there is two thirds of it: faces keep their features
+_KNEE = (
+    1.0  # deviations above the mean from which on highlights are compressed, to half a deviation more at most
+)
+
+
+def primed(photo: Floats, share: float) -> Floats:
+    """A photo (3, H, W) in [0, 1], sRGB, as a first pass wants it.
+
+    Args:
+        photo: at the size of that pass.
+        share: of the style against the photo, in [0, 1]; at 0 the photo stays as it is.
+    """
+    luma = np.asarray(np.tensordot(np.array(LUMA, np.float32), photo, 1), np.float32)
+    height, width = luma.shape
+    cells = max(1, round(width / _CELL)), max(1, round(height / _CELL))
+    mean, square = (_resized(x, cells, Image.Resampling.BOX) for x in (luma, luma * luma))
+    variance = _resized(np.maximum(square - mean * mean, 0), (width, height), Image.Resampling.BILINEAR)
+    change = _GRAIN * _grain(height, width) * np.exp(-variance / (2 * _FLAT**2)) + _compressed(luma) - luma
+    found: Floats = (photo + np.float32(share) * change).clip(0, 1)
+    return found
+
+
+def _compressed(luma: Floats) -> Floats:
+    deviation = float(luma.std())
+    start, room = float(luma.mean()) + _KNEE * deviation, max(deviation / 2, 1e-6)
+    over = np.maximum(luma - np.float32(start), 0)
+    found: Floats = np.minimum(luma, start) + room * np.tanh(over / room)
+    return found
+
+
+def _grain(height: int, width: int) -> Floats:
+    """Smooth noise of mean 0 and much the same deviation as its cells, 1."""
+    box = (0.0, 0.0, width / _CELL, height / _CELL)
+    table = _table(int(max(box)) + 2)
+    return np.asarray(Image.fromarray(table).resize((width, height), Image.Resampling.BICUBIC, box=box))
+
+
+@lru_cache(maxsize=4)
+def _table(side: int) -> Floats:
+    """Normal numbers (side, side), each a function of its place alone: tables of other sizes agree with it."""
+    generators = (np.random.Generator(np.random.Philox(key=row)) for row in range(side))
+    return np.stack([each.standard_normal(side, np.float32) for each in generators])
+
+
+def _resized(values: Floats, size: tuple[int, int], how: Image.Resampling) -> Floats:
+    return np.asarray(Image.fromarray(values).resize(size, how))
