@@ -26,14 +26,14 @@ BOUNDED = [(table, f.name, f.metadata["low"], f.metadata["high"]) for table, f i
 
 # No value is its key's default.
 EVERY_KEY = """
-network = { kind = "johnson", width = 48, output = "linear", restore_moments = false }
+network = { kind = "johnson", width = 48, blocks = 3, outer_kernel = 7, output = "linear", restore_moments = false }
 report = { checkpoint_every = 17, preview_every = 19, held_back = 23 }
 [training]
 steps = 7; batch = 3; crop = 48; zoom = 1.25; stylizing_steps = 5; balance = 0.5
-learning_rate = 0.02; warmup = 9; schedule = "staircase"; decay = 0.7; decay_every = 11
-precision = "bfloat16"; seed = 13
+learning_rate = 0.02; warmup = 9; schedule = "staircase"; hold = 0.25; decay = 0.7; decay_every = 11
+revisions = 0.75; revise_after = 0.375; chained = 0.125; precision = "bfloat16"; seed = 13
 [loss]
-content = 2.0; style = 3.0; tv = 0.25; content_layer = "relu3_2"
+content = 2.0; style = 3.0; tv = 0.25; far = 0.625; empty = 4.0; content_layer = "relu3_2"
 style_layers = ["relu1_2", "relu2_2"]; layer_weights = [0.5, 2.0]
 [[style]]
 name = "all-keys_1"; image = "a.png"; images = ["b.png", "blank"]; zoom = ["c.png", "d.png"]
@@ -157,6 +157,31 @@ def test_number_takes_no_other_value(table: str, key: str, value: object, tmp_pa
     assert f" {key}: " in message
 
 
+def test_an_outer_kernel_has_a_centre(tmp_path: Path) -> None:
+    for kernel in (3, 5, 7, 9):
+        found = read(tmp_path, experiment("network", outer_kernel=kernel))
+        assert found.network.outer_kernel == kernel
+    assert "outer_kernel: 6 is even" in refusal(tmp_path, experiment("network", outer_kernel=6))
+
+
+def test_the_paper_s_config_is_the_papers() -> None:
+    """What has become the default since is set back in it."""
+    found = config.read(ROOT / "configs" / "paper.toml")
+    assert (found.network.width, found.network.blocks, found.network.outer_kernel) == (32, 0, 9)
+    assert (found.network.output, found.network.restore_moments) == ("linear", False)
+    assert (found.training.revisions, found.training.hold) == (0, 0)
+    assert (found.training.crop, found.training.steps) == (512, 300_000)
+    assert (found.loss.far, found.loss.empty) == (0, 0)
+
+
+def test_johnson_s_config_is_the_published_network() -> None:
+    found = config.read(ROOT / "configs" / "johnson.toml")
+    assert found.network == config.Network(kind="johnson", width=32, outer_kernel=9)
+    assert found.network.encoder_blocks == 5
+    assert found.network.decoder_blocks == 0
+    assert (found.training.revisions, found.training.hold, found.loss.far, found.loss.empty) == (0, 0, 0, 0)
+
+
 def test_whole_number_will_do_for_a_float_but_a_float_for_no_whole_number(tmp_path: Path) -> None:
     zoom = read(tmp_path, experiment("training", zoom=2)).training.zoom
     assert (zoom, type(zoom)) == (2.0, float)
@@ -178,6 +203,8 @@ def test_whole_number_will_do_for_a_float_but_a_float_for_no_whole_number(tmp_pa
         ("loss", "layer_weights", [1, 1, -1, 1, 1]),
         ("loss", "layer_weights", [1, 1]),
         ("training", "crop", 100),
+        ("network", "outer_kernel", 4),
+        ("network", "outer_kernel", 8),
         ("style", "image", 1),
         ("style", "images", "a.png"),
         ("style", "weights", [10**400]),

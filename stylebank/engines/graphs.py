@@ -130,10 +130,15 @@ def normalised(graph: Graph, coder: Arrays, layer: Layer, x: str, *, large: bool
 
 
 def moments(graph: Graph, x: str) -> tuple[str, str]:
-    """Mean and variance of each channel, (B, C, 1, 1) each; row by row first, so that float32 sums are short."""
+    """Mean and variance of each channel, (B, C, 1, 1) each; row by row first, so that float32 sums are short.
+
+    A mean of rows' sums: of two means in a row OpenVINO makes one.
+    """
+    width = graph.op("Cast", graph.op("Shape", x, start=3, end=4), to=TensorProto.FLOAT)
 
     def mean(y: str) -> str:
-        return graph.op("ReduceMean", graph.op("ReduceMean", y, graph.integers(3)), graph.integers(2))
+        rows = graph.op("ReduceSum", y, graph.integers(3))
+        return graph.op("Div", graph.op("ReduceMean", rows, graph.integers(2)), width)
 
     average = mean(x)
     distance = graph.op("Sub", x, average)

@@ -74,7 +74,7 @@ def instance(cls: type[Instance], table: Mapping[str, Any], where: str) -> Insta
             raise ConfigError(
                 f"{where} {key}: {_shown(value)} is out of range; use {limits['low']} to {limits['high']}"
             )
-        if limits and limits["odd"] and value % 2 == 0:
+        if limits.get("odd") and value % 2 == 0:
             raise ConfigError(f"{where} {key}: {value} is even; use an odd number, it has a centre")
     for key, f in fields.items():
         if key not in values and f.default is dataclasses.MISSING:

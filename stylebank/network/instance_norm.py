@@ -16,6 +16,14 @@ class InstanceNorm(nn.InstanceNorm2d):
     def __init__(self, channels: int) -> None:
         super().__init__(channels, affine=True)
 
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, h, w) to the same shape."""
+        normalised: Tensor = super().forward(x)
+        if normalised.requires_grad:
+            # Of one image PyTorch 2.14 on a CPU reads a gradient that lies channels last as if it did not.
+            normalised.register_hook(Tensor.contiguous)
+        return normalised
+
 
 @dataclass(frozen=True)
 class Statistics:

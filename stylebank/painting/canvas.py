@@ -1,7 +1,7 @@
 """A photo on its way to pictures: encoded once at each size, and painted from there as often as one likes."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Generic, TypeVar, get_args
 
@@ -17,7 +17,7 @@ from stylebank.painting import fusion, maps, strokes
 from stylebank.painting.fusion import Mode
 from stylebank.painting.maps import Map
 from stylebank.painting.passes import Passes
-from stylebank.painting.pyramid import Climb, Program, Pyramid, Way
+from stylebank.painting.pyramid import Climb, Last, Program, Pyramid, Way
 from stylebank.painting.sources import Source
 from stylebank.painting.strokes import Size
 from stylebank.painting.windows import Window, cells_of
@@ -69,9 +69,9 @@ class Canvas(Generic[Picture]):
         """
         mixed = mixture.of(style, strength=strength, stroke=stroke)
 
-        def program(climb: Climb[Picture], size: Size) -> Program:
-            ground, paint = climb.last(mixed, size)
-            return lambda passes: fusion.paint(passes, ground, paint)
+        def program(lasts: Sequence[Last[Picture]]) -> Program:
+            (last,) = lasts
+            return lambda passes: fusion.paint(passes, last.ground, last.paint)
 
         return self._painted([mixed], program, keep_color=keep_color)
 
@@ -107,11 +107,11 @@ class Canvas(Generic[Picture]):
             shares, cover = laid_out(size)
             cover = cover if size == self.size else laid_out(self.size)[1]
 
-        def program(climb: Climb[Picture], size: Size) -> Program:
-            grounds, paints = zip(*(climb.last(each, size) for each in mixed), strict=True)
+        def program(lasts: Sequence[Last[Picture]]) -> Program:
+            paints = [last.paint for last in lasts]
 
             def fused(passes: Passes) -> Map:
-                apart = [ground.apart(passes, self._source.count) for ground in grounds]
+                apart = [last.ground.apart(passes, self._source.count) for last in lasts]
                 each = [
                     fusion.fuse(passes, alone, paints, shares, mode=mode)
                     for alone in zip(*apart, strict=True)
@@ -120,7 +120,7 @@ class Canvas(Generic[Picture]):
 
             return fused
 
-        return self._painted(mixed, program, cover=cover, keep_color=keep_color)
+        return self._painted(mixed, program, shares=shares, cover=cover, keep_color=keep_color)
 
     def features(self) -> NDArray[np.float32]:
         """What the encoder makes of the photo at its own size: (C, h, w), one cell for each 4 x 4 pixels."""
@@ -134,9 +134,10 @@ class Canvas(Generic[Picture]):
 
     def _painted(
         self,
-        mixed: list[Mixture],
-        program: Callable[[Climb[Picture], Size], Program],
+        mixed: Sequence[Mixture],
+        program: Callable[[Sequence[Last[Picture]]], Program],
         *,
+        shares: Map | None = None,
         cover: Map | None = None,
         keep_color: bool,
     ) -> Picture:
@@ -151,16 +152,47 @@ class Canvas(Generic[Picture]):
             return maps.finished(over, photo.photo.image, keep_color=keep_color)
 
         def climbed(climb: Climb[Picture]) -> Picture:
-            last = program(climb, size)
-            if size == self.size:
-                return climb.paint(photo, lambda passes: ended(passes, last(passes))).picture
-            shrunk = climb.paint(self._pyramid.level(size), last).resized(self.size)
-            return climb.paint(photo, lambda passes: ended(passes, photo.image(shrunk))).picture
+            lasts = [climb.last(each, size) for each in mixed]
+            if size == self.size and not any(last.over for last in lasts):
+                paint = program(lasts)
+                return climb.paint(photo, lambda passes: ended(passes, paint(passes))).picture
+            picture = self._settled(climb, size, lasts, program(lasts), shares).resized(self.size)
+            if cover is None and not keep_color:
+                return picture.picture
+            return climb.paint(photo, lambda passes: ended(passes, photo.image(picture))).picture
 
         with self._complaining():
-            plan = Climb(self._pyramid)
-            climbed(plan)
-            return climbed(Climb(self._pyramid, report=self._report, total=plan.work))
+            total = 0.0
+            if self._report:
+                plan = Climb(self._pyramid)
+                climbed(plan)
+                total = plan.work
+            return climbed(Climb(self._pyramid, report=self._report, total=total))
+
+    def _settled(
+        self,
+        climb: Climb[Picture],
+        size: Size,
+        lasts: Sequence[Last[Picture]],
+        program: Program,
+        shares: Map | None,
+    ) -> Source[Picture]:
+        """The picture of the last pass, its forms settled on those of the passes before; of each region its own."""
+        level = self._pyramid.level(size)
+        picture = climb.paint(level, program)
+        again = [last for last in lasts if last.over]
+        if climb.is_plan or not again:
+            return picture
+        if shares is None:
+            return picture.settled(lasts[0].over or picture, lasts[0].keep)
+
+        def over(passes: Passes) -> Map:
+            # A region that was painted over the photo has its forms from this pass.
+            found = [last.ground.image if last.over else level.image(picture) for last in lasts]
+            parts = (maps.inside(passes.stages, each, shares, region) for region, each in enumerate(found))
+            return maps.total(parts)
+
+        return picture.settled(climb.paint(level, over), max(last.keep for last in again))
 
     @contextmanager
     def _complaining(self) -> Iterator[None]:

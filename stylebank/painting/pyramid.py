@@ -110,6 +110,28 @@ class Pyramid(Generic[Picture]):
         return self._levels[size]
 
 
+@dataclass(frozen=True)
+class Last(Generic[Picture]):
+    """The last pass of a mixture.
+
+    Attributes:
+        ground: what it is painted over.
+        paint: and with.
+        over: the ground if it is a painting, enlarged; None for the photo.
+        keep: how much of the change of forms is kept, see `Source.settled`.
+    """
+
+    ground: Ground
+    paint: Paint
+    over: Source[Picture] | None = None
+    keep: float = 1.0
+
+
+_KEEP = (0.75, 0.5)
+"""Of the second pass and of all after it: each finds forms again where finer ones are to find, which would break up the
+large ones that a picture is seen by from farther away."""
+
+
 class Climb(Generic[Picture]):
     """All that is painted for one picture, from coarse to fine.
 
@@ -123,11 +145,16 @@ class Climb(Generic[Picture]):
         self, pyramid: Pyramid[Picture], *, report: Report | None = None, total: float | None = None
     ) -> None:
         self._pyramid, self._report, self._total = pyramid, report, total
-        self._last: dict[Mixture, tuple[Ground, Paint]] = {}
+        self._last: dict[Mixture, Last[Picture]] = {}
         self.work = 0.0
 
-    def last(self, mixture: Mixture, size: Size) -> tuple[Ground, Paint]:
-        """What the last pass of a mixture is painted over and with, after all the passes before it.
+    @property
+    def is_plan(self) -> bool:
+        """Whether nothing is computed."""
+        return self._total is None
+
+    def last(self, mixture: Mixture, size: Size) -> Last[Picture]:
+        """The last pass of a mixture, after all the passes before it.
 
         Raises:
             UnknownStyleError, ConfigError: see `Bundle.filter_of`.
@@ -136,26 +163,31 @@ class Climb(Generic[Picture]):
             self._last[mixture] = self._climbed(mixture, strokes.sizes(size, mixture.stroke or 1.0))
         return self._last[mixture]
 
-    def _climbed(self, mixture: Mixture, sizes: Sequence[Size]) -> tuple[Ground, Paint]:
+    def _climbed(self, mixture: Mixture, sizes: Sequence[Size]) -> Last[Picture]:
         first, *further = (self._pyramid.level(size) for size in sizes)
-        kernels = [self._pyramid.bank.filter_of(mixture, again=again) for again in (False, True)]
-        is_bank = self._pyramid.bank.network.is_bank  # what a johnson network paints is a yardstick
-        ground = first.primed(mixture.share) if is_bank and mixture.share else first.photo
-        paint = Paint(kernels[0], mixture.share)
-        for level, larger in pairwise((first, *further)):
+        bank, share = self._pyramid.bank, mixture.share
+        # What a johnson network paints is a yardstick.
+        primes = bank.network.is_bank and share > 0
+        last: Last[Picture] = Last(
+            first.primed(share) if primes else first.photo, Paint(bank.filter_of(mixture), share)
+        )
+        again = Paint(bank.filter_of(mixture, again=True), share) if further else last.paint
+        for place, (level, larger) in enumerate(pairwise((first, *further))):
+            picture = self._settled(level, last)
+            # A plan needs no pixels, only that there are some.
+            over = larger.source if self.is_plan else picture.ground(larger.source, level.source, 1 - share)
+            last = Last(Ground(larger.image(over), once=True), again, over, _KEEP[min(place, 1)])
+        return last
 
-            def program(passes: Passes, ground: Ground = ground, paint: Paint = paint) -> Map:
-                return fusion.paint(passes, ground, paint)
-
-            picture = self.paint(level, program)
-            over = picture.ground(larger.source, level.source, 1 - mixture.share)
-            ground = Ground(larger.image(over), once=True)
-            paint = Paint(kernels[1], mixture.share)
-        return ground, paint
+    def _settled(self, level: Level[Picture], last: Last[Picture]) -> Source[Picture]:
+        picture = self.paint(level, lambda passes: fusion.paint(passes, last.ground, last.paint))
+        if last.over is None or self.is_plan:
+            return picture
+        return picture.settled(last.over, last.keep)
 
     def paint(self, level: Level[Picture], program: Program) -> Source[Picture]:
         """A picture of one size, clipped to [0, 1]; the photo in its place if nothing is computed."""
-        is_plan, is_whole = self._total is None, len(level.windows) == 1
+        is_plan, is_whole = self.is_plan, len(level.windows) == 1
         if is_plan and is_whole:
             return level.source
         with level.way.guard:

@@ -53,6 +53,9 @@ class Source(Protocol[Made_co]):
             share: 0 for the enlarged painting alone, to 1.
         """
 
+    def settled(self: Own, over: Own, keep: float) -> Own:
+        """The marks of this picture; of its forms a share `keep`, the rest of what it was painted over."""
+
     def painted(self, stages: Stages, parts: Parts) -> "Source[Made_co]":
         """The picture of its parts, of this size, as something to paint."""
 
@@ -72,6 +75,8 @@ class Photos:
 
     def resized(self, size: tuple[int, int]) -> "Photos":
         """See `Source`."""
+        if size == self.size:
+            return self
         return Photos([images.resampled(photo, size=size) for photo in self.picture])
 
     def primed(self, share: float) -> "Photos":
@@ -82,6 +87,11 @@ class Photos:
         """See `Source`."""
         found = zip(self.picture, photo.picture, before.picture, strict=True)
         return Photos([images.detailed(*three, share) for three in found])
+
+    def settled(self, over: "Photos", keep: float) -> "Photos":
+        """See `Source`."""
+        found = zip(self.picture, over.picture, strict=True)
+        return Photos([images.settled(*both, keep) for both in found])
 
     def painted(self, stages: Stages, parts: Parts) -> "Photos":
         """See `Source`."""
@@ -116,6 +126,10 @@ class Photo:
         """See `Source`."""
         return Photo(images.detailed(self.picture, photo.picture, before.picture, share))
 
+    def settled(self, over: "Photo", keep: float) -> "Photo":
+        """See `Source`."""
+        return Photo(images.settled(self.picture, over.picture, keep))
+
     def painted(self, stages: Stages, parts: Parts) -> "Photo":
         """See `Source`."""
         return Photo(self._photos.painted(stages, parts).picture[0])
@@ -135,6 +149,8 @@ class Tensors:
 
     def resized(self, size: tuple[int, int]) -> "Tensors":
         """See `Source`; in float32."""
+        if size == self.size:
+            return self
         from torch.nn import functional as F
 
         batch = self._batch.detach().float()
@@ -157,6 +173,13 @@ class Tensors:
             return Tensors(enlarged)
         detail = photo.picture.detach().float() - before.resized(photo.size).picture
         return Tensors((enlarged + share * detail).clamp(0, 1))
+
+    def settled(self, over: "Tensors", keep: float) -> "Tensors":
+        """See `Source`; in float32."""
+        half = ((self.size[0] + 1) // 2, (self.size[1] + 1) // 2)
+        own = self.picture.detach().float()
+        forms, blurred = (source.resized(half).resized(self.size).picture for source in (over, self))
+        return Tensors((own + (1 - keep) * (forms - blurred)).clamp(0, 1).to(self.picture.dtype))
 
     def painted(self, _stages: Stages, parts: Parts) -> "Tensors":
         """See `Source`."""

@@ -271,6 +271,21 @@ def detailed(painting: Image.Image, photo: Image.Image, before: Image.Image, sha
     return found
 
 
+def settled(picture: Image.Image, over: Image.Image, keep: float) -> Image.Image:
+    """A picture with only a share of what it changed of the forms of another, of its size, that it was painted over.
+
+    Marks stay: what both have at half the size counts as forms, the rest of the picture as marks.
+
+    Args:
+        picture: RGB.
+        over: RGB.
+        keep: share of the change, in [0, 1].
+    """
+    half = ((picture.height + 1) // 2, (picture.width + 1) // 2)
+    marks = detailed(resampled(over, size=half), picture, resampled(picture, size=half), 1.0)
+    return Image.blend(marks, picture, keep)
+
+
 def resized_floats(values: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
     """Numbers (h, w) at another size (H, W), interpolated linearly."""
     image = Image.fromarray(values).resize((size[1], size[0]), Image.Resampling.BILINEAR)

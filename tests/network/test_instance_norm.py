@@ -82,3 +82,25 @@ def norm_dtype(x: Tensor) -> torch.dtype:
     """Of what a norm makes of x."""
     output: Tensor = InstanceNorm(CHANNELS)(x)
     return output.dtype
+
+
+@pytest.mark.parametrize("images", [1, 2])
+def test_its_gradient_does_not_depend_on_how_tensors_lie_in_memory(norm: InstanceNorm, images: int) -> None:
+    """PyTorch's own does, of a single image: 1.4 times its length off."""
+
+    def gradient(module: nn.Module, layout: torch.memory_format) -> Tensor:
+        x = numbers(images, CHANNELS, *SIZE).contiguous(memory_format=layout).requires_grad_()
+        normalised: Tensor = module(x)
+        normalised.backward(numbers(images, CHANNELS, *SIZE, seed=3).contiguous(memory_format=layout))
+        assert x.grad is not None
+        return x.grad
+
+    plain, last = gradient(norm, torch.contiguous_format), gradient(norm, torch.channels_last)
+    assert torch.equal(plain, last)
+    torch_s = nn.InstanceNorm2d(CHANNELS, affine=True)
+    torch_s.load_state_dict(norm.state_dict())
+    # The same in another precision; numbers are below 30, and so is what is added up of 120 of them in float32.
+    exact = numbers(images, CHANNELS, *SIZE).double().requires_grad_()
+    torch_s.double()(exact).backward(numbers(images, CHANNELS, *SIZE, seed=3).double())
+    assert exact.grad is not None
+    assert (last - exact.grad).abs().max() < 1e-4

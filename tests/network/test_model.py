@@ -1,5 +1,7 @@
 """The network: exact rewrites, residual blocks, linear filters, second filters, mixed batches, moments."""
 
+from typing import Literal
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -236,3 +238,28 @@ def test_second_filters_get_gradients_when_a_picture_is_painted_again_and_only_t
         network.stylize(torch.rand(1, 3, 16, 16), [1], again=again).sum().backward()
         found = [weight for weight in (*network.filters, *network.revisions) if weight.grad is not None]
         assert [weight is trained[1] for weight in found] == [True]
+
+
+@pytest.mark.parametrize("kind", ["stylebank", "johnson"])
+def test_a_batch_of_one_has_the_gradient_of_its_part_of_a_batch(
+    kind: Literal["stylebank", "johnson"],
+) -> None:
+    """In the layout of a training. Processes that share a batch may have an image each."""
+    torch.manual_seed(0)
+    network = StyleBankNetwork(Network(width=4, blocks=2, kind=kind), [1])
+    network = network.to(memory_format=torch.channels_last)
+    photos = torch.rand(2, 3, 32, 32).contiguous(memory_format=torch.channels_last)
+    weights = torch.randn(2, 3, 32, 32)
+
+    def gradients(*parts: slice) -> dict[str, Tensor]:
+        network.zero_grad(set_to_none=True)
+        for part in parts:
+            images = photos[part]
+            (network.stylize(images, [0] * len(images)) * weights[part]).sum().backward()
+        return {name: weight.grad for name, weight in network.named_parameters() if weight.grad is not None}
+
+    together, apart = gradients(slice(2)), gradients(slice(1), slice(1, 2))
+    # The biases of norms before a norm have none but rounding.
+    for name, gradient in together.items():
+        # Float32 sums of 1e3 to 1e5 terms in another order: 1e-6 to 1e-5 of them.
+        assert (gradient - apart[name]).norm() < 1e-4 * gradient.norm() + 1e-5, name

@@ -5,6 +5,7 @@ A handful of kills here; `STYLEBANK_KILLS` raises the number.
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from stylebank.bank.entries import Entry
 from stylebank.training import checkpoint
 
 KILLS = int(os.environ.get("STYLEBANK_KILLS", "3"))
-STEPS = 24
+STEPS = 24  # of each of a style's two filters
 
 # The program itself, with smaller crops than anybody would choose; its own process may be asked to stop: by the
 # signal in the first word, after the step in the second. A background job would ignore SIGINT without this handler.
@@ -38,12 +39,13 @@ added._REPORT = replace(added._REPORT, checkpoint_every=4, held_back=1)
 added.POOL, warm_start.STEPS, report.PREVIEW_SIDE = 8, 2, 64
 advance = incremental.FilterTrainer.advance
 def asked(trainer):
-    if int(sys.argv[1]) and trainer.step == int(sys.argv[2]):
+    step = trainer.step + OF_THE_FIRST * trainer.trains(trainer.network.revisions[0])
+    if int(sys.argv[1]) and step == int(sys.argv[2]):
         os.kill(os.getpid(), int(sys.argv[1]))
     advance(trainer)
 incremental.FilterTrainer.advance = asked
 app.main(sys.argv[3:])
-"""
+""".replace("OF_THE_FIRST", str(STEPS))
 
 
 class Desk:
@@ -117,7 +119,7 @@ def test_an_addition_killed_at_random_instants_ends_in_the_same_entry(
     desk.taken_out()
     killed, steps = 0, 0
     instants = random.Random(0)
-    saved = desk.folder / "cut-run" / "checkpoint.safetensors"
+    folders = desk.folder / "cut-run", desk.folder / "cut-run" / "revision"
     while killed < KILLS:
         process = subprocess.Popen(
             desk.command("cut-run"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -130,15 +132,15 @@ def test_an_addition_killed_at_random_instants_ends_in_the_same_entry(
             killed += 1
         else:
             assert process.returncode == 0, "nothing but a kill ends it early"
-        if saved.exists():
-            found = checkpoint.read(saved).step
-            assert found >= steps, "a later kill never loses what an earlier one left"
-            steps = found
+        saved = [path for folder in folders if (path := folder / "checkpoint.safetensors").exists()]
+        found = sum(checkpoint.read(path).step for path in saved)
+        assert found >= steps, "a later kill never loses what an earlier one left"
+        steps = found
         entry = desk.new_entry()
         assert entry is None or entry.is_same(wanted)
         if entry:  # as far as it goes; from the start, then
             desk.taken_out()
-            saved.unlink()
+            shutil.rmtree(folders[0])
             steps = 0
     ended = desk.run("cut-run")
     assert ended.returncode == 0, ended.stderr
@@ -153,17 +155,19 @@ def test_an_addition_asked_to_stop_leaves_the_bank_and_continues_to_the_same_ent
 ) -> None:
     desk.taken_out()
     before = desk.bank.read_bytes()
-    for number, code, step in ((signal.SIGINT, 130, 3), (signal.SIGTERM, 143, 9)):
+    stops = ((signal.SIGINT, 130, 3), (signal.SIGTERM, 143, 9), (signal.SIGTERM, 143, 30))
+    for number, code, step in stops:
         stopped = desk.run("asked-run", int(number), step)
         assert stopped.returncode == code
         first, *_, last = stopped.stderr.splitlines()
         assert last == f"stopped at step {step + 1}; {desk.bank} is as it was; run again to continue"
-        assert ("continuing at step 4" in first) == (step == 9)
+        assert (f"continuing at step {4 if step == 9 else 10}" in first) == (step > 3)
         assert "Traceback" not in stopped.stderr
         assert desk.bank.read_bytes() == before
     continued = desk.run("asked-run")
     assert continued.returncode == 0, continued.stderr
-    assert "continuing at step 10" in continued.stderr
+    assert f"asked-run: continuing at step {STEPS}\n" in continued.stderr, "the first filter is done"
+    assert f"revision: continuing at step {31 - STEPS}\n" in continued.stderr
     entry = desk.new_entry()
     assert entry
     assert entry.is_same(whole[0])

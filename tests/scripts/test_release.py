@@ -174,13 +174,16 @@ def test_an_added_style_takes_the_place_of_a_joint_one_of_its_name(
     assert bank.coder_digest() == before.coder_digest()
 
 
+def test_with_nothing_to_add_the_bank_is_the_joint_one(release: Callable[..., None], tmp_path: Path) -> None:
+    release(added=None)
+    assert (tmp_path / "bank").read_bytes() == (tmp_path / "run" / "joint.safetensors").read_bytes()
+    assert bundle.read(tmp_path / "bank").names == ("b",)
+    assert not (tmp_path / "run" / "added").exists()
+
+
 @pytest.mark.parametrize(("experiment", "file"), [("release", "bank"), ("small", "bank-small")])
 def test_the_shipped_banks_are_of_the_shipped_configs(experiment: str, file: str) -> None:
-    joint, added = (
-        config.read(ROOT / "configs" / name).styles
-        for name in (f"{experiment}.toml", f"{experiment}_added.toml")
-    )
-    styles = [*(style for style in joint if style.name not in {other.name for other in added}), *added]
+    styles = config.read(ROOT / "configs" / f"{experiment}.toml").styles
     bank = bundle.read(resources.weights_folder() / f"{file}.safetensors")
     assert bank.names == tuple(style.name for style in styles)
     for entry, style in zip(bank.entries, styles, strict=True):

@@ -201,6 +201,7 @@ def test_the_second_filter_starts_where_the_first_one_ended(
 ) -> None:
     begun: list[tuple[bool, Tensor]] = []
     ended: list[Tensor] = []
+    best: list[Tensor] = []
 
     def noted(trainer: FilterTrainer) -> None:
         again = trainer.trains(trainer.network.revisions[0])
@@ -209,6 +210,9 @@ def test_the_second_filter_starts_where_the_first_one_ended(
         advance(trainer)
         if trainer.step == 1:
             begun.append((again, trainer.average.clone()))
+        if trainer.step == STEPS and not again:
+            trainer.best.mul_(1.5)  # as if an earlier average had been better than the last
+            best.append(trainer.best.clone())
 
     advance = FilterTrainer.advance
     monkeypatch.setattr(FilterTrainer, "advance", noted)
@@ -216,6 +220,7 @@ def test_the_second_filter_starts_where_the_first_one_ended(
     entry = bench.entry()
     assert [again for again, _ in begun] == [False, True]
     (kept,) = ended
+    assert torch.equal(kept, best[0])
     assert np.array_equal(entry.filter, bundle.stored(kept)), "K is kept as it was when R began"
     # One step of Adam at the first rate of the warm-up, a third of 6e-3, weighs 9 / 10 in the average.
     assert 0 < float((begun[1][1] - kept).abs().max()) < 2.1e-3

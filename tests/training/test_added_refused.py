@@ -149,33 +149,34 @@ SABOTAGE: dict[str, Callable[[FilterTrainer], None]] = {
             "encoder.0.conv.weight",
             "encoder.2.norm.weight",
             "encoder.2.norm.bias",
-            "decoder.0.conv.weight",
-            "decoder.0.norm.bias",
-            "decoder.2.bias",
+            "decoder.0.first.conv.weight",
+            "decoder.1.second.weight",
+            "decoder.2.norm.bias",
+            "decoder.4.bias",
         )
     },
 }
 
 
+@pytest.mark.parametrize("again", [False, True])
 @pytest.mark.parametrize("how", SABOTAGE)
 def test_a_trainer_that_touches_encoder_or_decoder_is_stopped_before_it_saves(
-    how: str, add: Add, bank: Path, monkeypatch: pytest.MonkeyPatch
+    how: str, again: bool, add: Add, bank: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = bank.read_bytes()
     sound = FilterTrainer.advance
 
     def sabotaged(trainer: FilterTrainer) -> None:
         sound(trainer)
-        if trainer.step == 2:
+        if trainer.step == 2 and trainer.trains(trainer.network.revisions[0]) == again:
             SABOTAGE[how](trainer)
 
     monkeypatch.setattr(FilterTrainer, "advance", sabotaged)
     with pytest.raises(RunError, match=r"^(encoder|decoder)\..*: changed while the new style was trained"):
         add()
     assert bank.read_bytes() == before
-    assert checkpoint.read(bank.with_name("run") / "checkpoint.safetensors").step == 1, (
-        "saved when it was sound"
-    )
+    folder = bank.with_name("run") / "revision" if again else bank.with_name("run")
+    assert checkpoint.read(folder / "checkpoint.safetensors").step == 1, "saved when it was sound"
     monkeypatch.undo()
 
 

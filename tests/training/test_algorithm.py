@@ -18,6 +18,7 @@ from stylebank.supervision.styleset import BLANK, LayerImage, StyleSet
 from stylebank.supervision.vgg import STYLE_LAYERS, VGG
 from stylebank.training.algorithm import COLUMNS, Trainer, gradient_norm, learning_rate, rescale_gradient
 from stylebank.training.data import draw_styles
+from stylebank.training.revision import ground
 
 SIDE = 32
 NAMES = ("one", "two", "three")
@@ -212,8 +213,25 @@ def test_a_revision_trains_r_encoder_and_decoder_and_no_k(objective: Objective) 
     assert all(map(torch.equal, filters, trainer.network.filters))
     assert not any(map(torch.equal, weights, shared(trainer)))
     assert [weight.grad is None for weight in trainer.network.filters] == [True] * 3
-    row = trainer.flush_history()
-    assert math.isfinite(row["revision"])
+
+
+def test_a_revision_is_judged_by_its_own_loss_over_its_ground(objective: Objective) -> None:
+    trainer = advanced(new_trainer(objective, **(REVISED | {"revisions": 1.0})), 4)
+    trainer.flush_history()
+    trainer.begin_revisions()
+    network, number = trainer.network, 3  # the fourth stylizing step
+    content, styles = Crops(2).batch(4), draw_styles(len(NAMES), batch=2, seed=0, number=number)
+    over = ground(network, content, styles, chained=0.5, key="0 ground 3")
+    with torch.no_grad():
+        features = objective.content_features(over)
+        output = network.stylize(over, styles, again=True)
+        wanted = float(objective.revision(output, features, styles).total)
+        others = [float(objective(output, features, styles).total)]
+        features = objective.content_features(content)
+        others += [float(objective.revision(output, features, styles).total)]
+    trainer.advance()
+    assert trainer.flush_history()["revision"] == pytest.approx(wanted, rel=1e-5)
+    assert all(other != pytest.approx(wanted, rel=1e-3) for other in others), "the controls: other losses"
 
 
 def test_the_share_of_revisions_is_as_asked_and_they_begin_when_asked(objective: Objective) -> None:
@@ -245,8 +263,11 @@ def a_bank(trainer: Trainer, objective_styles: list[StyleSet] | None = None) -> 
 
 
 def test_a_training_goes_on_from_a_bank(objective: Objective) -> None:
-    trained = advanced(new_trainer(objective, **REVISED), 10)
-    start = a_bank(trained)
+    trained = new_trainer(objective, **REVISED)
+    with torch.no_grad():
+        for weight in trained.network.revisions:
+            weight.mul_(2)  # far from K
+    start = a_bank(advanced(trained, 3))
     going = new_trainer(objective, start, **REVISED)
     for name, weight in start.build().state_dict().items():
         assert torch.equal(going.network.state_dict()[name], weight), name

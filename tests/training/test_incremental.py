@@ -146,7 +146,7 @@ def test_the_loss_falls(bank: Bundle) -> None:
     trainer = new_trainer(bank, steps=150, learning_rate=0.05)
     before = loss(trainer, first_filter(bank))
     advanced(trainer, 150)
-    assert loss(trainer, trainer.best) < 0.5 * before
+    assert loss(trainer, trainer.best) < 0.7 * before
 
 
 def transcribed(bank: Bundle, memory: float, steps: int) -> tuple[Tensor, Tensor]:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from stylebank import config
 from stylebank.bank import bundle
+from stylebank.bank.bundle import Bundle
 from stylebank.config import Config, Loss, Network, Report, Style, Training
 from stylebank.errors import ConfigError, ContentError, OutputError, RunError
 from stylebank.files import tensorfile
@@ -40,8 +41,10 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def experiment(paintings: Path) -> Config:
     return Config(
-        network=Network(width=4),
-        training=Training(steps=STEPS, batch=2, crop=32, warmup=2, precision="float32"),
+        network=Network(width=4, blocks=1),
+        training=Training(
+            steps=STEPS, batch=2, crop=64, warmup=2, revisions=0.9, chained=0.5, precision="float32"
+        ),
         loss=Loss(),
         report=Report(checkpoint_every=2, preview_every=100, held_back=2),
         styles=(
@@ -125,13 +128,45 @@ def test_a_run_leaves_a_bank_a_checkpoint_and_pictures(bench: Bench, experiment:
     bank = bundle.read(bench.folder / "bank")
     assert bank.names == ("red", "navy")
     assert bank.training["steps"] == STEPS
+    for entry in bank.entries:
+        assert entry.revision is not None
+        assert not np.array_equal(entry.revision, entry.filter), "R was trained"
+        assert 1.0 not in (entry.gain, entry.revision_gain)
     assert checkpoint.read(bench.folder / "run" / "checkpoint.safetensors").step == STEPS
     for name in ("preview.png", "curves.png"):
         with Image.open(bench.folder / "run" / name) as picture:
             assert picture.size > (100, 100)
     table = (bench.folder / "run" / "losses.csv").read_text().splitlines()
-    assert table[0].startswith("step,total,content,tv,identity,learning_rate,relu1_1")
+    assert table[0].startswith("step,total,content,tv,revision,identity,learning_rate,relu1_1")
     assert table[-1].startswith(f"{float(STEPS)},")
+
+
+def test_without_revisions_the_file_has_none(bench: Bench, experiment: Config) -> None:
+    plain = dataclasses.replace(experiment, training=dataclasses.replace(experiment.training, revisions=0.0))
+    bench.train(plain)
+    tensors, manifest = tensorfile.read(bench.folder / "bank", kind="bank")
+    assert {name for name in tensors if name.startswith("style.")} == {
+        "style.red.filter",
+        "style.navy.filter",
+    }
+    assert all("revision_gain" not in style for style in manifest["styles"])
+    bank = bundle.read(bench.folder / "bank")
+    assert all(entry.revision is None and entry.card for entry in bank.entries)
+    saved = checkpoint.read(bench.folder / "run" / "checkpoint.safetensors")
+    assert not [name for name in saved.model if "revision" in name]
+
+
+@pytest.mark.parametrize("stop", [0, 2, 3])
+def test_a_bank_of_a_run_that_stopped_before_r_began_paints_again_with_k(
+    stop: int, bench: Bench, experiment: Config
+) -> None:
+    """R as it was made, the identity, would undo the first pass."""
+    bench.train(experiment, stop_after=stop)
+    for entry in bundle.read(bench.folder / "bank").entries:
+        assert entry.revision is not None
+        assert np.array_equal(entry.revision, entry.filter)
+    bench.train(experiment)
+    assert bench.steps[0] == stop + 1
 
 
 @pytest.mark.parametrize("stop", range(STEPS))
@@ -246,7 +281,7 @@ def test_a_checkpoint_of_another_network_is_refused(bench: Bench, experiment: Co
     bench.train(experiment, stop_after=1)
     path = bench.folder / "run" / "checkpoint.safetensors"
     tensors, manifest = tensorfile.read(path, kind="checkpoint")
-    del tensors["model.decoder.2.bias"]
+    del tensors["model.decoder.3.bias"]
     tensorfile.write(path, kind="checkpoint", tensors=tensors, manifest=manifest)
     with pytest.raises(RunError, match="of another network"):
         bench.train(experiment)
@@ -276,6 +311,50 @@ def test_a_learning_rate_that_explodes_is_stopped_before_it_is_saved(
     with pytest.raises(RunError, match="lower learning_rate"):
         bench.train(never, stop_after=20)
     assert not (bench.folder / "run" / "checkpoint.safetensors").exists()
+
+
+@pytest.fixture
+def start(bench: Bench, experiment: Config) -> Bundle:
+    """A trained bank to go on from."""
+    bench.train(experiment, run="start-run", out="start")
+    return bundle.read(bench.folder / "start")
+
+
+def test_a_run_goes_on_from_a_bank_and_continues_to_the_same_bytes(
+    bench: Bench, experiment: Config, start: Bundle
+) -> None:
+    bench.train(experiment, run="whole-run", out="whole", start=start)
+    found = bundle.read(bench.folder / "whole")
+    assert found.training["from"] == start.training
+    assert "from" not in start.training
+    assert bench.digest("whole") != bench.digest("start")
+    bench.train(experiment, stop_after=4, start=start)
+    bench.train(experiment, start=start)
+    assert bench.steps == [5, 6]
+    assert bench.digest("bank") == bench.digest("whole")
+
+
+def test_a_run_is_not_continued_from_another_start_nor_with_and_without_one(
+    bench: Bench, experiment: Config, start: Bundle
+) -> None:
+    bench.train(experiment, run="with", stop_after=1, start=start)
+    bench.train(experiment, run="without", stop_after=1, out="other")
+    first, *others = start.entries
+    changed = dataclasses.replace(start, entries=(dataclasses.replace(first, gain=0.123), *others))
+    for run, wrong in (("with", None), ("with", changed), ("without", start)):
+        with pytest.raises(RunError, match="its bank to go on from changed since"):
+            bench.train(experiment, run=run, start=wrong)
+    bench.train(experiment, run="with", start=start)
+    assert bench.steps[0] == 2, "the control"
+
+
+def test_a_start_of_another_network_is_refused_before_anything_is_made(
+    bench: Bench, experiment: Config, start: Bundle
+) -> None:
+    wider = dataclasses.replace(experiment, network=dataclasses.replace(experiment.network, width=8))
+    with pytest.raises(ConfigError, match=r"^--from: its network is another"):
+        bench.train(wider, run="wider", out="wider-bank", start=start)
+    assert not (bench.folder / "wider").exists()
 
 
 @pytest.mark.parametrize("name", ["smoke", "paper", "release", "joint"])

@@ -43,7 +43,8 @@ def entry(bank: Bundle, name: str) -> Entry:
 def weight(entry: Entry) -> Tensor:
     """K in float32, as long a vector as the identity."""
     found = torch.from_numpy(entry.filter).float()
-    return found * (CHANNELS**0.5 / found.norm())
+    scaled: Tensor = found * (CHANNELS**0.5 / found.norm())
+    return scaled
 
 
 def added(entry: Entry) -> Entry:
