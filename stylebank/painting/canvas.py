@@ -180,19 +180,22 @@ class Canvas(Generic[Picture]):
         """The picture of the last pass, its forms settled on those of the passes before; of each region its own."""
         level = self._pyramid.level(size)
         picture = climb.paint(level, program)
-        again = [last for last in lasts if last.over]
-        if climb.is_plan or not again:
+        if climb.is_plan or not any(last.over for last in lasts):
             return picture
         if shares is None:
             return picture.settled(lasts[0].over or picture, lasts[0].keep)
 
-        def over(passes: Passes) -> Map:
+        def forms(passes: Passes) -> Map:
             # A region that was painted over the photo has its forms from this pass.
-            found = [last.ground.image if last.over else level.image(picture) for last in lasts]
-            parts = (maps.inside(passes.stages, each, shares, region) for region, each in enumerate(found))
-            return maps.total(parts)
+            found = (
+                maps.between(last.ground.image, level.image(picture), last.keep if last.over else 1.0)
+                for last in lasts
+            )
+            return maps.total(
+                maps.inside(passes.stages, each, shares, region) for region, each in enumerate(found)
+            )
 
-        return picture.settled(climb.paint(level, over), max(last.keep for last in again))
+        return picture.settled(climb.paint(level, forms), 0.0)
 
     @contextmanager
     def _complaining(self) -> Iterator[None]:

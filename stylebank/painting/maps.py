@@ -94,6 +94,11 @@ def total(terms: Iterable[Map]) -> Map:
     return Map(replace(widest, work=work), lambda window: reduce(add, (each.read(window) for each in maps)))
 
 
+def between(first: Map, second: Map, share: float) -> Map:
+    """Of two maps of one shape the first, with a share in [0, 1] of the second."""
+    return Map(first.shape, lambda window: first.read(window) * (1 - share) + second.read(window) * share)
+
+
 def scaled(stages: Stages, found: Map, rows: Affine, masks: Map | None) -> Map:
     """A map times scales and plus shifts: of each image, or of regions by their shares of each value."""
 

@@ -29,12 +29,8 @@ def test_a_picture_is_the_cpu_s(
     bank = make_bank({"wave": 3}, shape=shape)
     pixels = np.random.default_rng(0).integers(0, 256, (2, 96, 128, 3), dtype=np.uint8)
     kernel = bank.entries[0].filter.astype(np.float32)
-    pictures = []
-    for stages in (
-        stages_of(bank, "cuda", precision),
-        stages_of(bank, "cpu", torch.float32),
-    ):
-        pictures.append(stages.pixels(stages.paint(stages.photo(pixels), kernel)).astype(int))
+    engines = (stages_of(bank, "cuda", precision), stages_of(bank, "cpu", torch.float32))
+    pictures = [each.pixels(each.paint(each.photo(pixels), kernel)).astype(int) for each in engines]
     distance = np.abs(pictures[0] - pictures[1])
     # TF32 has ten bits of mantissa, bfloat16 eight; this network of random weights has a slope of some ten.
     assert distance.mean() < (0.5 if precision == torch.float32 else 4)

@@ -56,3 +56,10 @@ def photo(draw: Callable[[int, int], Tensor]) -> Tensor:
 def left() -> NDArray[np.float32]:
     """A mask of the photo's left part."""
     return np.broadcast_to(np.arange(50) < 22, (37, 50)).astype(np.float32)
+
+
+@pytest.fixture(autouse=True)
+def _unprimed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Formulas are of photos as they are; what is said of primed ones is marked so."""
+    if not request.node.get_closest_marker("primed"):
+        monkeypatch.setattr("stylebank.pixels.priming.primed", lambda photo, _share: photo)
