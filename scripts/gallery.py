@@ -1,9 +1,7 @@
-"""Draw what weights/README.md shows of the shipped bank's work: sheet, photos, fusion, recipes."""
+"""Draw what README.md and weights/README.md show of the shipped bank's work: sheet, photos, strokes, fusion."""
 
-import itertools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
 import torch
 import typer
@@ -16,7 +14,8 @@ from stylebank.painting import regions
 from stylebank.pixels import images, pictures
 from stylebank.training import data
 
-SIDE = 384  # pixels
+SIDE = 640  # pixels
+CELL = 320
 FOR_ONE = "chelsea.jpg"
 FOR_PHOTOS = ("astronaut.jpg", "coffee.jpg", "rocket.jpg")
 SHOWN = (
@@ -30,17 +29,19 @@ SHOWN = (
 FOR_FUSION = "astronaut.jpg"
 PATH = ("hokusai_great_wave", "munch_the_scream")
 REGIONS = ("munch_the_scream", "van_gogh_starry_night", "kandinsky_composition_vii")
+STROKES = (0.5, 1.0, 2.0, 4.0)
+FOR_STROKES = ("van_gogh_starry_night", "picabia_udnie")
 
 
-def main(
-    before: Annotated[Path | None, typer.Option(help="An earlier bank, to compare styles with.")] = None,
-) -> None:
-    """Write sheet.jpg, photos.jpg, fusion.jpg and, with an earlier bank, recipes.jpg."""
+def main() -> None:
+    """Write sheet.jpg, photos.jpg, strokes.jpg and fusion.jpg."""
     weights, folder = resources.weights_folder(), resources.photos_folder()
-    bank = _loaded()
+    # By the engine that is installed everywhere, so that the pictures are the same on every machine.
+    bank = StyleBank.load(engine="torch", precision="float32", device="cpu")
     photo = images.fitted(images.read(folder / FOR_ONE), long_side=SIDE)
     cells = [("photo", photo), *((name, bank.stylize(photo, name)) for name in bank.styles)]
-    images.save(weights / "sheet.jpg", pictures.single_sheet(cells, cell=SIDE), quality=88)
+    images.save(weights / "sheet.jpg", pictures.single_sheet(cells, cell=CELL), quality=85)
+    draw_strokes(bank, folder / FOR_FUSION, weights / "strokes.jpg")
 
     network = bank.contents.build()
     rows = []
@@ -49,15 +50,10 @@ def main(
             again = network.reconstruct(square)
         rows.append([square, again, *(bank.stylize(square, style) for style in SHOWN)])
     labels = ["photo", "auto-encoder", *SHOWN]
-    images.save(weights / "photos.jpg", pictures.contact_sheet(rows, column_labels=labels, cell=240))
+    images.save(
+        weights / "photos.jpg", pictures.contact_sheet(rows, column_labels=labels, cell=240), quality=88
+    )
     draw_fusion(bank, folder / FOR_FUSION, weights / "fusion.jpg")
-    if before is not None:
-        draw_recipes(_loaded(before), bank, weights / "recipes.jpg")
-
-
-def _loaded(path: Path | None = None) -> StyleBank:
-    """By the engine that is installed everywhere, so that the pictures are the same on every machine."""
-    return StyleBank.load(path, engine="torch", precision="float32", device="cpu")
 
 
 def squares(names: Sequence[str]) -> Tensor:
@@ -66,19 +62,15 @@ def squares(names: Sequence[str]) -> Tensor:
     return data.read_squares([folder / name for name in names], SIDE, print)
 
 
-def draw_recipes(before: StyleBank, now: StyleBank, target: Path) -> None:
-    """The styles that two banks have by the same name but from other images or weights, side by side."""
-    changed = [
-        name
-        for name in now.styles
-        if name in before.styles and now.contents.find(name).style != before.contents.find(name).style
+def draw_strokes(bank: StyleBank, photo: Path, target: Path) -> None:
+    """One photo in styles at strokes from fine to large, and two strokes in two regions."""
+    picture = images.resized(images.read(photo), size=(1024, 1024))
+    cells = [
+        (f"{style}, strokes {stroke:g}", bank.stylize(picture, style, stroke=stroke))
+        for style in FOR_STROKES
+        for stroke in STROKES
     ]
-    rows = []
-    for square in squares((FOR_ONE, *FOR_PHOTOS)).split(1):
-        pairs = ((before.stylize(square, name), now.stylize(square, name)) for name in changed)
-        rows.append([square, *itertools.chain.from_iterable(pairs)])
-    labels = ["photo", *(f"{name}, {when}" for name in changed for when in ("before", "now"))]
-    images.save(target, pictures.contact_sheet(rows, column_labels=labels, cell=240), quality=88)
+    images.save(target, pictures.single_sheet(cells, cell=480, columns=len(STROKES)), quality=85)
 
 
 def draw_fusion(bank: StyleBank, photo: Path, target: Path) -> None:

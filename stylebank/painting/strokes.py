@@ -9,7 +9,7 @@ picture; the first pass is at FIRST / s pixels, give or take a quarter of an oct
 import math
 from collections.abc import Iterable
 
-FIRST = 512
+FIRST = 600
 """Pixels of the long side of the first pass at stroke 1."""
 
 _STEP = 2.0  # what a pass enlarges by at most: revisions are trained up to there

@@ -282,14 +282,15 @@ def settled(picture: Image.Image, over: Image.Image, keep: float) -> Image.Image
         keep: share of the change, in [0, 1].
     """
     half = ((picture.height + 1) // 2, (picture.width + 1) // 2)
-    marks = detailed(resampled(over, size=half), picture, resampled(picture, size=half), 1.0)
-    return Image.blend(marks, picture, keep)
+    own, before = (resampled(image, size=half) for image in (picture, over))
+    # Pillow's `blend` cuts levels off, so that pictures would darken with every pass.
+    forms = np.rint(np.float32(1 - keep) * np.asarray(before) + np.float32(keep) * np.asarray(own))
+    return detailed(from_pixels(forms.astype(np.uint8)), picture, own, 1.0)
 
 
 def resized_floats(values: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
     """Numbers (h, w) at another size (H, W), interpolated linearly."""
-    image = Image.fromarray(values).resize((size[1], size[0]), Image.Resampling.BILINEAR)
-    return np.asarray(image)
+    return np.asarray(Image.fromarray(values).resize((size[1], size[0]), Image.Resampling.BILINEAR))
 
 
 def fitted(image: Image.Image, *, long_side: int) -> Image.Image:

@@ -1,8 +1,8 @@
-"""What flat and glaring parts of a photo lack for strokes to begin on: a tooth, as primed canvas has it.
+"""What flat parts of a photo lack for strokes to begin on: a tooth, as primed canvas has it.
 
-Networks with instance norms paint nothing where there is nothing, and leave glaring holes where a photo is brightest.
-So the first pass is over a photo whose flat parts have a faint grain, and whose highlights are compressed. The grain is
-the same for pictures of all sizes, relative to the strokes, so that a preview and its final look alike.
+Networks with instance norms paint nothing where there is nothing. So the first pass is over a photo whose flat parts have
+a faint grain. It is the same for pictures of all sizes, relative to the strokes, so that a preview and its final look
+alike.
 """
 
 from functools import lru_cache
@@ -35,16 +35,8 @@ def primed(photo: Floats, share: float) -> Floats:
     cells = max(1, round(width / _CELL)), max(1, round(height / _CELL))
     mean, square = (_resized(x, cells, Image.Resampling.BOX) for x in (luma, luma * luma))
     variance = _resized(np.maximum(square - mean * mean, 0), (width, height), Image.Resampling.BILINEAR)
-    change = _GRAIN * _grain(height, width) * np.exp(-variance / (2 * _FLAT**2)) + _compressed(luma) - luma
+    change = _GRAIN * _grain(height, width) * np.exp(-variance / (2 * _FLAT**2))
     found: Floats = (photo + np.float32(share) * change).clip(0, 1)
-    return found
-
-
-def _compressed(luma: Floats) -> Floats:
-    deviation = float(luma.std())
-    start, room = float(luma.mean()) + _KNEE * deviation, max(deviation / 2, 1e-6)
-    over = np.maximum(luma - np.float32(start), 0)
-    found: Floats = np.minimum(luma, start) + room * np.tanh(over / room)
     return found
 
 

@@ -1,4 +1,4 @@
-"""A canvas encodes its photo once, and paints from there what the bank paints of the photo itself."""
+"""A canvas encodes its photo once for each strength, and paints from there what the bank paints of the photo."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -72,6 +72,10 @@ def encodings(bank: StyleBank, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
+STRENGTHS = 4
+"""How many strengths `pictures` are of, 1, 0.6, 0.4 and 0.5: first passes at each are over a photo primed for it."""
+
+
 def pictures(of: Any, left: Floats, image: Any = None) -> list[Any]:
     """What is painted of an image by a bank, or by a canvas that has it."""
     given = [] if image is None else [image]
@@ -91,7 +95,7 @@ def bytes_of(picture: Any) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["PIL", "tensor"])
-def test_a_canvas_encodes_once_and_paints_what_the_bank_paints(
+def test_a_canvas_encodes_once_a_strength_and_paints_what_the_bank_paints(
     kind: str, bank: StyleBank, photo: Image.Image, left: Floats, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image: Any = photo if kind == "PIL" else torch.from_numpy(np.array(photo)).permute(2, 0, 1) / 255
@@ -111,14 +115,14 @@ def test_a_canvas_encodes_once_and_paints_what_the_bank_paints(
             assert (one - other).abs().max() < SAME
     assert len(set(map(bytes_of, found))) == len(found), "the control: no two are alike"
     pictures(canvas, left)
-    assert len(seen) == 1
+    assert len(seen) == STRENGTHS
     bank.fuse(image, [(left, "wave")])
     bank.fuse(image, [(left, "wave")])
-    assert len(seen) == 3, "the control: the bank itself encodes each time"
+    assert len(seen) == STRENGTHS + 2, "the control: the bank itself encodes each time"
 
 
 @pytest.mark.parametrize("engine", get_args(Engine))
-def test_a_canvas_in_tiles_encodes_once_too(
+def test_a_canvas_in_tiles_encodes_once_a_strength_too(
     engine: str, contents: Bundle, photo: Image.Image, left: Floats, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bank = opened(contents, engine, tiling=Tiling("32"))
@@ -130,10 +134,12 @@ def test_a_canvas_in_tiles_encodes_once_too(
     assert count > 0
     found = pictures(canvas, left)
     assert [bytes_of(one) for one in found] == [bytes_of(one) for one in wanted]
-    assert len(seen) == count
+    assert len(seen) == STRENGTHS * count
+    pictures(canvas, left)
+    assert len(seen) == STRENGTHS * count
 
 
-def test_features_are_those_of_the_encoder_and_kept_for_painting(
+def test_features_are_those_of_the_encoder_and_kept_for_strength_0(
     bank: StyleBank, photo: Image.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     canvas = bank.open(photo.crop((0, 0, 88, 60)))
@@ -144,8 +150,23 @@ def test_features_are_those_of_the_encoder_and_kept_for_painting(
         wanted = bank.contents.build().encode(content)[0].numpy()
     assert features.shape == wanted.shape == (16, 15, 22)
     assert np.abs(features - wanted).max() < SAME * np.abs(wanted).max()
-    canvas.stylize("wave")
+    canvas.stylize("wave@0")
+    assert canvas.features().tobytes() == features.tobytes()
     assert len(seen) == 1
+    canvas.stylize("wave")
+    assert len(seen) == 2, "the control: a style's strokes begin on a primed photo"
+
+
+@pytest.mark.primed
+def test_features_are_of_the_photo_as_it_is_whatever_was_painted_before(
+    bank: StyleBank, photo: Image.Image
+) -> None:
+    grey = Image.new("RGB", photo.size, (120, 130, 140))
+    before, canvas = bank.open(grey).features(), bank.open(grey)
+    canvas.stylize("wave")
+    assert canvas.features().tobytes() == before.tobytes()
+    rough = Image.effect_noise(photo.size, 20).convert("RGB")
+    assert np.abs(bank.open(rough).features() - before).max() > 0.1, "the control: grain shows in features"
 
 
 def test_features_in_tiles_are_those_of_the_whole(contents: Bundle, photo: Image.Image) -> None:
