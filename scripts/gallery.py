@@ -31,6 +31,7 @@ PATH = ("hokusai_great_wave", "munch_the_scream")
 REGIONS = ("munch_the_scream", "van_gogh_starry_night", "kandinsky_composition_vii")
 STROKES = (0.5, 1.0, 2.0, 4.0)
 FOR_STROKES = ("van_gogh_starry_night", "picabia_udnie")
+FOR_MARKS = ("picabia_udnie", "van_gogh_starry_night", "hokusai_great_wave")
 
 
 def main() -> None:
@@ -42,6 +43,7 @@ def main() -> None:
     cells = [("photo", photo), *((name, bank.stylize(photo, name)) for name in bank.styles)]
     images.save(weights / "sheet.jpg", pictures.single_sheet(cells, cell=CELL), quality=85)
     draw_strokes(bank, folder / FOR_FUSION, weights / "strokes.jpg")
+    draw_marks(bank, folder / FOR_ONE, weights / "marks.jpg")
 
     network = bank.contents.build()
     rows = []
@@ -71,6 +73,20 @@ def draw_strokes(bank: StyleBank, photo: Path, target: Path) -> None:
         for stroke in STROKES
     ]
     images.save(target, pictures.single_sheet(cells, cell=480, columns=len(STROKES)), quality=85)
+
+
+def draw_marks(bank: StyleBank, photo: Path, target: Path) -> None:
+    """The forms of each of some styles in the marks of each."""
+    picture = images.fitted(images.read(photo), long_side=SIDE)
+    cells = [
+        (
+            f"{forms}/{marks}" if marks != forms else forms,
+            bank.stylize(picture, f"{forms}/{marks}", stroke=2.0),
+        )
+        for forms in FOR_MARKS
+        for marks in FOR_MARKS
+    ]
+    images.save(target, pictures.single_sheet(cells, cell=480, columns=len(FOR_MARKS)), quality=85)
 
 
 def draw_fusion(bank: StyleBank, photo: Path, target: Path) -> None:

@@ -135,7 +135,7 @@ class Bundle:
             raise ConfigError(
                 "strength: a johnson network has its style in every layer; leave the strength at 1"
             )
-        weight, gain = self.mixed_filter(mixture.weights, again=again)
+        weight, gain = self.mixed_filter(mixture.weights_of(again=again), again=again)
         kernel: NDArray[np.float32] = weight.astype(np.float32)
         if mixture.share == 1:
             return kernel

@@ -13,7 +13,7 @@ from stylebank.bank import bundle, entries
 from stylebank.bank.bundle import Bundle
 from stylebank.bank.entries import Entry
 from stylebank.bank.mixture import Mixture
-from stylebank.errors import OutputError, TensorFileError
+from stylebank.errors import ConfigError, OutputError, TensorFileError
 from stylebank.files import atomic, tensorfile
 from stylebank.supervision.styleset import StyleSet
 
@@ -77,6 +77,8 @@ def renaming(old: str, new: str) -> Change:
 def baking(name: str, mixture: Mixture) -> Change:
     """Append a mixture of entries as an entry of its own, with no training; a strength is not part of it."""
     config.check_name(name, where="new name")
+    if mixture.marks:
+        raise ConfigError(f"bake: {mixture} has marks of other styles; bake the forms and the marks apart")
 
     def change(bank: Bundle) -> Bundle:
         check_free(bank, name)

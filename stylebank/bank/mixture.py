@@ -32,12 +32,14 @@ class Mixture:
         given: what the weights summed to before they were normalised.
         stroke: size of strokes and forms, relative to the picture: 1 as designed; None for what everything has that
             says nothing of its own.
+        marks: (style, weight) of the passes after the first, which draw the marks on the forms; empty for the same.
     """
 
     weights: tuple[tuple[str, float], ...]
     strength: float = 1.0
     given: float = field(default=1.0, compare=False)
     stroke: float | None = None
+    marks: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.strength <= 1:
@@ -53,7 +55,11 @@ class Mixture:
     @property
     def names(self) -> tuple[str, ...]:
         """Its styles."""
-        return tuple(name for name, _ in self.weights)
+        return tuple(dict.fromkeys(name for name, _ in (*self.weights, *self.marks)))
+
+    def weights_of(self, *, again: bool) -> tuple[tuple[str, float], ...]:
+        """Of the first pass, or of those after it."""
+        return self.marks or self.weights if again else self.weights
 
     @property
     def share(self) -> float:
@@ -61,9 +67,8 @@ class Mixture:
         return math.pow(self.strength, EVENNESS)
 
     def __str__(self) -> str:
-        """Form of the command line: `wave:0.5+scream:0.5@0.8x2`."""
-        words = "+".join(f"{name}:{weight:.3g}" for name, weight in self.weights)
-        shown = self.names[0] if len(self.weights) == 1 else words
+        """Form of the command line: `wave:0.5+scream:0.5/mosaic@0.8x2`."""
+        shown = "/".join(_words(weights) for weights in (self.weights, self.marks) if weights)
         strength = "" if self.strength == 1 else f"{self.strength:g}"
         stroke = "" if self.stroke in (None, 1) else f"x{self.stroke:g}"
         return f"{shown}@{strength}{stroke}" if strength or stroke else shown
@@ -90,21 +95,35 @@ def of(mix: Mix, *, strength: float = 1.0, stroke: float | None = None) -> Mixtu
 def parse(words: str, *, strength: float = 1.0, stroke: float | None = None, where: str = "") -> Mixture:
     """Read `NAME` or `NAME:WEIGHT+NAME:WEIGHT`, perhaps followed by `@STRENGTH`, `@xSTROKE` or `@STRENGTHxSTROKE`.
 
+    `FORMS/MARKS`, each a name or names with weights, paints the first pass in one and those after it in the other.
+
     Raises:
         ConfigError: see `of`; `where` begins the complaint.
     """
     where = where or f"mixture '{words}'"
     mix, at, own = words.partition("@")
     own_strength, times, own_stroke = own.partition("x")
-    parts = [part.partition(":") for part in mix.split("+")]
-    if len(parts) == 1 and not parts[0][1]:
-        parts = [(parts[0][0], ":", "1")]
-    pairs = [(name, _number(weight, f"{where}: weight of '{name}'")) for name, _, weight in parts]
+    forms, slash, marks = mix.partition("/")
     if at and (own_strength or not times):
         strength = _number(own_strength, f"{where}: strength")
     if times:
         stroke = _number(own_stroke, f"{where}: stroke")
-    return weighted(pairs, where=where, strength=strength, stroke=stroke)
+    found = weighted(_pairs(forms, where), where=where, strength=strength, stroke=stroke)
+    if not slash:
+        return found
+    return replace(found, marks=weighted(_pairs(marks, where), where=f"{where}: marks").weights)
+
+
+def _pairs(words: str, where: str) -> list[tuple[str, float]]:
+    parts = [part.partition(":") for part in words.split("+")]
+    if len(parts) == 1 and not parts[0][1]:
+        parts = [(parts[0][0], ":", "1")]
+    return [(name, _number(weight, f"{where}: weight of '{name}'")) for name, _, weight in parts]
+
+
+def _words(weights: Sequence[tuple[str, float]]) -> str:
+    words = "+".join(f"{name}:{weight:.3g}" for name, weight in weights)
+    return weights[0][0] if len(weights) == 1 else words
 
 
 def from_options(options: Sequence[str], *, strength: float = 1.0, stroke: float | None = None) -> Mixture:
@@ -187,16 +206,28 @@ def path(ends: Sequence[Mixture], steps: int) -> list[tuple[str, Mixture]]:
             strength = share * last.strength
             found.append((f"strength {strength:.2g}", replace(last, strength=strength)))
             continue
-        weights: dict[str, float] = {}
-        for mixture, part in ((first, 1 - share), (last, share)):
-            for name, weight in mixture.weights:
-                weights[name] = weights.get(name, 0.0) + part * weight
+        weights, marks = (
+            _between(first.weights_of(again=again), last.weights_of(again=again), share)
+            for again in (False, True)
+        )
         strength = (1 - share) * first.strength + share * last.strength
         stroke = (first.stroke or 1.0) ** (1 - share) * (last.stroke or 1.0) ** share
         stroked = stroke if first.stroke or last.stroke else None
         mixed = weighted(weights.items(), where="sweep", strength=strength, stroke=stroked)
+        if first.marks or last.marks:
+            mixed = replace(mixed, marks=weighted(marks.items(), where="sweep").weights)
         label = (
             f"{first}" if step == 0 else f"{last}" if step == steps - 1 else f"{1 - share:.0%} : {share:.0%}"
         )
         found.append((label, mixed))
     return found
+
+
+def _between(
+    first: Sequence[tuple[str, float]], last: Sequence[tuple[str, float]], share: float
+) -> dict[str, float]:
+    weights: dict[str, float] = {}
+    for found, part in ((first, 1 - share), (last, share)):
+        for name, weight in found:
+            weights[name] = weights.get(name, 0.0) + part * weight
+    return weights

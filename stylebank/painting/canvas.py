@@ -157,7 +157,7 @@ class Canvas(Generic[Picture]):
                 paint = program(lasts)
                 return climb.paint(photo, lambda passes: ended(passes, paint(passes))).picture
             picture = self._settled(climb, size, lasts, program(lasts), shares).resized(self.size)
-            if cover is None and not keep_color:
+            if size == self.size and cover is None and not keep_color:
                 return picture.picture
             return climb.paint(photo, lambda passes: ended(passes, photo.image(picture))).picture
 

@@ -160,7 +160,8 @@ class Climb(Generic[Picture]):
             UnknownStyleError, ConfigError: see `Bundle.filter_of`.
         """
         if mixture not in self._last:
-            self._last[mixture] = self._climbed(mixture, strokes.sizes(size, mixture.stroke or 1.0))
+            sizes = strokes.sizes(size, mixture.stroke or 1.0, again=bool(mixture.marks))
+            self._last[mixture] = self._climbed(mixture, sizes)
         return self._last[mixture]
 
     def _climbed(self, mixture: Mixture, sizes: Sequence[Size]) -> Last[Picture]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 FIRST = 600
 """Pixels of the long side of the first pass at stroke 1."""
 
+_LEAST = 1.25  # what a pass enlarges by at least
 _STEP = 2.0  # what a pass enlarges by at most: revisions are trained up to there
 _SPARE = 0.25  # octaves by which a first pass is larger than asked rather than after another one
 
@@ -25,11 +26,14 @@ def painted_size(size: Size, strokes: Iterable[float]) -> Size:
     return size if wanted <= long * 2**_SPARE else _scaled(size, wanted / long)
 
 
-def sizes(size: Size, stroke: float) -> list[Size]:
-    """The sizes (H, W) of all passes to a picture of `size`, the last, each at most twice the one before."""
+def sizes(size: Size, stroke: float, *, again: bool = False) -> list[Size]:
+    """The sizes (H, W) of all passes to a picture of `size`, the last, each at most twice the one before.
+
+    With `again` there are two at least.
+    """
     ratio = max(size) * stroke / FIRST
-    later = max(0, math.ceil(math.log2(ratio) - _SPARE))
-    factor = min(_STEP, ratio ** (1 / later)) if later else 1.0
+    later = max(int(again), math.ceil(math.log2(ratio) - _SPARE))
+    factor = min(_STEP, max(_LEAST, ratio ** (1 / later))) if later else 1.0
     return [*(_scaled(size, factor**-place) for place in range(later, 0, -1)), size]
 
 

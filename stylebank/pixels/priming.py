@@ -1,8 +1,8 @@
 """What flat parts of a photo lack for strokes to begin on: a tooth, as primed canvas has it.
 
-Networks with instance norms paint nothing where there is nothing. So the first pass is over a photo whose flat parts have
-a faint grain. It is the same for pictures of all sizes, relative to the strokes, so that a preview and its final look
-alike.
+Networks with instance norms paint nothing where there is nothing. So the first pass is over a photo whose flat parts
+have a faint grain. It is the same for pictures of all sizes, relative to the strokes, so that a preview and its final
+look alike.
 """
 
 from functools import lru_cache
