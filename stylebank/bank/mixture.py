@@ -104,6 +104,8 @@ def parse(words: str, *, strength: float = 1.0, stroke: float | None = None, whe
     mix, at, own = words.partition("@")
     own_strength, times, own_stroke = own.partition("x")
     forms, slash, marks = mix.partition("/")
+    if slash and not (forms and marks):
+        raise ConfigError(f"{where}: has '/' without styles on both sides; write FORMS/MARKS")
     if at and (own_strength or not times):
         strength = _number(own_strength, f"{where}: strength")
     if times:

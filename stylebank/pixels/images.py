@@ -256,36 +256,34 @@ def detailed(painting: Image.Image, photo: Image.Image, before: Image.Image, sha
         before: the photo at the painting's size.
         share: 0 for the enlarged painting alone, to 1.
     """
-    size = (photo.height, photo.width)
     if not share:
-        return resampled(painting, size=size)
-    found, scale = blank(size), painting.height / photo.height
-    for top in range(0, photo.height, _BAND):
-        bottom = min(photo.height, top + _BAND)
-        box = (0, top * scale, painting.width, bottom * scale)
-        small = (resampled(image, size=(bottom - top, photo.width), box=box) for image in (painting, before))
-        enlarged, blurred = (np.asarray(image, np.float32) for image in small)
-        detail = np.asarray(photo.crop((0, top, photo.width, bottom)), np.float32) - blurred
-        levels = np.rint(enlarged + np.float32(share) * detail).clip(0, 255)
-        found.paste(from_pixels(levels.astype(np.uint8)), (0, top))
-    return found
+        return resampled(painting, size=(photo.height, photo.width))
+    return _total(photo, share, (painting, 1.0), (before, -share))
 
 
 def settled(picture: Image.Image, over: Image.Image, keep: float) -> Image.Image:
     """A picture with only a share of what it changed of the forms of another, of its size, that it was painted over.
 
-    Marks stay: what both have at half the size counts as forms, the rest of the picture as marks.
-
-    Args:
-        picture: RGB.
-        over: RGB.
-        keep: share of the change, in [0, 1].
+    Marks stay: what both have at half the size counts as forms, the rest of the picture as marks. Both are RGB, and
+    `keep` is the share of the change, in [0, 1].
     """
     half = ((picture.height + 1) // 2, (picture.width + 1) // 2)
     own, before = (resampled(image, size=half) for image in (picture, over))
-    # Pillow's `blend` cuts levels off, so that pictures would darken with every pass.
-    forms = np.rint(np.float32(1 - keep) * np.asarray(before) + np.float32(keep) * np.asarray(own))
-    return detailed(from_pixels(forms.astype(np.uint8)), picture, own, 1.0)
+    return _total(picture, 1.0, (before, 1 - keep), (own, keep - 1))
+
+
+def _total(image: Image.Image, share: float, *parts: tuple[Image.Image, float]) -> Image.Image:
+    """A share of an image, and of others, enlarged to its size; levels are rounded once, and not before."""
+    found = blank((image.height, image.width))
+    for top in range(0, image.height, _BAND):
+        bottom = min(image.height, top + _BAND)
+        levels = np.float32(share) * np.asarray(image.crop((0, top, image.width, bottom)), np.float32)
+        for part, factor in parts:
+            box = (0, top * part.height / image.height, part.width, bottom * part.height / image.height)
+            enlarged = resampled(part, size=(bottom - top, image.width), box=box)
+            levels += np.float32(factor) * np.asarray(enlarged, np.float32)
+        found.paste(from_pixels(np.rint(levels).clip(0, 255).astype(np.uint8)), (0, top))
+    return found
 
 
 def resized_floats(values: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:

@@ -267,3 +267,29 @@ def test_a_way_has_as_many_steps_as_asked_for_both_ends_included(steps: int) -> 
     found = [mix for _, mix in mixture.path(ends, steps)]
     assert len(found) == steps
     assert [found[0], found[-1]] == ends
+
+
+def test_marks_are_those_of_later_passes_alone() -> None:
+    found = mixture.parse("wave:1+scream:3/dot@0.5x2")
+    assert found.weights_of(again=False) == (("wave", 0.25), ("scream", 0.75))
+    assert found.weights_of(again=True) == (("dot", 1.0),)
+    assert (found.strength, found.stroke) == (0.5, 2.0)
+    assert found.names == ("wave", "scream", "dot")
+    assert mixture.parse(str(found)) == found
+    plain = mixture.parse("wave")
+    assert plain.weights_of(again=True) == plain.weights_of(again=False)
+
+
+@pytest.mark.parametrize("words", ["wave/", "/wave", "wave/dot:x", "wave/dot:1+dot:1"])
+def test_marks_that_are_none_are_refused(words: str) -> None:
+    with pytest.raises(ConfigError):
+        mixture.parse(words)
+
+
+def test_a_path_between_marks_mixes_them() -> None:
+    ends = [mixture.parse("wave/dot"), mixture.parse("scream")]
+    (_, first), (_, middle), (_, last) = mixture.path(ends, 3)
+    assert dict(first.marks) == {"dot": 1.0}
+    assert dict(middle.weights) == {"wave": 0.5, "scream": 0.5}
+    assert dict(middle.marks) == {"dot": 0.5, "scream": 0.5}
+    assert dict(last.marks) == {"scream": 1.0}

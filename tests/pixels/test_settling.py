@@ -82,7 +82,9 @@ def test_a_picture_whose_change_is_smooth_shrinks_to_what_it_was_painted_over(si
     marks = 10 * (-1.0) ** (x + y)  # of a pixel: none at half the size
     picture = Image.fromarray((values(over) + (change + marks)[..., None]).clip(0, 255).astype(np.uint8))
     found = images.settled(picture, over, 0.0)
-    distance = np.abs(values(halved(found)) - values(halved(over)))[2:-2, 2:-2]  # the mirror at the border is none
+    distance = np.abs(values(halved(found)) - values(halved(over)))[
+        2:-2, 2:-2
+    ]  # the mirror at the border is none
     assert distance.max() <= ROUNDED
     assert distance.mean() < 0.5
     assert np.abs(values(halved(picture)) - values(halved(over))).mean() > 15, "the control: unsettled"
