@@ -127,8 +127,8 @@ class Last(Generic[Picture]):
     keep: float = 1.0
 
 
-_KEEP = (0.75, 0.5)
-"""Of the second pass and of all after it: each finds forms again where finer ones are to find, which would break up the
+_KEEP = (0.75, 0.35, 0.2)
+"""Of the second pass, the third and all after it: each finds forms again where finer ones are to find, which would break up the
 large ones that a picture is seen by from farther away."""
 
 
@@ -177,7 +177,7 @@ class Climb(Generic[Picture]):
             picture = self._settled(level, last)
             # A plan needs no pixels, only that there are some.
             over = larger.source if self.is_plan else picture.ground(larger.source, level.source, 1 - share)
-            last = Last(Ground(larger.image(over), once=True), again, over, _KEEP[min(place, 1)])
+            last = Last(Ground(larger.image(over), once=True), again, over, _KEEP[min(place, len(_KEEP) - 1)])
         return last
 
     def _settled(self, level: Level[Picture], last: Last[Picture]) -> Source[Picture]:

@@ -47,6 +47,7 @@ WORDS = {
     "FUSE": "fuse --mix wave=1 --bank bank",
     "SEGMENT": "segment --bank bank",
     "SWEEP": "sweep photo.png wave --bank bank",
+    "EVALUATE": "evaluate --content album --styles nothing --bank bank",
     "INTO": "--content album --run run --out new",
     "TRAIN": "train tiny.toml --content album --run run --out new",
     "LONG": "x" * 300,
@@ -81,6 +82,13 @@ stylize - photo.png --style wave --bank bank -> ^-: stands for the program's inp
 stylize album -o - --style wave --bank bank -> ^-: has room for one picture
 stylize photo.png --bank bank --style [wave:|wave:x|wave@2|wave:-1|wave+night|wave:1+wave:1] -> ^--style %: \w+
 PAINT bank --strength [-1|1.1|nan] -> ^--style wave: strength % is out of range; give 0
+[EACH] --stroke [-1|0|0.2|8.1|nan|inf] -> stroke % is out of range; give 0.5 .finer. to 4 .larger., 1 is as designed
+stylize photo.png --bank bank --style wave@x[|9|y] -> ^--style wave@x.*: stroke
+EVALUATE --octaves --stroke 9 -> ^--octaves: stroke 9 is out of range
+EVALUATE [--stroke 2|--sizes 512] -> --octaves
+EVALUATE --octaves --sizes [big|512,|9|512,1000000] -> ^--sizes %: \w+
+export -o new.onnx --bank bank --strength 0.5 --again -> ^export: give --style or --mix
+train tiny.toml INTO --from [none|thesis|cut|checkpoint] -> ^%: \w+
 [EACH|TRAIN] --device gpu -> 'gpu': is unknown; use auto, cpu or cuda
 [PAINT bank|SHEET photo.png] -o [out.gif|out] -> '(.gif)?' is no known image format; use one of
 [PAINT bank|SHEET photo.png] -o [photo.png|./photo.png|link.png|album/../photo.png] -> is the photo itself
@@ -212,25 +220,25 @@ OPTIONS = {
     "bake": "name --mix [--bank]",
     "remove-style": "names [--bank]",
     "rename-style": "old new [--bank]",
-    "export": "-o/--output [--style] [--mix] [--strength] [--bank] [--force]",
+    "export": "-o/--output [--style] [--mix] [--strength] [--again] [--bank] [--force]",
     "export-style": "name [-o/--output] [--bank] [--force]",
     "import-style": "file [--bank] [--name]",
     "merge": "banks -o/--output [--rename] [--force]",
-    "stylize": "photos --style [--bank] [-o/--output] [--strength] [--keep-color] [--format] [--tile] [--max-memory] "
-    "[--engine] [--precision] [--device] [--json] [--force]",
-    "fuse": "photo [--mix] [--region] [--regions] [--auto-regions] [--assign] [--rest] [--strength] [--fusion] "
-    "[--feather] [--keep-color] [--seed] [-o/--output] [--bank] [--tile] [--max-memory] "
+    "stylize": "photos --style [--bank] [-o/--output] [--strength] [--stroke] [--keep-color] [--format] [--tile] "
+    "[--max-memory] [--engine] [--precision] [--device] [--json] [--force]",
+    "fuse": "photo [--mix] [--region] [--regions] [--auto-regions] [--assign] [--rest] [--strength] [--stroke] "
+    "[--fusion] [--feather] [--keep-color] [--seed] [-o/--output] [--bank] [--tile] [--max-memory] "
     "[--engine] [--precision] [--device] [--force]",
-    "sweep": "photo styles [--steps] [-o/--output] [--size] [--keep-color] [--bank] "
+    "sweep": "photo styles [--steps] [-o/--output] [--size] [--stroke] [--keep-color] [--bank] "
     "[--engine] [--precision] [--device] [--force]",
     "segment": "photo [-k/--regions] [-o/--output] [--seed] [--bank] [--engine] [--precision] [--device] [--force]",
     "optimize": "photo style [-o/--output] [--steps] [--method] [--init] [--seed] [--content-weight] [--style-weight] "
     "[--tv-weight] [--style-blend] [--size] [--styles] [--snapshots] [--device] [--vgg] [--force]",
-    "evaluate": "--content --styles [--bank] [--size] [--photos] [--optimization] [--lpips] [--inception] [--plot] "
-    "[--json] [--device] [--vgg] [--force]",
+    "evaluate": "--content --styles [--bank] [--size] [--photos] [--optimization] [--octaves] [--sizes] [--stroke] "
+    "[--lpips] [--inception] [--plot] [--json] [--device] [--vgg] [--force]",
     "list": "[--bank] [--json]",
     "verify": "file",
-    "sheet": "photo [--bank] [-o/--output] [--size] [--engine] [--precision] [--device] [--force]",
+    "sheet": "photo [--bank] [-o/--output] [--size] [--stroke] [--engine] [--precision] [--device] [--force]",
 }
 
 

