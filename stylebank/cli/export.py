@@ -33,7 +33,8 @@ def export(
     """Write a style, a mixture, or the whole bank with the styles' weights as an input, as ONNX.
 
     A graph paints one pass at the size that it is given. Pictures longer than some 512 pixels are painted at that size
-    first, enlarged, and painted again by the graph of --again.
+    first, enlarged, and painted again by the graph of --again. A graph takes a photo as it is: the faint grain that
+    'stylebank stylize' gives its flat parts first is not in it.
     """
     from stylebank.bank import bundle
     from stylebank.files import atomic, resources

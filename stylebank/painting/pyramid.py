@@ -128,8 +128,8 @@ class Last(Generic[Picture]):
 
 
 _KEEP = (0.75, 0.35, 0.2)
-"""Of the second pass, the third and all after it: each finds forms again where finer ones are to find, which would break up the
-large ones that a picture is seen by from farther away."""
+"""Of the second pass, the third and all after it: each finds forms again where finer ones are to find, which would
+break up the large ones that a picture is seen by from farther away."""
 
 
 class Climb(Generic[Picture]):

@@ -18,9 +18,6 @@ Floats = NDArray[np.float32]
 _CELL = 8  # pixels from one grain to the next
 _GRAIN = 0.08  # deviation, of full scale
 _FLAT = 0.06  # deviation within cells at which there is two thirds of it: faces keep their features
-_KNEE = (
-    1.0  # deviations above the mean from which on highlights are compressed, to half a deviation more at most
-)
 
 
 def primed(photo: Floats, share: float) -> Floats:

@@ -82,7 +82,7 @@ stylize - photo.png --style wave --bank bank -> ^-: stands for the program's inp
 stylize album -o - --style wave --bank bank -> ^-: has room for one picture
 stylize photo.png --bank bank --style [wave:|wave:x|wave@2|wave:-1|wave+night|wave:1+wave:1] -> ^--style %: \w+
 PAINT bank --strength [-1|1.1|nan] -> ^--style wave: strength % is out of range; give 0
-[EACH] --stroke [-1|0|0.2|8.1|nan|inf] -> stroke % is out of range; give 0.5 .finer. to 4 .larger., 1 is as designed
+[PAINT bank|SHEET photo.png|FUSE photo.png|SWEEP] --stroke [-1|0.2|8.1|nan] -> stroke % is out of range; give 0.5
 stylize photo.png --bank bank --style wave@x[|9|y] -> ^--style wave@x.*: stroke
 EVALUATE --octaves --stroke 9 -> ^--octaves: stroke 9 is out of range
 EVALUATE [--stroke 2|--sizes 512] -> --octaves

@@ -35,7 +35,7 @@ TOLERANCE = 1e-4
 def in_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     """As graphs do, the bank paints in one pass."""
     monkeypatch.setattr(strokes, "painted_size", lambda size, _: size)
-    monkeypatch.setattr(strokes, "sizes", lambda size, _: [size])
+    monkeypatch.setattr(strokes, "sizes", lambda size, _, **_again: [size])
 
 
 @pytest.fixture(scope="module")

@@ -43,7 +43,7 @@ def draw() -> Callable[[int, int], Tensor]:
 def in_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures are painted once, at the photo's own size, whatever the strokes."""
     monkeypatch.setattr(strokes, "painted_size", lambda size, _: size)
-    monkeypatch.setattr(strokes, "sizes", lambda size, _: [size])
+    monkeypatch.setattr(strokes, "sizes", lambda size, _, **_again: [size])
 
 
 @pytest.fixture(scope="module")

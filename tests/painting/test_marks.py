@@ -34,9 +34,7 @@ def test_there_is_a_second_pass_even_where_the_style_alone_needs_none(
     assert not bank.stylize(photo, "wave/night").equal(bank.stylize(photo, "wave"))
 
 
-def test_regions_have_marks_of_their_own(
-    bank: StyleBank, photo: Tensor, left: NDArray[np.float32]
-) -> None:
+def test_regions_have_marks_of_their_own(bank: StyleBank, photo: Tensor, left: NDArray[np.float32]) -> None:
     fused = bank.fuse(photo, [(left, "wave/night")], rest="scream")
     alone = bank.stylize(photo, "wave/night")
     distance = (fused - alone).abs()

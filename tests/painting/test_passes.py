@@ -12,7 +12,8 @@ from stylebank.bank.bundle import Bundle
 from stylebank.engines.choice import Computing, Engine
 from stylebank.engines.stages import Moments, Stages, affine, averaged, moments
 from stylebank.network.architecture import decoder, encoder
-from stylebank.painting.passes import Map, Passes
+from stylebank.painting.maps import Map
+from stylebank.painting.passes import Passes
 from stylebank.painting.windows import PIXELS, Shape, Window, cells_of, convolved, tiles
 
 SIZE = (60, 84)

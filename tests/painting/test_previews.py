@@ -29,10 +29,10 @@ def photo() -> Image.Image:
 
 
 def unlike(large: Image.Image, preview: Image.Image) -> float:
-    """Part of the variance that a preview does not explain of a large picture at its size, if at all linear."""
+    """1 less the correlation of a large picture, at the size of a preview, with it."""
     small = images.resampled(large, size=PREVIEW)
-    found = (np.asarray(image, float).ravel() for image in (small, preview))
-    return 1 - float(np.corrcoef(*found)[0, 1])
+    one, other = (np.asarray(image, float).ravel() for image in (small, preview))
+    return 1 - float(np.corrcoef(one, other)[0, 1])
 
 
 @pytest.mark.parametrize("place", [0, -1])

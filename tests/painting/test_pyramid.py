@@ -18,7 +18,7 @@ from stylebank.config import Network
 from stylebank.engines.choice import Computing, Engine
 from stylebank.engines.stages import Array
 from stylebank.machine.memory import Tiling
-from stylebank.painting import strokes
+from stylebank.painting import pyramid, strokes
 from stylebank.painting.painter import StyleBank
 
 ENGINES: tuple[Engine, ...] = get_args(Engine)
@@ -101,8 +101,8 @@ def test_tiled_is_whole_and_every_engine_paints_alike(
 ) -> None:
     whole, last, all_ = (PAINTS[name](opened(contents, engine, tile), photo) for tile in ("off", "160", "48"))
     by_torch = PAINTS[name](opened(contents), photo)
-    # As in test_tiled where the last pass alone is in tiles, but for settling: of a level that is rounded otherwise, the
-    # forms around it are. One of an earlier pass moves others around it in the next.
+    # As in test_tiled where the last pass alone is in tiles, but for settling: a level that is rounded otherwise moves
+    # the forms around it. One of an earlier pass moves others around it in the next.
     for other, most, share in ((last, 2, 5e-3), (all_, 6, 0.3), (by_torch, 6, 0.3)):
         assert levels(whole, other).max() <= most
         assert (levels(whole, other) > 0).mean() <= share
@@ -122,8 +122,7 @@ def test_banks_without_revisions_and_of_other_shapes_are_painted_coarse_to_fine_
 def test_a_picture_is_the_formula(contents: Bundle, photo: Image.Image) -> None:
     """K over the small photo, R over each enlarged painting, of which the photo's detail is given back.
 
-    Of what R changes of the forms of a painting, what both have at half the size, 3/4 are kept in the second pass and
-    1/2 in the third.
+    Of what R changes of the forms of a painting, what both have at half the size, a part is kept, the less the later.
     """
     image, network = tensor_of(photo)[None], contents.build()
 
@@ -148,12 +147,13 @@ def test_a_picture_is_the_formula(contents: Bundle, photo: Image.Image) -> None:
                 over = resized(wanted, size) + (1 - share) * (current - resized(before, size))
                 over = over.clamp(0, 1)
             unsettled = passed(contents, network, over, again=place > 0, share=share)
-            wanted = settled(unsettled, over, (1.0, 0.75, 0.5)[place])
+            wanted = settled(unsettled, over, (1.0, *pyramid._KEEP)[place])
             before = current
         found = opened(contents).stylize(tensor_of(photo), "night", strength=strength, stroke=stroke)
         assert wanted is not None
         assert (found - wanted[0]).abs().max() < SAME
         picture = tensor_of(opened(contents).stylize(photo, "night", strength=strength, stroke=stroke))
+        assert 1 > pyramid._KEEP[0] > pyramid._KEEP[1] > 0
         assert (found - unsettled[0]).abs().max() > 20 * SAME, "the control: nothing settled"
         # PIL images are rounded to levels at each size.
         assert (picture - found).abs().mean() < 2 / 255
@@ -183,7 +183,7 @@ def test_at_strength_0_every_stroke_gives_the_auto_encoder_of_the_photo(
 ) -> None:
     """With an auto-encoder that is perfect, the photo itself; this one is told to be."""
     bank, image = opened(contents), tensor_of(photo)
-    bank.stages.paint = lambda x, _: x  # type: ignore[method-assign]
+    bank.stages.paint = lambda x, _: x  # type: ignore[method-assign, assignment]
     found = bank.stylize(image, "wave", strength=0.0, stroke=stroke)
     # An enlarged photo that is shrunk again is no more than near.
     if strokes.painted_size((150, 203), [stroke]) == (150, 203):

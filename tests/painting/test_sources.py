@@ -86,6 +86,6 @@ def test_photos_are_their_images_one_by_one_and_near_the_same_as_tensors() -> No
             assert isinstance(alone, Image.Image)
             assert alone.tobytes() == picture.tobytes()
             distance = np.abs(np.asarray(picture, float) / 255 - tensors[place].permute(1, 2, 0).numpy())
-            # Levels are rounded at every size; Pillow mirrors nothing at borders, and torch's cubic is another by a bit.
+            # Levels are rounded at every size, and Pillow's cubic is another than torch's.
             assert distance.mean() < 1.5 / 255
             assert distance[4:-4, 4:-4].max() < 6 / 255

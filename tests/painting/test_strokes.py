@@ -18,7 +18,7 @@ SPARE = 2**0.25
 
 
 @given(SIZES, STROKES)
-def test_passes_begin_where_strokes_are_as_large_as_asked_and_enlarge_by_at_most_two(
+def test_passes_begin_where_strokes_are_as_large_as_asked_and_enlarge_by_a_quarter_to_two(
     photo: tuple[int, int], stroke: float
 ) -> None:
     size = painted_size(photo, [stroke])
@@ -29,7 +29,7 @@ def test_passes_begin_where_strokes_are_as_large_as_asked_and_enlarge_by_at_most
     assert wanted / SPARE - 0.5 <= long <= wanted * SPARE + 1
     factors = [max(b) / max(a) for a, b in itertools.pairwise(found)]
     for (a, b), factor in zip(itertools.pairwise(found), factors, strict=True):
-        assert factor <= 2 * (1 + 0.5 / max(a))
+        assert 1.25 * (1 - 0.5 / max(a)) <= factor <= 2 * (1 + 0.5 / max(a))
         assert factor == pytest.approx((max(size) / long) ** (1 / len(factors)), rel=1.5 / long)
         for side, larger in zip(a, b, strict=True):
             assert abs(side - larger / factor) <= 1
@@ -53,7 +53,7 @@ def test_a_picture_is_painted_at_its_size_or_larger_where_its_strokes_need_more(
     [
         (512, 1, [512]),
         (608, 1, [608]),
-        (610, 1, [512, 610]),
+        (610, 1, [488, 610]),
         (1024, 1, [512, 1024]),
         (1200, 1, [600, 1200]),
         (4096, 1, [512, 1024, 2048, 4096]),

@@ -16,8 +16,9 @@ from stylebank.engines.stages import Affine, Given, affine
 from stylebank.machine.memory import Tiling
 from stylebank.network.architecture import Part
 from stylebank.network.model import StyleBankNetwork
+from stylebank.painting.maps import Map
 from stylebank.painting.painter import StyleBank
-from stylebank.painting.passes import Map, Passes
+from stylebank.painting.passes import Passes
 from stylebank.painting.windows import Window
 
 pytestmark = pytest.mark.usefixtures("in_one_pass")

@@ -14,8 +14,8 @@ SIZES = [(40, 60), (41, 61), (1, 1), (2, 5), (300, 20)]
 """Even, odd, tiny, and of more than one band of rows."""
 
 ROUNDED = 3.0
-"""Levels: what is shrunk is rounded, and so are the rows and then the columns of what is enlarged; half a level each, which
-bicubic weights may make up to 0.8 of."""
+"""Levels: what is shrunk is rounded by rows and by columns, and so is what is enlarged; half a level each, of which
+bicubic weights make more or less."""
 
 
 def drawn(size: tuple[int, int], *, seed: int = 0, blur: float = 0.7) -> Image.Image:
