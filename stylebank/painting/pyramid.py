@@ -45,6 +45,9 @@ class Way:
     guard: AbstractContextManager[object] = field(default_factory=nullcontext)
 
 
+_SHARES = 4  # strengths whose primed grounds are kept, with what the encoder made of them
+
+
 class Level(Generic[Picture]):
     """A photo at one size.
 
@@ -65,6 +68,8 @@ class Level(Generic[Picture]):
     def primed(self, share: float) -> Ground:
         """The photo as the ground of a first pass, prepared for a share of the style."""
         if share not in self._primed:
+            if len(self._primed) == _SHARES:
+                del self._primed[next(iter(self._primed))]
             self._primed[share] = Ground(self.image(self.source.primed(share)), once=self._once)
         return self._primed[share]
 
