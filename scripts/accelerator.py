@@ -81,11 +81,11 @@ def pack(
     sets = {}
     for style in wanted.styles:
         found = styleset.resolve(style, wanted.loss.style_layers, wanted.loss.layer_weights)
-        for image in found.layers:
-            if image.same_image() not in known and image.source != styleset.BLANK:
-                known[image.same_image()] = name = f"{len(known):03}.webp"
-                images.to_pil(image.load()).save(out / "sets" / name, lossless=True)
-        files = [known.get(image.same_image(), "") for image in found.layers]
+        for layer in found.layers:
+            if layer.same_image() not in known and layer.source != styleset.BLANK:
+                known[layer.same_image()] = name = f"{len(known):03}.webp"
+                images.to_pil(layer.load()).save(out / "sets" / name, lossless=True)
+        files = [known.get(layer.same_image(), "") for layer in found.layers]
         sets[style.name] = {"set": found.to_manifest(), "files": files}
     write_atomically(out / "sets.json", json.dumps(sets).encode())
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
@@ -148,7 +148,8 @@ def _from_pack(folder: Path, wanted: Config) -> Config:
     listed = json.loads((folder / "sets.json").read_text())
     sets = {name: _packed(folder / "sets", found) for name, found in listed.items()}
 
-    def resolve(style: Style, _layers: Sequence[str], _weights: Sequence[float]) -> StyleSet:
+    def resolve(style: Style, layers: Sequence[str], weights: Sequence[float]) -> StyleSet:
+        del layers, weights  # those of the experiment that was packed
         return sets[style.name]
 
     styleset.resolve = resolve

@@ -208,12 +208,13 @@ def test_a_stroke_follows_the_strength_and_goes_before_the_common_one(words: str
 
 @pytest.mark.parametrize("stroke", [0.24, 8.1, -1, math.nan, math.inf, "2"])
 def test_a_stroke_is_a_number_from_a_quarter_to_8(stroke: Any) -> None:
-    for make in (
+    makers: list[Callable[[Any], Mixture]] = [
         lambda stroke: mixture.of("wave", stroke=stroke),
         lambda stroke: mixture.of({"wave": 1.0}, stroke=stroke),
         lambda stroke: mixture.of(Mixture(HALVES), stroke=stroke),
         lambda stroke: Mixture(HALVES, stroke=stroke),
-    ):
+    ]
+    for make in makers:
         with pytest.raises(ConfigError, match=r"^mixture.*stroke .* is (out of range; give 0\.5|no number)"):
             make(stroke)
         assert [make(edge).stroke for edge in (0.25, 8)] == [0.25, 8], "the control"

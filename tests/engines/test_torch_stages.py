@@ -51,11 +51,11 @@ def test_the_precision_is_that_of_features_and_statistics_and_pictures_are_float
     assert rough.filter(features, np.eye(16, dtype=np.float32)[:, :, None, None]).dtype == torch.bfloat16
     assert rough.run(last, features).dtype == torch.float32
     assert rough.numpy(features).dtype == np.float32
-    (first, second) = rough.measure(last, features, given=Given([]))
+    (found, second) = rough.measure(last, features, given=Given([]))
     wanted, _ = exact.measure(last, features.float(), given=Given([]))
     # A value is rounded by 2^-9 of itself; means and variances of 672 such values by less.
-    assert np.abs(first.mean - wanted.mean).max() < 2**-8 * np.abs(first.mean).max()
-    assert np.abs(first.variance - wanted.variance).max() < 2**-7 * np.abs(first.variance).max()
+    assert np.abs(found.mean - wanted.mean).max() < 2**-8 * np.abs(found.mean).max()
+    assert np.abs(found.variance - wanted.variance).max() < 2**-7 * np.abs(found.variance).max()
     assert second.mean.dtype == np.float64
 
 
