@@ -27,7 +27,8 @@ def primed(photo: Floats, share: float) -> Floats:
         photo: at the size of that pass.
         share: of the style against the photo, in [0, 1]; at 0 the photo stays as it is.
     """
-    luma = np.asarray(np.tensordot(np.array(LUMA, np.float32), photo, 1), np.float32)
+    # No matrix product: threads of NumPy's library would spin on the cores that the engine is to have next.
+    luma: Floats = LUMA[0] * photo[0] + LUMA[1] * photo[1] + LUMA[2] * photo[2]
     height, width = luma.shape
     cells = max(1, round(width / _CELL)), max(1, round(height / _CELL))
     mean, square = (_resized(x, cells, Image.Resampling.BOX) for x in (luma, luma * luma))
