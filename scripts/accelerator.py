@@ -1,7 +1,7 @@
 """Train a bank on a machine that is lent for minutes: pack here what it needs, train there in slices that continue.
 
-    scripts/accelerator pack --styles FOLDER --content PHOTOS --list photos.txt --out .pack
-    scripts/accelerator train .pack --run /tmp/run --out bank.safetensors --minutes 9   # there; again continues
+    python scripts/accelerator.py pack --styles FOLDER --content PHOTOS --list photos.txt --out .pack
+    python scripts/accelerator.py train .pack --run /tmp/run --out bank.safetensors --minutes 9   # there; again continues
 
 A pack holds photos at training size and, without loss, the images that supervise the styles: a hundredth of what they
 were made of. A bank that is trained from it names the original files. The number of steps is set by the clock: a few
