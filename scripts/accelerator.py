@@ -1,7 +1,7 @@
 """Train a bank on a machine that is lent for minutes: pack here what it needs, train there in slices that continue.
 
     python scripts/accelerator.py pack --styles FOLDER --content PHOTOS --list photos.txt --out .pack
-    python scripts/accelerator.py train .pack --run /tmp/run --out bank.safetensors --minutes 9   # there; again continues
+    python scripts/accelerator.py train .pack --run RUN --out bank.safetensors --minutes 9   # there; again continues
 
 A pack holds photos at training size and, without loss, the images that supervise the styles: a hundredth of what they
 were made of. A bank that is trained from it names the original files. The number of steps is set by the clock: a few
@@ -160,8 +160,7 @@ def _packed(folder: Path, found: Mapping[str, Any]) -> StyleSet:
     style = styleset.from_manifest(found["set"])
     layers = []
     for image, name in zip(style.layers, found["files"], strict=True):
-        facts = {field.name: getattr(image, field.name) for field in dataclasses.fields(image)}
-        layers.append(Packed(**(facts | {"path": folder / name})) if name else image)
+        layers.append(Packed(**(vars(image) | {"path": folder / name})) if name else image)
     return dataclasses.replace(style, layers=tuple(layers))
 
 

@@ -1,9 +1,10 @@
-"""Arrays of files as PyTorch tensors and back, and numbers of a program on a device."""
+"""Arrays of files as PyTorch tensors and back, numbers of a program on a device, images at another size."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -22,3 +23,11 @@ def indices(numbers: Sequence[int], device: torch.device) -> Tensor:
     """Numbers (N,) int64 on a device, without waiting for what a GPU has still to do."""
     found = torch.tensor(numbers)
     return found.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else found
+
+
+def resized(images: Tensor, size: Sequence[int]) -> Tensor:
+    """Images (B, 3, h, w) in [0, 1] at a size (H, W), by antialiased bicubic resampling in float32."""
+    if tuple(images.shape[2:]) == tuple(size):
+        return images
+    found = F.interpolate(images.float(), size=tuple(size), mode="bicubic", antialias=True)
+    return found.clamp(0, 1)

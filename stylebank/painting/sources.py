@@ -151,10 +151,9 @@ class Tensors:
         """See `Source`; in float32."""
         if size == self.size:
             return self
-        from torch.nn import functional as F
+        from stylebank.network import tensors
 
-        batch = self._batch.detach().float()
-        found = F.interpolate(batch, size=size, mode="bicubic", antialias=True).clamp(0, 1)
+        found = tensors.resized(self._batch.detach(), size)
         return Tensors(found if self.picture.ndim == 4 else found[0])
 
     def primed(self, share: float) -> "Tensors":

@@ -8,13 +8,12 @@ Differs from both: each layer's loss is divided by the photo's own, so that one 
 go from coarse to fine, as strokes of a fixed size are found fastest on a small image.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from stylebank import config
@@ -22,6 +21,7 @@ from stylebank.config import MINIMUM_SIDE, Loss, Style
 from stylebank.errors import ConfigError, ImageError
 from stylebank.files import toml
 from stylebank.machine.devices import choose_device
+from stylebank.network.tensors import resized
 from stylebank.supervision import styleset, vgg
 from stylebank.supervision.objective import Objective, check_layers
 
@@ -131,7 +131,7 @@ def paint(
     )
     target = choose_device(device)
     network = vgg.load(vgg_weights).to(target, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    objective = Objective(network, loss, [resolved], _resized(photo, coarse), precision=torch.float32)
+    objective = Objective(network, loss, [resolved], resized(photo, coarse), precision=torch.float32)
     return optimize(objective, photo.to(target), settings, report=report)
 
 
@@ -167,7 +167,7 @@ def optimize(
     )
     done, goes_on = 0, True
     for size, steps in zip(sizes, shares, strict=True):
-        work = _Scale(objective, style, _resized(photo, size), _resized(image, size), settings.method)
+        work = _Scale(objective, style, resized(photo, size), resized(image, size), settings.method)
         for _ in range(steps):
             found = work.step(done + 1)
             done += 1
@@ -177,7 +177,7 @@ def optimize(
         image = work.best
         if not goes_on:
             break
-    return _resized(image, sizes[-1])
+    return resized(image, sizes[-1])
 
 
 class _Scale:
@@ -248,9 +248,3 @@ def steps_by_scale(steps: int, count: int) -> list[int]:
         share = steps - sum(shares)
         shares.append(share if left == 1 else max(1, min(share // 2, share - left + 1)))
     return shares
-
-
-def _resized(image: Tensor, size: Sequence[int]) -> Tensor:
-    if tuple(image.shape[2:]) == tuple(size):
-        return image
-    return F.interpolate(image, size=tuple(size), mode="bicubic", antialias=True).clamp(0, 1)

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from stylebank.errors import ConfigError
+from stylebank.network.tensors import resized
 
 Backbone = Literal["alex", "vgg", "squeeze"]
 
@@ -74,6 +74,6 @@ class Perceptual:
         self._fid.reset()
         for images, real in ((paintings, True), (outputs, False)):
             for batch in images:
-                squares = F.interpolate(batch, size=(299, 299), mode="bicubic", antialias=True).clamp(0, 1)
+                squares = resized(batch, (299, 299))
                 self._fid.update(squares.to(self._fid.device), real=real)
         return float(self._fid.compute())

@@ -9,11 +9,11 @@ import random
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from stylebank.config import MINIMUM_SIDE
 from stylebank.network.model import StyleBankNetwork
+from stylebank.network.tensors import resized
 from stylebank.supervision import metrics
 
 _STEP = 16  # pixels; sides of what is painted small are multiples
@@ -70,18 +70,11 @@ def gains(network: StyleBankNetwork, photos: Tensor, style: int) -> tuple[float,
 def _ground(
     network: StyleBankNetwork, content: Tensor, styles: Sequence[int], sides: Sequence[int], *, detail: float
 ) -> Tensor:
-    over, before = resized(content, sides[0]), resized(content, sides[0])
+    over = before = resized(content, (sides[0], sides[0]))
     for place, side in enumerate(sides[1:]):
+        size = side, side
         picture = network.stylize(over, styles, again=place > 0)
-        photo = resized(content, side)
-        over = resized(picture.clamp(0, 1), side) + detail * (photo - resized(before, side))
+        photo = resized(content, size)
+        over = resized(picture.clamp(0, 1), size) + detail * (photo - resized(before, size))
         before = photo
     return over.clamp(0, 1)
-
-
-def resized(images: Tensor, side: int) -> Tensor:
-    """Squares (B, 3, h, h) in [0, 1] at another size, by bicubic resampling as pictures are painted."""
-    if images.shape[-1] == side:
-        return images
-    found = F.interpolate(images.float(), size=(side, side), mode="bicubic", antialias=True)
-    return found.clamp(0, 1)

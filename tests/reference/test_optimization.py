@@ -13,6 +13,7 @@ from torch import Tensor
 
 from stylebank.config import Loss, Style
 from stylebank.errors import ConfigError, ImageError, StyleBankError
+from stylebank.network.tensors import resized
 from stylebank.reference import optimization
 from stylebank.reference.optimization import Method, Progress, Settings
 from stylebank.supervision import styleset
@@ -220,7 +221,7 @@ def test_asked_to_stop_it_gives_the_best_of_the_scale_it_is_on(
     assert len(found) == stop
     same = [progress for progress in found if progress.image.shape == found[-1].image.shape]
     best = min(same, key=lambda progress: progress.total).image
-    assert torch.equal(image, optimization._resized(best, photo.shape[2:]))
+    assert torch.equal(image, resized(best, photo.shape[2:]))
     assert image.shape == photo.shape
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from stylebank.bank.bundle import Bundle
 from stylebank.config import MINIMUM_SIDE
 from stylebank.network.model import StyleBankNetwork
+from stylebank.network.tensors import resized
 from stylebank.supervision import metrics
 from stylebank.training import revision
 
@@ -71,9 +72,9 @@ def test_half_of_the_grounds_get_back_some_of_the_photo_s_detail() -> None:
     plain = 0
     for key in KEYS:
         found, ((side, _),) = ground(key, chained=0.0)
-        small = revision.resized(photos(), side)
-        painted = revision.resized(small * 0.5, SIDE)
-        detail = photos() - revision.resized(small, SIDE)
+        small = resized(photos(), (side, side))
+        painted = resized(small * 0.5, (SIDE, SIDE))
+        detail = photos() - resized(small, (SIDE, SIDE))
         # The share, by least squares where nothing was clipped; the ground is painting plus share times detail.
         inside = (found > 0) & (found < 1)
         share = float(((found - painted) * detail)[inside].sum() / detail.square()[inside].sum())
@@ -130,8 +131,8 @@ def test_coarse_to_fine_is_k_at_the_small_size_and_r_over_it(make_bank: Callable
     network = make_bank({"one": 3, "two": 5}).build()
     found = revision.coarse_to_fine(network, photos(64), [0, 1], small=32)
     with torch.no_grad():
-        small = network.stylize(revision.resized(photos(64), 32), [0, 1])
-        wanted = network.stylize(revision.resized(small, 64), [0, 1], again=True)
+        small = network.stylize(resized(photos(64), (32, 32)), [0, 1])
+        wanted = network.stylize(resized(small, (64, 64)), [0, 1], again=True)
     assert torch.equal(found, wanted)
 
 
@@ -139,7 +140,7 @@ def test_gains_are_of_k_over_photos_and_of_r_over_paintings(make_bank: Callable[
     network = make_bank({"one": 3, "two": 5}).build()
     first, again = revision.gains(network, photos(64), 1)
     with torch.no_grad():
-        over = revision.resized(network.stylize(revision.resized(photos(64), 32), [1, 1]), 64)
+        over = resized(network.stylize(resized(photos(64), (32, 32)), [1, 1]), (64, 64))
     assert first == metrics.filter_gain(network, photos(64), network.filters[1])
     assert again == metrics.filter_gain(network, over, network.revisions[1])
     assert again != pytest.approx(metrics.filter_gain(network, photos(64), network.revisions[1]), rel=1e-3)
@@ -149,9 +150,9 @@ def test_gains_are_of_k_over_photos_and_of_r_over_paintings(make_bank: Callable[
 
 def test_resizing_keeps_what_has_the_size_and_the_range() -> None:
     same = photos()
-    assert revision.resized(same, SIDE) is same
+    assert resized(same, (SIDE, SIDE)) is same
     edge = torch.zeros(1, 3, 8, 8)
     edge[..., 4:] = 1
     overshooting = F.interpolate(edge, size=(32, 32), mode="bicubic", antialias=True)
     assert overshooting.max() > 1.01, "bicubic resampling overshoots"
-    assert float(revision.resized(edge, 32).max()) == 1.0
+    assert float(resized(edge, (32, 32)).max()) == 1.0
