@@ -25,7 +25,7 @@ from stylebank.config import Config, Style
 from stylebank.files import resources
 from stylebank.files.atomic import write_atomically
 from stylebank.machine.devices import choose_device
-from stylebank.pixels import images
+from stylebank.pixels import folders, images, resampling
 from stylebank.supervision import styleset
 from stylebank.supervision.styleset import LayerImage, StyleSet
 from stylebank.training import data, joint
@@ -69,14 +69,14 @@ def pack(
     photos = (
         [content / line for line in listed.read_text().split("\n") if line]
         if listed
-        else images.find_photos(content)
+        else folders.find_photos(content)
     )
     for photo in photos:
         image = images.read(photo)
         scale = min(1.0, short / min(image.size))
         width, height = (round(length * scale) for length in image.size)
         name = "_".join(photo.relative_to(content).with_suffix(".webp").parts)
-        images.save(out / "photos" / name, images.resized(image, size=(height, width)), quality=quality)
+        images.save(out / "photos" / name, resampling.resized(image, size=(height, width)), quality=quality)
     known: dict[LayerImage, str] = {}
     sets = {}
     for style in wanted.styles:

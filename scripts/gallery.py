@@ -11,7 +11,7 @@ from stylebank import StyleBank
 from stylebank.bank import mixture
 from stylebank.files import resources
 from stylebank.painting import regions
-from stylebank.pixels import images, pictures
+from stylebank.pixels import images, pictures, resampling
 from stylebank.training import data
 
 SIDE = 640  # pixels
@@ -39,7 +39,7 @@ def main() -> None:
     weights, folder = resources.weights_folder(), resources.photos_folder()
     # By the engine that is installed everywhere, so that the pictures are the same on every machine.
     bank = StyleBank.load(engine="torch", precision="float32", device="cpu")
-    photo = images.fitted(images.read(folder / FOR_ONE), long_side=SIDE)
+    photo = resampling.fitted(images.read(folder / FOR_ONE), long_side=SIDE)
     cells = [("photo", photo), *((name, bank.stylize(photo, name)) for name in bank.styles)]
     images.save(weights / "sheet.jpg", pictures.single_sheet(cells, cell=CELL), quality=85)
     draw_strokes(bank, folder / FOR_FUSION, weights / "strokes.jpg")
@@ -66,7 +66,7 @@ def squares(names: Sequence[str]) -> Tensor:
 
 def draw_strokes(bank: StyleBank, photo: Path, target: Path) -> None:
     """One photo in styles at strokes from fine to large, and two strokes in two regions."""
-    picture = images.resized(images.read(photo), size=(1024, 1024))
+    picture = resampling.resized(images.read(photo), size=(1024, 1024))
     cells = [
         (f"{style}, strokes {stroke:g}", bank.stylize(picture, style, stroke=stroke))
         for style in FOR_STROKES
@@ -77,7 +77,7 @@ def draw_strokes(bank: StyleBank, photo: Path, target: Path) -> None:
 
 def draw_marks(bank: StyleBank, photo: Path, target: Path) -> None:
     """The forms of each of some styles in the marks of each."""
-    picture = images.fitted(images.read(photo), long_side=SIDE)
+    picture = resampling.fitted(images.read(photo), long_side=SIDE)
     cells = [
         (
             f"{forms}/{marks}" if marks != forms else forms,
@@ -91,7 +91,7 @@ def draw_marks(bank: StyleBank, photo: Path, target: Path) -> None:
 
 def draw_fusion(bank: StyleBank, photo: Path, target: Path) -> None:
     """A path from style to style; three regions, fused exactly and as in the paper; each region's style alone."""
-    picture = images.fitted(images.read(photo), long_side=SIDE)
+    picture = resampling.fitted(images.read(photo), long_side=SIDE)
     labels = regions.clustered(bank, picture, len(REGIONS))
     found = [(labels == place, style) for place, style in enumerate(REGIONS, start=1)]
     cells = [("photo", picture)]

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from stylebank.config import Loss, Style
 from stylebank.files import resources
-from stylebank.pixels import images, pictures
+from stylebank.pixels import images, pictures, resampling
 from stylebank.reference import optimization
 from stylebank.reference.optimization import Progress
 from stylebank.supervision import styleset, vgg
@@ -33,7 +33,7 @@ def main(
     output: Annotated[Path, typer.Option("-o", help="The picture.")] = Path("layered_experiments.png"),
 ) -> None:
     """Run all experiments on one photo."""
-    small = images.fitted(images.read(photo or resources.photos_folder() / "chelsea.jpg"), long_side=size)
+    small = resampling.fitted(images.read(photo or resources.photos_folder() / "chelsea.jpg"), long_side=size)
     content = images.to_tensor(small)
     cells: list[tuple[str, Tensor]] = [("photo", content)]
     typer.echo(

@@ -21,7 +21,7 @@ from stylebank.bank.bundle import Bundle
 from stylebank.config import Report, Style
 from stylebank.files import resources, toml
 from stylebank.machine import devices
-from stylebank.pixels import images, pictures
+from stylebank.pixels import folders, images, pictures
 from stylebank.supervision import metrics
 from stylebank.training import added, checkpoint, data, material
 from stylebank.training.added import Outcome
@@ -163,7 +163,7 @@ def _print(rows: list[tuple[str, metrics.StyleFigures, Added, Added]]) -> None:
 
 def _picture(joint: Bundle, grown: Bundle, names: list[str], content: Path) -> Image.Image:
     """Rows of photos; for each style, as the joint bank and as the grown one paint it."""
-    photos, held_back = data.hold_back(images.find_photos(content), content, HELD_BACK)
+    photos, held_back = data.hold_back(folders.find_photos(content), content, HELD_BACK)
     squares = data.read_squares(held_back or photos, SIDE, typer.echo, count=4)
     networks = {"joint": joint, "added": grown}
     built = {kind: bank.build() for kind, bank in networks.items()}

@@ -16,7 +16,7 @@ from stylebank.config import Config
 from stylebank.files import resources
 from stylebank.network.instance_norm import InstanceNorm
 from stylebank.network.model import StyleBankNetwork
-from stylebank.pixels import images
+from stylebank.pixels import folders
 from stylebank.supervision import metrics
 from stylebank.training import data, material
 from stylebank.training.algorithm import Trainer
@@ -81,7 +81,7 @@ def main(
     release = config.read(CONFIGS / "release.toml", styles_folder=styles)
     release = replace(release, training=replace(release.training, steps=steps, crop=crop))
     found = material.gather(release, content, torch.device("cpu"), resources.vgg_weights(), typer.echo)
-    _, held_back = data.hold_back(images.find_photos(content), content, release.report.held_back)
+    _, held_back = data.hold_back(folders.find_photos(content), content, release.report.held_back)
     photos = data.read_squares(held_back, size, typer.echo)
     typer.echo(
         f"{len(release.styles)} styles, {steps} steps of {release.training.batch} crops of {crop} px; measured on "

@@ -19,7 +19,7 @@ from stylebank.batch.planning import Job
 from stylebank.engines.choice import Computing
 from stylebank.files import resources
 from stylebank.machine import devices
-from stylebank.pixels import images
+from stylebank.pixels import folders, images, resampling
 
 
 def main(
@@ -77,13 +77,13 @@ def _seconds(job: Callable[[], None]) -> float:
 
 def _cut(source: Path, target: Path, count: int, size: int) -> list[Path]:
     """Centre squares of photos as JPEG files."""
-    found = images.find_photos(source)
+    found = folders.find_photos(source)
     paths = []
     for number in range(count):
         photo = images.read(found[number % len(found)])
         side = min(photo.size)
         left, top = (photo.width - side) // 2, (photo.height - side) // 2
-        square = images.resized(photo, size=(size, size), box=(left, top, left + side, top + side))
+        square = resampling.resized(photo, size=(size, size), box=(left, top, left + side, top + side))
         paths.append(target / f"{number}.jpg")
         images.save(paths[-1], square)
     return paths

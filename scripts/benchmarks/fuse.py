@@ -20,7 +20,7 @@ from stylebank.files import resources
 from stylebank.machine import devices
 from stylebank.machine.memory import Tiling
 from stylebank.painting.fusion import Mode
-from stylebank.pixels import images
+from stylebank.pixels import images, resampling
 from stylebank.pixels.masks import Mask
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def main(
     """Milliseconds of each kind of fusion, and its ratio to one style, in one run."""
     computing = Computing(engine, precision, device)
     bank = StyleBank(bundle.read(path or resources.default_bank()), computing=computing, tiling=Tiling("off"))
-    photo = images.fitted(images.read(resources.photos_folder() / "coffee.jpg"), long_side=size)
+    photo = resampling.fitted(images.read(resources.photos_folder() / "coffee.jpg"), long_side=size)
     names = bank.styles
     typer.echo(
         f"{computing.choose()}, {precision}, {bank.stages.device_type}, {devices.cores()} threads, "

@@ -15,7 +15,7 @@ from stylebank.bank import bundle
 from stylebank.bank.bundle import Bundle
 from stylebank.config import Loss, Report
 from stylebank.files import resources
-from stylebank.pixels import images
+from stylebank.pixels import folders
 from stylebank.reference import optimization
 from stylebank.reference.optimization import Progress, Settings
 from stylebank.supervision import metrics, vgg
@@ -41,7 +41,7 @@ def main(
     shipped = bundle.read(bank or resources.default_bank())
     loss = shipped.trained_with(Loss, "loss")
     wanted = shipped.find(style).style.located(styles)
-    _, held_back = data.hold_back(images.find_photos(content), content, Report().held_back)
+    _, held_back = data.hold_back(folders.find_photos(content), content, Report().held_back)
     squares = data.read_squares(held_back, size, typer.echo, count=photos)
     network = vgg.load(resources.vgg_weights()).to(memory_format=torch.channels_last)
     objective = Objective(network, loss, [wanted], squares, precision=torch.float32)

@@ -14,7 +14,7 @@ from PIL import Image
 from stylebank.engines.choice import Computing
 from stylebank.files import resources
 from stylebank.machine import devices
-from stylebank.pixels import images
+from stylebank.pixels import images, resampling
 
 _NAIVE = """
 import sys
@@ -76,7 +76,7 @@ def _draw(megapixels: float) -> Image.Image:
     photo = images.read(resources.photos_folder() / "coffee.jpg")
     scale = (megapixels * 1e6 / (photo.width * photo.height)) ** 0.5
     size = (int(photo.height * scale) // 2 * 2 + 1, int(photo.width * scale) // 2 * 2 + 1)
-    large, random = images.resized(photo, size=size), np.random.default_rng(0)
+    large, random = resampling.resized(photo, size=size), np.random.default_rng(0)
     for top in range(0, large.height, 512):
         box = (0, top, large.width, min(top + 512, large.height))
         part = np.asarray(large.crop(box), np.int16)

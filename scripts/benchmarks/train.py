@@ -18,7 +18,7 @@ from stylebank import config
 from stylebank.config import Config, Loss, Network, Report, Training
 from stylebank.files import resources
 from stylebank.machine.devices import choose_precision
-from stylebank.pixels import images
+from stylebank.pixels import folders
 from stylebank.supervision import losses, styleset, vgg
 from stylebank.supervision.objective import Objective
 from stylebank.supervision.styleset import StyleSet
@@ -45,7 +45,7 @@ def main(
     """Seconds per iteration and images per second: this project against the plain loop, on the CPU."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = content or _draw_photos(Path(scratch))
-        photos = images.find_photos(folder)[:200]
+        photos = folders.find_photos(folder)[:200]
         _measure(photos, crop=crop, batch=batch, blocks=-(-iterations // CYCLE), paintings=PAINTINGS[:styles])
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stylebank.errors import ImageError, OutputError
 from stylebank.files import atomic
-from stylebank.pixels import images
+from stylebank.pixels import folders, formats, images
 
 STREAM = Path("-")
 """In the place of a photo, the program's input; of a picture, its output."""
@@ -64,7 +64,7 @@ def plan(
     if output and single and not atomic.is_folder(output):
         jobs = [Job(given[0], output)]
     else:
-        if output and (output.suffix.lower() in images.IMAGE_SUFFIXES or output.is_file()):
+        if output and (output.suffix.lower() in formats.IMAGE_SUFFIXES or output.is_file()):
             raise OutputError(f"{output}: is a file, but there are {len(found)} photos; give a folder")
         folder = output or Path()
         jobs = [
@@ -102,7 +102,7 @@ def _photos_of(folder: Path, output: Path) -> list[tuple[Path, Path]]:
     inside, below = output.resolve(), folder.resolve()
     if inside == below:
         raise OutputError(f"{folder}: is where the pictures would go too; choose another folder with -o")
-    places = [(photo, photo.relative_to(folder)) for photo in images.find_photos(folder)]
+    places = [(photo, photo.relative_to(folder)) for photo in folders.find_photos(folder)]
     if not inside.is_relative_to(below):
         return places
     own = inside.relative_to(below)
@@ -117,7 +117,7 @@ def check_outputs(pictures: Iterable[Path], photos: Iterable[Path], *, force: bo
     """
     originals = {atomic.identity(photo) for photo in photos} - {None}
     for picture in pictures:
-        images.check_suffix(picture)
+        formats.check_suffix(picture)
         atomic.refuse_foreign(picture, images.is_image, force=force)
         if atomic.identity(picture) in originals:
             raise OutputError(f"{picture}: is the photo itself; choose another output")

@@ -15,7 +15,7 @@ from stylebank.engines.choice import Computing
 from stylebank.errors import ConfigError, ContentError, ImageError
 from stylebank.files import resources
 from stylebank.painting.painter import StyleBank
-from stylebank.pixels import images
+from stylebank.pixels import encoding, formats, images
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
@@ -62,7 +62,8 @@ class Folders:
         photos = sorted(
             str(path)
             for path in inner
-            if path.suffix.lower() in images.IMAGE_SUFFIXES and not any(p.startswith(".") for p in path.parts)
+            if path.suffix.lower() in formats.IMAGE_SUFFIXES
+            and not any(p.startswith(".") for p in path.parts)
         )
         if not photos:
             raise ContentError(f"{self.source}: holds no photos; check the address")
@@ -130,7 +131,7 @@ class Stylizer:
             return ""
         output.create_dir(str(PurePosixPath(target).parent), recursive=True)
         with output.open_output_stream(target) as stream:  # an object store shows whole objects only
-            stream.write(images.encode(picture, self._folders.suffix))
+            stream.write(encoding.encode(picture, self._folders.suffix))
         return ""
 
 
@@ -177,7 +178,7 @@ def stylize(
         import ray.data  # noqa: F401  # before anything is read
     except ImportError as error:
         raise ConfigError(f"ray: is not installed ({error}); pip install 'stylebank[ray]'") from error
-    images.check_suffix(Path(f"picture{suffix}"))
+    formats.check_suffix(Path(f"picture{suffix}"))
     mixed = mixture.parse(style, strength=strength, stroke=stroke)
     contents = bundle.read(Path(bank) if bank else resources.default_bank())
     contents.filter_of(mixed)  # refused here rather than by every actor

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from stylebank.batch.planning import STREAM, Job
 from stylebank.errors import ImageError, OutputError
 from stylebank.files import atomic
-from stylebank.pixels import images
+from stylebank.pixels import encoding, images
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -140,7 +140,7 @@ def _write(job: Job, picture: "Image") -> None:
     if job.picture != STREAM:
         images.save(job.picture, picture, sweeping=False)
         return
-    data = images.encode(picture, job.suffix)
+    data = encoding.encode(picture, job.suffix)
     try:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()

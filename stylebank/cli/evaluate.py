@@ -89,13 +89,13 @@ def evaluate(
     from stylebank.batch import planning
     from stylebank.files import resources
     from stylebank.machine.devices import choose_device
-    from stylebank.pixels import charts, images
+    from stylebank.pixels import charts, folders, images
     from stylebank.reference import evaluation
     from stylebank.reference.perceptual import Perceptual
 
     if plot:
         planning.check_outputs(
-            [plot], [*images.find_photos(content), *images.find_images(styles)], force=force
+            [plot], [*folders.find_photos(content), *folders.find_images(styles)], force=force
         )
     if inception and not lpips:
         raise ConfigError("--inception: goes with --lpips; give both or neither")

@@ -93,9 +93,9 @@ def _show(
     beside_photo: bool = False,
 ) -> None:
     """Draw a photo in some mixtures, each under its label."""
-    from stylebank.pixels import images, pictures
+    from stylebank.pixels import images, pictures, resampling
 
-    small = images.fitted(images.read(photo), long_side=size)
+    small = resampling.fitted(images.read(photo), long_side=size)
     canvas = bank.open(small)
     cells = [("photo", small)] if beside_photo else []
     cells += [(label, canvas.stylize(mix, keep_color=keep_color)) for label, mix in mixes]

@@ -144,7 +144,7 @@ def stylize(
     from stylebank.engines.choice import Computing
     from stylebank.files import resources
     from stylebank.machine.distributed import rank_and_world
-    from stylebank.pixels import images
+    from stylebank.pixels import formats
 
     mixed = mixture.parse(style, strength=strength, stroke=stroke, where=f"--style {style}")
     contents = bundle.read(bank or resources.default_bank())
@@ -152,7 +152,7 @@ def stylize(
     computing = Computing(engine, precision, device)
     computing.choose()  # refused before anything is planned
     suffix = f".{form.removeprefix('.')}"
-    images.check_suffix(Path(f"--format {suffix}"))
+    formats.check_suffix(Path(f"--format {suffix}"))
     jobs = planning.plan(photos, output, style="+".join(mixed.names), suffix=suffix, force=force)
     process = rank_and_world()
     settings = {"version": __version__, "bank": contents.digest(), "style": repr(mixed)}

@@ -14,7 +14,7 @@ from stylebank.config import MINIMUM_SIDE, STRIDE
 from stylebank.errors import ConfigError
 from stylebank.painting import segmentation, strokes
 from stylebank.painting.painter import StyleBank
-from stylebank.pixels import images, masks
+from stylebank.pixels import images, masks, resampling
 from stylebank.pixels.masks import Labels, Mask
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def clustered(bank: StyleBank, photo: "Image", count: int, *, seed: int = 0) -> 
     height, width = (
         max(MINIMUM_SIDE, round(length * scale / STRIDE) * STRIDE) for length in (photo.height, photo.width)
     )
-    features = bank.open(images.resized(photo, size=(height, width))).features()
+    features = bank.open(resampling.resized(photo, size=(height, width))).features()
     return segmentation.segment(features, count, size=(photo.height, photo.width), seed=seed)
 
 
@@ -126,7 +126,7 @@ def choose(bank: StyleBank, photo: "Image", regions: Sequence[Floats]) -> list[s
         raise ConfigError(
             f"--assign auto: cannot give {len(regions)} regions one of {len(bank.styles)} styles each; assign them"
         )
-    small = images.fitted(photo, long_side=_SMALL)
+    small = resampling.fitted(photo, long_side=_SMALL)
     shares = np.stack([masks.resized(region, (small.height, small.width)) for region in regions])
     before, canvas = _mean_colours(small, shares), bank.open(small)
     stroke = min(

@@ -10,7 +10,7 @@ from scipy import ndimage
 from scipy.cluster import vq
 
 from stylebank.config import STRIDE
-from stylebank.pixels import images
+from stylebank.pixels import resampling
 
 LONG_SIDE = 512
 """Pixels of the long side that a photo is clustered at: regions are large, and time goes by pixels."""
@@ -51,7 +51,7 @@ def _smooth(labels: NDArray[np.int64], size: tuple[int, int]) -> NDArray[np.int6
     best, found = np.full(size, -1.0, np.float32), np.zeros(size, np.int64)
     for label in range(int(labels.max()) + 1):
         soft = ndimage.gaussian_filter((labels == label).astype(np.float32), radius)
-        larger = np.asarray(images.resized_floats(soft, size))
+        larger = np.asarray(resampling.resized_floats(soft, size))
         found[larger > best] = label
         best = np.maximum(best, larger)
     return found

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import numpy as np
 
 from stylebank.engines.stages import Array, Stages
-from stylebank.pixels import images, priming
+from stylebank.pixels import images, priming, resampling
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -77,7 +77,7 @@ class Photos:
         """See `Source`."""
         if size == self.size:
             return self
-        return Photos([images.resampled(photo, size=size) for photo in self.picture])
+        return Photos([resampling.resampled(photo, size=size) for photo in self.picture])
 
     def primed(self, share: float) -> "Photos":
         """See `Source`."""
@@ -86,12 +86,12 @@ class Photos:
     def ground(self, photo: "Photos", before: "Photos", share: float) -> "Photos":
         """See `Source`."""
         found = zip(self.picture, photo.picture, before.picture, strict=True)
-        return Photos([images.detailed(*three, share) for three in found])
+        return Photos([resampling.detailed(*three, share) for three in found])
 
     def settled(self, over: "Photos", keep: float) -> "Photos":
         """See `Source`."""
         found = zip(self.picture, over.picture, strict=True)
-        return Photos([images.settled(*both, keep) for both in found])
+        return Photos([resampling.settled(*both, keep) for both in found])
 
     def painted(self, stages: Stages, parts: Parts) -> "Photos":
         """See `Source`."""
@@ -124,11 +124,11 @@ class Photo:
 
     def ground(self, photo: "Photo", before: "Photo", share: float) -> "Photo":
         """See `Source`."""
-        return Photo(images.detailed(self.picture, photo.picture, before.picture, share))
+        return Photo(resampling.detailed(self.picture, photo.picture, before.picture, share))
 
     def settled(self, over: "Photo", keep: float) -> "Photo":
         """See `Source`."""
-        return Photo(images.settled(self.picture, over.picture, keep))
+        return Photo(resampling.settled(self.picture, over.picture, keep))
 
     def painted(self, stages: Stages, parts: Parts) -> "Photo":
         """See `Source`."""

@@ -10,12 +10,10 @@ from typing import BinaryIO
 from PIL import Image, UnidentifiedImageError
 
 from stylebank.errors import ImageError
+from stylebank.pixels.formats import READ
 
 MAX_PIXELS = 200_000_000
 """Larger images are refused before any memory is taken for them: 200 megapixels are 800 MB decoded."""
-
-FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "PPM", "GIF")
-"""Pillow's names of the formats that are tried, whatever the file's name says."""
 
 
 def decode(
@@ -56,7 +54,7 @@ def decode(
 @contextmanager
 def opened(source: Path | BinaryIO, max_pixels: int) -> Iterator[Image.Image]:
     """Open lazily, out of the allowed formats."""
-    with _pillow(max_pixels), Image.open(source, formats=FORMATS) as image:
+    with _pillow(max_pixels), Image.open(source, formats=READ) as image:
         yield image
 
 
@@ -100,7 +98,7 @@ def _reason(error: Exception, max_pixels: int) -> str:
     if isinstance(error, Image.DecompressionBombError):
         return f"has more than {max_pixels / 1e6:g} million pixels; make it smaller"
     if isinstance(error, UnidentifiedImageError):
-        return f"is no image, damaged, or none of {', '.join(FORMATS)}; convert it to PNG"
+        return f"is no image, damaged, or none of {', '.join(READ)}; convert it to PNG"
     if isinstance(error, OSError) and error.filename:
         return f"cannot be opened ({error.strerror}); check the path"
     return f"is damaged ({one_line(error)}); replace it"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor
 
 from stylebank.errors import ImageError, nearest
-from stylebank.pixels import images, srgb
+from stylebank.pixels import images, resampling, srgb
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -56,7 +56,7 @@ def resized(mask: Floats, size: tuple[int, int]) -> Floats:
     """A mask at another size (H, W): averaged when it shrinks, interpolated when it grows."""
     if mask.shape == size:
         return mask
-    found: Floats = np.array(images.resized(Image.fromarray(mask), size=size), np.float32).clip(0, 1)
+    found: Floats = np.array(resampling.resized(Image.fromarray(mask), size=size), np.float32).clip(0, 1)
     return found
 
 

@@ -23,7 +23,7 @@ from stylebank.errors import StyleSetError
 from stylebank.files import resources
 from stylebank.machine.devices import choose_device
 from stylebank.network.model import StyleBankNetwork
-from stylebank.pixels import images
+from stylebank.pixels import folders
 from stylebank.reference import optimization
 from stylebank.reference.optimization import Progress, Settings
 from stylebank.reference.perceptual import Perceptual
@@ -229,7 +229,7 @@ def unseen(bank: Bundle, content: Path) -> list[Path]:
     Raises:
         ContentError: the folder is missing or holds no image.
     """
-    photos = images.find_photos(content)
+    photos = folders.find_photos(content)
     report = bank.trained_with(Report, "report")
     trained, held_back = data.hold_back(photos, content, report.held_back)
     is_known = data.digest(trained, content) == bank.training.get("photos")

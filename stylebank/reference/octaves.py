@@ -21,7 +21,7 @@ from stylebank.engines.choice import Computing
 from stylebank.errors import ContentError, ImageError
 from stylebank.machine.devices import choose_device
 from stylebank.painting.painter import StyleBank
-from stylebank.pixels import images
+from stylebank.pixels import images, resampling
 from stylebank.reference import evaluation
 from stylebank.reference.tiled_grams import grams
 from stylebank.reference.views import Looks, Octaves, Plan, Preview, View
@@ -145,7 +145,7 @@ def sized(image: "Image", side: int) -> "Image":
     """An image at a long side in pixels, by Lanczos' filter; the short one is at least what the network takes."""
     scale = side / max(image.size)
     height, width = (max(MINIMUM_SIDE, round(length * scale)) for length in (image.height, image.width))
-    return image if image.size == (width, height) else images.resized(image, size=(height, width))
+    return image if image.size == (width, height) else resampling.resized(image, size=(height, width))
 
 
 def _final_side(photo: "Image", plan: Plan) -> int:

@@ -21,7 +21,7 @@ from stylebank import config
 from stylebank.config import Style
 from stylebank.errors import ConfigError, StyleSetError
 from stylebank.files import atomic
-from stylebank.pixels import images
+from stylebank.pixels import images, resampling
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -73,7 +73,7 @@ class LayerImage:
         assert self.path is not None, "a style read from a bank has no files"
         left, top, width, height = self.crop
         image = images.read(self.path).crop((left, top, left + width, top + height))
-        return images.to_tensor(images.resized(image, size=self.size))
+        return images.to_tensor(resampling.resized(image, size=self.size))
 
     def same_image(self) -> "LayerImage":
         """The image alone, without layer and weight: equal for two layers that see the same pixels."""

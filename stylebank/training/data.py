@@ -22,7 +22,7 @@ from torch import Tensor
 from stylebank.config import Training
 from stylebank.errors import ContentError, ImageError
 from stylebank.machine import devices
-from stylebank.pixels import images
+from stylebank.pixels import images, resampling
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -75,7 +75,7 @@ def read_squares(photos: Sequence[Path], side: int, report: Reporter, *, count: 
         short = min(image.size)
         left, top = ((length - short) / 2 for length in image.size)
         box = (left, top, left + short, top + short)
-        squares.append(images.to_tensor(images.resized(image, size=(side, side), box=box)))
+        squares.append(images.to_tensor(resampling.resized(image, size=(side, side), box=box)))
     if not squares:
         raise ContentError(
             f"{photos[0].parent}: none of {len(photos)} photos can be read; check the content folder"
@@ -184,7 +184,7 @@ class ContentStream:
         side = min(width, height) / self._zoom ** random.random()
         left, top = random.random() * (width - side), random.random() * (height - side)
         box = (left, top, left + side, top + side)
-        crop = images.to_tensor(images.resized(image, size=(self._crop, self._crop), box=box))
+        crop = images.to_tensor(resampling.resized(image, size=(self._crop, self._crop), box=box))
         return crop.flip(3) if random.random() < 0.5 else crop
 
     def _photo(self, index: int) -> "Image":
@@ -213,7 +213,7 @@ class ContentStream:
         if short <= wanted:
             return image
         width, height = (round(length * wanted / short) for length in image.size)
-        return images.resized(image, size=(height, width))
+        return resampling.resized(image, size=(height, width))
 
     def _keep(self, index: int, image: "Image") -> None:
         size = 3 * image.size[0] * image.size[1]

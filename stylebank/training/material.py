@@ -12,7 +12,7 @@ from torch import Tensor
 from stylebank.config import Config
 from stylebank.files import atomic
 from stylebank.machine.devices import choose_precision
-from stylebank.pixels import images
+from stylebank.pixels import folders
 from stylebank.supervision import styleset, vgg
 from stylebank.supervision.objective import Objective, check_layers
 from stylebank.supervision.styleset import StyleSet
@@ -65,7 +65,7 @@ def gather(
     loss = config.loss
     check_layers(loss)
     styles = [styleset.resolve(style, loss.style_layers, loss.layer_weights) for style in config.styles]
-    photos, held_back = data.hold_back(images.find_photos(content), content, config.report.held_back)
+    photos, held_back = data.hold_back(folders.find_photos(content), content, config.report.held_back)
     sample = photos[:: -(-len(photos) // UNSTYLED)]
     unstyled = data.read_squares(sample, config.training.crop, note)
     features = vgg.load(vgg_weights)

@@ -19,7 +19,7 @@ from stylebank.files import resources, tensorfile
 from stylebank.files.tensorfile import Arrays
 from stylebank.network import architecture
 from stylebank.network.model import StyleBankNetwork
-from stylebank.pixels import images
+from stylebank.pixels import folders
 
 MakeBank = Callable[..., Bundle]
 KERNELS = {"one": 3, "two": 5, "keys": 3}
@@ -313,7 +313,7 @@ from pathlib import Path
 from stylebank.bank import bundle, entries, mixture
 from stylebank.batch import planning
 from stylebank.files import resources
-from stylebank.pixels import images
+from stylebank.pixels import folders
 
 bank = bundle.read(resources.default_bank())
 print(*bank.names)
@@ -328,5 +328,5 @@ def test_reading_and_listing_a_bank_and_planning_a_batch_need_no_pytorch(tmp_pat
     program = [sys.executable, "-c", NO_PYTORCH]
     done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, check=True)
     shipped = bundle.read(resources.default_bank())
-    photos = images.find_photos(resources.photos_folder())
+    photos = folders.find_photos(resources.photos_folder())
     assert done.stdout.splitlines() == [" ".join(shipped.names), f"{len(photos)} False"]

@@ -6,7 +6,7 @@ from PIL import Image
 
 from stylebank import StyleBank
 from stylebank.painting import pyramid, strokes
-from stylebank.pixels import images
+from stylebank.pixels import resampling
 
 pytestmark = pytest.mark.primed
 
@@ -30,7 +30,7 @@ def photo() -> Image.Image:
 
 def unlike(large: Image.Image, preview: Image.Image) -> float:
     """1 less the correlation of a large picture, at the size of a preview, with it."""
-    small = images.resampled(large, size=PREVIEW)
+    small = resampling.resampled(large, size=PREVIEW)
     one, other = (np.asarray(image, float).ravel() for image in (small, preview))
     return 1 - float(np.corrcoef(one, other)[0, 1])
 
@@ -45,7 +45,7 @@ def test_a_large_picture_resembles_its_preview_far_more_than_one_pass_does(
         monkeypatch.setattr(strokes, "FIRST", first)
         return bank.stylize(photo, style)
 
-    preview = painted(images.resampled(photo, size=PREVIEW), max(PREVIEW))
+    preview = painted(resampling.resampled(photo, size=PREVIEW), max(PREVIEW))
     found = unlike(painted(photo, max(PREVIEW)), preview)
     one_pass = unlike(painted(photo, max(LARGE)), preview)
     # 0.05 to 0.31 against 0.41 to 0.76 in six of the styles: less than half in each.

@@ -15,7 +15,7 @@ from stylebank.engines.choice import Computing
 from stylebank.files import resources
 from stylebank.painting import strokes
 from stylebank.painting.fusion import Mode
-from stylebank.pixels import images
+from stylebank.pixels import folders, images, resampling
 from stylebank.supervision import losses, metrics, vgg
 from stylebank.training import data
 
@@ -38,7 +38,7 @@ def bank() -> StyleBank:
 def photos() -> Tensor:
     """The photos that come along, (5, 3, SIDE, SIDE)."""
     folder = resources.photos_folder()
-    return data.read_squares(images.find_photos(folder), SIDE, pytest.fail)
+    return data.read_squares(folders.find_photos(folder), SIDE, pytest.fail)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def falls(bank: StyleBank, network: vgg.VGG, photos: Tensor, entry: Entry, folde
     """How much of the whole fall in mean style ratio each of the four steps of the slider does."""
     wanted: dict[str, Tensor] = {}
     for source, size in {(image.source, image.size) for image in entry.style.layers}:
-        painting = images.resized(images.read(next(folder.rglob(source))), size=size)
+        painting = resampling.resized(images.read(next(folder.rglob(source))), size=size)
         layers = [image.layer for image in entry.style.layers if (image.source, image.size) == (source, size)]
         wanted |= grams(network, images.to_tensor(painting), layers)
     unstyled = style_loss(grams(network, photos), wanted)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from stylebank.errors import ImageError, OutputError
-from stylebank.pixels import images, srgb
+from stylebank.pixels import folders, images, resampling, srgb
 
 Levels = NDArray[Any]
 
@@ -279,11 +279,12 @@ def test_tensor_becomes_the_nearest_levels_and_back() -> None:
 
 def test_sizes_are_height_and_width() -> None:
     image = Image.fromarray(noise(24, 40))
-    assert images.to_tensor(images.resized(image, size=(7, 9))).shape == (1, 3, 7, 9)
+    assert images.to_tensor(resampling.resized(image, size=(7, 9))).shape == (1, 3, 7, 9)
     assert (
-        images.resized(image, size=(7, 9), box=(0, 0, 9, 7)).tobytes() == image.crop((0, 0, 9, 7)).tobytes()
+        resampling.resized(image, size=(7, 9), box=(0, 0, 9, 7)).tobytes()
+        == image.crop((0, 0, 9, 7)).tobytes()
     )
-    assert [images.fitted(image, long_side=side).size for side in (20, 40, 99)] == [
+    assert [resampling.fitted(image, long_side=side).size for side in (20, 40, 99)] == [
         (20, 12),
         (40, 24),
         (40, 24),
@@ -297,9 +298,9 @@ def test_images_of_a_folder_are_found_in_order_and_once(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     (tmp_path / "folder.png").mkdir()
     (tmp_path / "a/circle").symlink_to(tmp_path)
-    found = images.find_images(tmp_path)
+    found = folders.find_images(tmp_path)
     assert [path.relative_to(tmp_path).as_posix() for path in found] == sorted(wanted)
-    assert images.find_images(tmp_path / "missing") == []
+    assert folders.find_images(tmp_path / "missing") == []
 
 
 def declared(suffix: str, side: int) -> bytes:

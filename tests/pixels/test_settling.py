@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from stylebank.pixels import images
+from stylebank.pixels import resampling
 
 Floats = NDArray[np.float64]
 
@@ -31,20 +31,20 @@ def values(image: Image.Image) -> Floats:
 
 
 def halved(image: Image.Image) -> Image.Image:
-    return images.resampled(image, size=((image.height + 1) // 2, (image.width + 1) // 2))
+    return resampling.resampled(image, size=((image.height + 1) // 2, (image.width + 1) // 2))
 
 
 def forms(image: Image.Image) -> Floats:
     """What it has at half the size."""
-    return values(images.resampled(halved(image), size=(image.height, image.width)))
+    return values(resampling.resampled(halved(image), size=(image.height, image.width)))
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_with_all_of_its_change_kept_there_is_the_picture_to_the_bit(size: tuple[int, int]) -> None:
     picture, over = drawn(size), drawn(size, seed=1)
-    assert images.settled(picture, over, 1.0).tobytes() == picture.tobytes()
-    assert images.settled(picture, picture, 0.0).tobytes() == picture.tobytes()
-    assert images.settled(picture, over, 0.9).tobytes() != picture.tobytes(), "the control"
+    assert resampling.settled(picture, over, 1.0).tobytes() == picture.tobytes()
+    assert resampling.settled(picture, picture, 0.0).tobytes() == picture.tobytes()
+    assert resampling.settled(picture, over, 0.9).tobytes() != picture.tobytes(), "the control"
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -52,7 +52,7 @@ def test_with_none_kept_there_are_the_forms_of_the_other_and_the_marks_of_the_pi
     size: tuple[int, int],
 ) -> None:
     picture, over = drawn(size), drawn(size, seed=1, blur=3.0)
-    found = values(images.settled(picture, over, 0.0))
+    found = values(resampling.settled(picture, over, 0.0))
     # What is added up is whole levels: that of the sum is the only rounding.
     assert np.array_equal(found, (forms(over) + (values(picture) - forms(picture))).clip(0, 255))
     if min(size) > 20:
@@ -63,7 +63,7 @@ def test_with_none_kept_there_are_the_forms_of_the_other_and_the_marks_of_the_pi
 @pytest.mark.parametrize("keep", [0.25, 0.5, 0.75])
 def test_shares_of_the_change_lie_evenly_between_and_darken_nothing(keep: float) -> None:
     picture, over = drawn((300, 200)), drawn((300, 200), seed=1, blur=3.0)
-    none, found = (values(images.settled(picture, over, share)) for share in (0.0, keep))
+    none, found = (values(resampling.settled(picture, over, share)) for share in (0.0, keep))
     free = (none > 0) & (none < 255)  # of clipping
     assert free.mean() > 0.99
     found, wanted = found[free], ((1 - keep) * none + keep * values(picture))[free]
@@ -81,7 +81,7 @@ def test_a_picture_whose_change_is_smooth_shrinks_to_what_it_was_painted_over(si
     change = 30 + 20 * np.sin(2 * np.pi * y / 40) * np.cos(2 * np.pi * x / 48)
     marks = 10 * (-1.0) ** (x + y)  # of a pixel: none at half the size
     picture = Image.fromarray((values(over) + (change + marks)[..., None]).clip(0, 255).astype(np.uint8))
-    found = images.settled(picture, over, 0.0)
+    found = resampling.settled(picture, over, 0.0)
     distance = np.abs(values(halved(found)) - values(halved(over)))[
         2:-2, 2:-2
     ]  # the mirror at the border is none
@@ -93,16 +93,16 @@ def test_a_picture_whose_change_is_smooth_shrinks_to_what_it_was_painted_over(si
 
 def test_any_other_picture_shrinks_to_something_nearer_by_far() -> None:
     picture, over = drawn((200, 200)), drawn((200, 200), seed=1)
-    small = [values(halved(each)) for each in (images.settled(picture, over, 0.0), over, picture)]
+    small = [values(halved(each)) for each in (resampling.settled(picture, over, 0.0), over, picture)]
     assert np.abs(small[0] - small[1]).mean() < 0.4 * np.abs(small[2] - small[1]).mean()
 
 
 def test_where_a_band_of_rows_ends_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     picture, over = drawn((300, 40)), drawn((300, 40), seed=1)
-    wanted = values(images.settled(picture, over, 0.3))
+    wanted = values(resampling.settled(picture, over, 0.3))
     for rows in (300, 7):
-        monkeypatch.setattr(images, "_BAND", rows)
-        found = values(images.settled(picture, over, 0.3))
+        monkeypatch.setattr(resampling, "_BAND", rows)
+        found = values(resampling.settled(picture, over, 0.3))
         # Corners of boxes are rounded to float32, so that some levels fall on the other side.
         assert np.abs(found - wanted).max() <= 1
         assert (found != wanted).mean() < 0.01
@@ -112,7 +112,7 @@ def test_highlights_that_marks_alone_would_clip_keep_their_share() -> None:
     """Levels are clipped once, at the end: half of the change here leaves nothing to clip."""
     over, picture = Image.new("RGB", (32, 32), (240,) * 3), Image.new("RGB", (32, 32), (100,) * 3)
     picture.paste((160,) * 3, (15, 15, 17, 17))
-    assert values(images.settled(picture, over, 0.0)).max() == 255
+    assert values(resampling.settled(picture, over, 0.0)).max() == 255
     wanted = values(picture) + 0.5 * (forms(over) - forms(picture))
     assert wanted.max() < 255
-    assert np.abs(values(images.settled(picture, over, 0.5)) - wanted).max() <= 1
+    assert np.abs(values(resampling.settled(picture, over, 0.5)) - wanted).max() <= 1

@@ -21,7 +21,7 @@ from stylebank.cli.evaluate import table
 from stylebank.config import Loss, Network, Style
 from stylebank.errors import ConfigError, StyleSetError
 from stylebank.network.model import StyleBankNetwork
-from stylebank.pixels import images
+from stylebank.pixels import folders
 from stylebank.reference import evaluation, optimization
 from stylebank.reference.evaluation import Evaluation
 from stylebank.reference.perceptual import Perceptual
@@ -74,7 +74,7 @@ def bank(make_bank: Callable[..., Bundle], home: Path, tmp_path: Path) -> Bundle
 
 
 def experiment(photos: Path, *, held_back: int) -> dict[str, Any]:
-    trained, _ = data.hold_back(images.find_photos(photos), photos, held_back)
+    trained, _ = data.hold_back(folders.find_photos(photos), photos, held_back)
     return {
         "config": {"loss": LOSS, "report": {"held_back": held_back}},
         "photos": data.digest(trained, photos),
@@ -96,7 +96,7 @@ Measure = Callable[..., tuple[Evaluation, list[str]]]
 
 
 def held_back(home: Path) -> Tensor:
-    photos = images.find_photos(home / "photos")
+    photos = folders.find_photos(home / "photos")
     return data.read_squares(data.hold_back(photos, home / "photos", 2)[1], SIDE, print)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from stylebank.config import Loss, Style
 from stylebank.files import resources
-from stylebank.pixels import images
+from stylebank.pixels import images, resampling
 from stylebank.reference import optimization
 from stylebank.reference.optimization import Progress, Settings
 from stylebank.supervision import vgg
@@ -138,7 +138,7 @@ def test_the_script_runs_all_and_draws_one_picture(
 @pytest.fixture(scope="module")
 def photo() -> Tensor:
     return images.to_tensor(
-        images.fitted(images.read(resources.photos_folder() / "chelsea.jpg"), long_side=96)
+        resampling.fitted(images.read(resources.photos_folder() / "chelsea.jpg"), long_side=96)
     )
 
 

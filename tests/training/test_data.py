@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from stylebank.errors import ContentError
-from stylebank.pixels import images
+from stylebank.pixels import folders, images
 from stylebank.training import data
 
 CROP = 16
@@ -171,7 +171,7 @@ def test_photos_smaller_than_the_crop_and_of_all_kinds_are_used(tmp_path: Path) 
     Image.new("RGBA", (500, 20), (30, 30, 30, 255)).save(tmp_path / "a" / "b" / "long.webp", lossless=True)
     Image.new("RGB", (30, 40), (40, 40, 40)).save(tmp_path / "a" / "b" / "photo.bmp")
     (tmp_path / "notes.txt").write_text("not a photo")
-    photos = images.find_photos(tmp_path)
+    photos = folders.find_photos(tmp_path)
     inside = [photo.relative_to(tmp_path).as_posix() for photo in photos]
     assert inside == ["a/b/long.webp", "a/b/photo.bmp", "a/pixel.PNG", "tiny.png"]
     with stream(photos) as content:
@@ -181,10 +181,10 @@ def test_photos_smaller_than_the_crop_and_of_all_kinds_are_used(tmp_path: Path) 
 def test_folder_without_photos_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("not a photo")
     with pytest.raises(ContentError, match="holds no photos"):
-        images.find_photos(tmp_path)
+        folders.find_photos(tmp_path)
     for path in (tmp_path / "missing", tmp_path / "notes.txt"):
         with pytest.raises(ContentError, match="is not a folder"):
-            images.find_photos(path)
+            folders.find_photos(path)
 
 
 def test_broken_photo_is_replaced_by_the_next_and_reported_once(tmp_path: Path) -> None:
