@@ -21,7 +21,7 @@ def main() -> None:
     _, end, after = rest.partition(END)
     assert begin, f"{card}: lacks the line {BEGIN}"
     assert end, f"{card}: lacks the line {END}"
-    tables = section(bundle.read(resources.default_bank()), resources.weights_folder() / "paintings.csv")
+    tables = section(bundle.read(resources.shipped_bank()), resources.weights_folder() / "paintings.csv")
     card.write_text(f"{before}{BEGIN}\n{tables}\n{END}{after}")
 
 

@@ -16,7 +16,9 @@ Internal invariants use `assert`; whatever escapes as another exception is a bug
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+_FEW = 20  # names that fit a line
 
 
 class StyleBankError(ValueError):
@@ -62,6 +64,13 @@ class RunError(StyleBankError):
 def too_large(width: int, height: int) -> ImageError:
     """What to raise where there is no memory to paint an image of so many pixels."""
     return ImageError(f"image: {width} x {height} px need more memory than there is; make it smaller")
+
+
+def several(styles: Sequence[str]) -> str:
+    """Styles in a line of text: the names of a few, of many how many there are."""
+    if len(styles) > _FEW:
+        return f"{len(styles)} styles, see 'stylebank list'"
+    return ", ".join(styles) or "no styles"
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -20,6 +20,9 @@ os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 # What a command remembers between runs is not to be the user's.
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="stylebank-tests-")
+# And a bank that the user has grown is neither read nor changed.
+os.environ["XDG_DATA_HOME"] = tempfile.mkdtemp(prefix="stylebank-tests-")
+os.environ.pop("STYLEBANK_BANK", None)
 
 import pytest
 from hypothesis import settings
@@ -71,6 +74,16 @@ def load_script() -> Callable[[str], ModuleType]:
         return module
 
     return load
+
+
+@pytest.fixture(autouse=True)
+def data_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's data folder: each test has its own, which is not there yet; programs that it starts inherit it."""
+    folder = tmp_path.parent / f"{tmp_path.name}-data"
+    monkeypatch.setenv("XDG_DATA_HOME", str(folder))
+    if sys.platform != "linux":  # whose data folders that variable does not move
+        monkeypatch.setenv("STYLEBANK_BANK", str(folder / "stylebank" / "bank.safetensors"))
+    return folder
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ WINGS = {
     "__init__": "",
     "reference": "torchmetrics",
     "painting": "",
-    "engines": "onnx onnxruntime openvino platformdirs",
+    "engines": "onnx onnxruntime openvino",
     "training": "",
     "bank": "",
     "supervision": "",
@@ -37,7 +37,7 @@ WINGS = {
     "network": "",
     "pixels": "PIL matplotlib",
     "config": "",
-    "files": "safetensors filelock os.replace os.rename",
+    "files": "safetensors filelock platformdirs os.replace os.rename",
     "errors": "",
 }
 # Inside a wing imports point down too: no circle, see `test_no_wing_holds_a_circle`.

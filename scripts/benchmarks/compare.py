@@ -34,7 +34,7 @@ try:
     import stylebank.painting
 except ImportError:  # before there were wings
     from stylebank import bundle, crew, engines, mixture, resources
-    work = engines.Work(bundle.read(resources.default_bank()), mixture.parse(style))
+    work = engines.Work(bundle.read(resources.shipped_bank()), mixture.parse(style))
     paint = crew.gather("openvino", work, photos=1).paint
     print(best(lambda: paint([photo]), 40))
 else:

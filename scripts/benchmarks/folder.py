@@ -32,7 +32,7 @@ def main(
     engine: Annotated[str, typer.Option(help="auto, openvino, onnx or torch.")] = "auto",
 ) -> None:
     """Photos a second by a loop over `StyleBank.stylize`, by PyTorch and by an engine, and as the command does it."""
-    bank, asked = bundle.read(resources.default_bank()), Computing(engine, device="cpu")
+    bank, asked = bundle.read(resources.shipped_bank()), Computing(engine, device="cpu")
     chosen, workers, style = asked.choose(), min(devices.cores(), count), bank.names[0]
     plain = StyleBank(bank, computing=replace(asked, engine="torch"))
     alone = StyleBank(bank, computing=asked)

@@ -41,7 +41,7 @@ def main(
 ) -> None:
     """Milliseconds of each kind of fusion, and its ratio to one style, in one run."""
     computing = Computing(engine, precision, device)
-    bank = StyleBank(bundle.read(path or resources.default_bank()), computing=computing, tiling=Tiling("off"))
+    bank = StyleBank(bundle.read(path or resources.shipped_bank()), computing=computing, tiling=Tiling("off"))
     photo = resampling.fitted(images.read(resources.photos_folder() / "coffee.jpg"), long_side=size)
     names = bank.styles
     typer.echo(

@@ -38,7 +38,7 @@ def main(
     photos: Annotated[int, typer.Option(help="How many.")] = 8,
 ) -> None:
     """Style ratios, content, SSIM, loss and seconds a photo, as a Markdown table."""
-    shipped = bundle.read(bank or resources.default_bank())
+    shipped = bundle.read(bank or resources.shipped_bank())
     loss = shipped.trained_with(Loss, "loss")
     wanted = shipped.find(style).style.located(styles)
     _, held_back = data.hold_back(folders.find_photos(content), content, Report().held_back)

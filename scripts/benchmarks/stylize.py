@@ -51,7 +51,7 @@ def main(
     """Milliseconds of each way to paint one photo of 8-bit pixels, and its ratio to Johnson's network, in one run."""
     torch.set_num_threads(threads)
     pixels = np.random.default_rng(0).integers(0, 256, (1, size, size, 3), dtype=np.uint8)
-    shipped = bundle.read(resources.default_bank())
+    shipped = bundle.read(resources.shipped_bank())
     banks = {
         "bank": shipped,
         "half width": _untrained(Network(width=shipped.network.width // 2, blocks=shipped.network.blocks)),
@@ -108,7 +108,7 @@ def _ours(bank: Bundle, computing: Computing, pixels: NDArray[np.uint8], threads
 
 
 def _untrained(shape: Network) -> Bundle:
-    style = bundle.read(resources.default_bank()).entries[0].style
+    style = bundle.read(resources.shipped_bank()).entries[0].style
     return bundle.from_network(StyleBankNetwork(shape, [3]), shape, [style], {})
 
 

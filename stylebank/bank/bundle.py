@@ -18,7 +18,7 @@ from stylebank.bank import entries
 from stylebank.bank.entries import Card, Entry
 from stylebank.bank.mixture import Mixture
 from stylebank.config import FIRST_EDITION, Loss, Network, Report
-from stylebank.errors import ConfigError, TensorFileError, UnknownStyleError, nearest
+from stylebank.errors import ConfigError, TensorFileError, UnknownStyleError, nearest, several
 from stylebank.files import tensorfile, toml
 from stylebank.files.atomic import sha256_bytes
 from stylebank.files.tensorfile import Arrays
@@ -155,8 +155,7 @@ class Bundle:
             if entry.name == name:
                 return entry
         raise UnknownStyleError(
-            f"style '{name}': is not in the bank{nearest(name, self.names)}; "
-            f"it has {', '.join(self.names) or 'no styles'}"
+            f"style '{name}': is not in the bank{nearest(name, self.names)}; it has {several(self.names)}"
         )
 
     def build(self) -> "StyleBankNetwork":

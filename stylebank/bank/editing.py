@@ -2,6 +2,7 @@
 
 Every change reads the file again under the lock and replaces it as a whole. The bytes of encoder, decoder and untouched
 entries come from the file, never from a network in memory.
+The user's own bank begins with its first change, see `personal`.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from stylebank import config
-from stylebank.bank import bundle, entries
+from stylebank.bank import bundle, entries, personal
 from stylebank.bank.bundle import Bundle
 from stylebank.bank.entries import Entry
 from stylebank.bank.mixture import Mixture
@@ -18,18 +19,28 @@ from stylebank.files import atomic, tensorfile
 from stylebank.supervision.styleset import StyleSet
 
 Change = Callable[[Bundle], Bundle]
+Note = Callable[[str], object]
 
 
-def edit(path: Path, change: Change) -> Bundle:
+def edit(path: Path, change: Change, *, note: Note = lambda _: None) -> Bundle:
     """Apply a change to a bank file and return what it holds now.
+
+    Args:
+        path: the file; it need not be there yet if it is the user's own bank.
+        change: what to do; it is called more than once.
+        note: told if the user's own bank began with this change.
 
     Raises:
         StyleBankError: the file is no bank or cannot be written, or the change is refused; then it is as it was.
     """
-    change(bundle.read(path))  # what is refused already now leaves not even a lock file behind
+    change(personal.contents(path))  # what is refused already now leaves not even a lock file behind
+    personal.check_open(path)
     with atomic.locked(path):
-        changed = change(bundle.read(path))
+        begins = personal.source(path) != path
+        changed = change(personal.contents(path))
         bundle.write(path, changed)
+    if begins:
+        note(personal.made(path))
     return changed
 
 
@@ -100,8 +111,8 @@ def baking(name: str, mixture: Mixture) -> Change:
     return change
 
 
-def import_style(file: Path, *, bank: Path, name: str | None = None) -> Entry:
-    """Append the entry of a style file, under its own name or another.
+def import_style(file: Path, *, bank: Path, name: str | None = None, note: Note = lambda _: None) -> Entry:
+    """Append the entry of a style file, under its own name or another; `note` as of `edit`.
 
     Raises:
         StyleBankError: it is no style file, of another encoder and decoder, or the name is taken.
@@ -110,7 +121,7 @@ def import_style(file: Path, *, bank: Path, name: str | None = None) -> Entry:
     if name is not None:
         config.check_name(name, where="--name")
         entry = renamed(entry, name)
-    edit(bank, adding(entry, coder_digest=coder_digest, source=str(file)))
+    edit(bank, adding(entry, coder_digest=coder_digest, source=str(file)), note=note)
     return entry
 
 

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from stylebank.bank import bundle, mixture
+from stylebank.bank import mixture, personal
 from stylebank.bank.bundle import Bundle
 from stylebank.bank.mixture import Mixture
 from stylebank.engines.choice import Computing
 from stylebank.errors import ConfigError, ContentError, ImageError
-from stylebank.files import resources
 from stylebank.painting.painter import StyleBank
 from stylebank.pixels import encoding, formats, images
 
@@ -180,7 +179,7 @@ def stylize(
         raise ConfigError(f"ray: is not installed ({error}); pip install 'stylebank[ray]'") from error
     formats.check_suffix(Path(f"picture{suffix}"))
     mixed = mixture.parse(style, strength=strength, stroke=stroke)
-    contents = bundle.read(Path(bank) if bank else resources.default_bank())
+    contents = personal.read(bank or None)
     contents.filter_of(mixed)  # refused here rather than by every actor
     folders = Folders(source, output, "+".join(mixed.names), suffix, overwrite)
     painting = (contents, engine, mixed, keep_color, folders)

@@ -4,6 +4,8 @@ PyTorch is imported inside the commands, so that `stylebank --help` answers at o
 as one line on standard error and exit code 2; 130, 141 and 143 answer SIGINT, a closed pipe and SIGTERM; 1 is a bug.
 """
 
+import contextlib
+import io
 import logging
 import os
 import sys
@@ -18,7 +20,6 @@ from stylebank.errors import ConfigError, StyleBankError
 from stylebank.machine import distributed
 
 app = typer.Typer(
-    add_completion=False,
     pretty_exceptions_enable=False,
     help="Fast style transfer: one small network, a bank of styles.",
 )
@@ -64,16 +65,38 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 
 def _run(arguments: list[str] | None) -> object:
+    words = sys.argv[1:] if arguments is None else arguments
+    if words[:1] in (["--install-completion"], ["--show-completion"]):
+        return _completion(words[0])
     try:
         return typer.main.get_command(app).main(arguments, "stylebank", standalone_mode=False)
     except Exception as error:
         # Usage errors are typer's own; printed as one line instead of a box of five, by however many processes.
         if not hasattr(error, "format_message"):
             raise
-        if (sys.argv[1:] if arguments is None else arguments)[:1] != ["train"]:
+        if words[:1] != ["train"]:
             raise ConfigError(error.format_message()) from error
         with distributed.joined():  # of its processes one complains
             raise ConfigError(error.format_message()) from error
+
+
+def _completion(option: str) -> int:
+    """What typer does about a shell's completion; it writes into the shell's own files."""
+    said, known = io.StringIO(), True
+    try:
+        with contextlib.redirect_stdout(said):
+            code = typer.main.get_command(app).main([option], "stylebank", standalone_mode=False)
+            known = not code
+    except SystemExit as leaving:  # typer's way to say that it is done
+        known = not leaving.code
+    except (OSError, RuntimeError) as error:
+        raise ConfigError(
+            f"{option}: cannot be done ({error}); --show-completion prints what belongs into your shell's own file"
+        ) from error
+    if not known:
+        raise ConfigError(f"{option}: finds no shell that it knows; run it in bash, zsh, fish or PowerShell")
+    typer.echo(said.getvalue(), nl=False)
+    return 0
 
 
 def _after_broken_pipe() -> int:

@@ -85,7 +85,7 @@ def evaluate(
     force: Force = False,
 ) -> None:
     """Measure a bank's styles on photos, as a Markdown table."""
-    from stylebank.bank import bundle
+    from stylebank.bank import personal
     from stylebank.batch import planning
     from stylebank.files import resources
     from stylebank.machine.devices import choose_device
@@ -100,7 +100,7 @@ def evaluate(
     if inception and not lpips:
         raise ConfigError("--inception: goes with --lpips; give both or neither")
     plan = _plan(octaves, sizes, stroke)
-    contents = bundle.read(bank or resources.default_bank())
+    contents = personal.read(bank)
     found = evaluation.evaluate(
         contents,
         content=content,

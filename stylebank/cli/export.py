@@ -6,7 +6,15 @@ from typing import Annotated
 import typer
 
 from stylebank.bank import mixture
-from stylebank.cli.options import Bank, Force, Strength, printable, say_weights
+from stylebank.cli.options import (
+    Bank,
+    Force,
+    Strength,
+    complete_share,
+    complete_style,
+    printable,
+    say_weights,
+)
 from stylebank.errors import ConfigError, OutputError
 
 
@@ -14,10 +22,18 @@ def export(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE.onnx", help="The file to write.")],
     style: Annotated[
         str | None,
-        typer.Option(help="A style or a mixture, NAME:WEIGHT+NAME:WEIGHT. \\[default: the whole bank]"),
+        typer.Option(
+            help="A style or a mixture, NAME:WEIGHT+NAME:WEIGHT. \\[default: the whole bank]",
+            autocompletion=complete_style,
+        ),
     ] = None,
     mix: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=WEIGHT", help="A style of a mixture. May be repeated.")
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=WEIGHT",
+            help="A style of a mixture. May be repeated.",
+            autocompletion=complete_share,
+        ),
     ] = None,
     strength: Strength = 1.0,
     again: Annotated[
@@ -36,8 +52,8 @@ def export(
     first, enlarged, and painted again by the graph of --again. A graph takes a photo as it is: the faint grain that
     'stylebank stylize' gives its flat parts first is not in it.
     """
-    from stylebank.bank import bundle
-    from stylebank.files import atomic, resources
+    from stylebank.bank import personal
+    from stylebank.files import atomic
 
     if output.suffix.lower() != ".onnx":
         raise OutputError(f"{output}: is no name of an ONNX file; choose one that ends in .onnx")
@@ -55,7 +71,7 @@ def export(
         words = mixture.parse(style, strength=strength, where=f"--style {style}") if style else None
         mixed = words or mixture.from_options(mix or [], strength=strength)
         say_weights(mixed)
-    contents = bundle.read(bank or resources.default_bank())
+    contents = personal.read(bank)
     atomic.write_atomically(output, exported.build(contents, mixed, again=again).SerializeToString())
     inputs = "image" if mixed else "image, weights"
     typer.echo(printable(f"{output}: {output.stat().st_size:,} bytes, {inputs} -> picture"))

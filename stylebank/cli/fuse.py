@@ -19,6 +19,7 @@ from stylebank.cli.options import (
     Strength,
     Stroke,
     Tile,
+    complete_share,
     note,
     printable,
     say_weights,
@@ -38,7 +39,11 @@ Photo = Annotated[Path, typer.Argument(metavar="PHOTO")]
 Seed = Annotated[int, typer.Option(min=0, help="Of the clustering.")]
 Mixes = Annotated[
     list[str] | None,
-    typer.Option(metavar="NAME=WEIGHT", help="A style of a mixture for the whole photo. May be repeated."),
+    typer.Option(
+        metavar="NAME=WEIGHT",
+        help="A style of a mixture for the whole photo. May be repeated.",
+        autocompletion=complete_share,
+    ),
 ]
 MaskedRegions = Annotated[
     list[str] | None,

@@ -12,7 +12,39 @@ from stylebank.bank.mixture import Mixture
 if TYPE_CHECKING:
     from stylebank.machine.memory import Tiling
 
-Bank = Annotated[Path | None, typer.Option(help="Bank file. \\[default: the one that comes with StyleBank]")]
+Bank = Annotated[
+    Path | None,
+    typer.Option(
+        help="Bank file, or 'shipped' for the one that comes with StyleBank. "
+        "\\[default: your own if there is one, else shipped]",
+    ),
+]
+OwnBank = Annotated[
+    Path | None,
+    typer.Option(
+        help="Bank file. \\[default: your own, begun from the one that comes with StyleBank: "
+        "STYLEBANK_BANK, or bank.safetensors in your data folder]",
+    ),
+]
+
+
+def complete_style(context: typer.Context, incomplete: str) -> list[str]:
+    """Names of the bank's styles that begin so, for a shell; none where anything is wrong."""
+    try:
+        from stylebank.files import resources, tensorfile
+
+        manifest = tensorfile.manifest_of(resources.bank_named(context.params.get("bank")))
+        names = [style["style"]["name"] for style in manifest["styles"]]
+    except Exception:  # the shell is asking, not the user
+        return []
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def complete_share(context: typer.Context, incomplete: str) -> list[str]:
+    """The same as NAME=."""
+    return [f"{name}=" for name in complete_style(context, incomplete)]
+
+
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace an output file even if it is of another kind.")]
 VggSource = Annotated[

@@ -1,32 +1,70 @@
 """Commands that keep and share: list, verify, bake, remove, rename, export, import, merge."""
 
 import json
+import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stylebank.cli.options import AsJson, Bank, Force, say, say_weights
-from stylebank.errors import ConfigError
+from stylebank.cli.options import (
+    AsJson,
+    Bank,
+    Force,
+    OwnBank,
+    complete_share,
+    complete_style,
+    note,
+    printable,
+    say,
+    say_weights,
+)
+from stylebank.errors import ConfigError, several
 
 if TYPE_CHECKING:
     from stylebank.bank.entries import Entry
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="A style of the bank.")]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="A style of the bank.", autocompletion=complete_style)
+]
 
 
-def list_styles(bank: Bank = None, as_json: AsJson = False) -> None:
-    """List a bank's styles, the images that each was made of, and its report card."""
-    from stylebank.bank import bundle
+def list_styles(
+    words: Annotated[
+        str | None, typer.Argument(metavar="[WORDS]", help="Only styles with these in name, artist or title.")
+    ] = None,
+    bank: Bank = None,
+    long: Annotated[
+        bool, typer.Option("--long", help="Report cards, and the images by their digests.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List a bank's styles: name, artist and title where known, layered or a mixture."""
+    from stylebank.bank import listing, personal
     from stylebank.files import resources
 
-    contents = bundle.read(bank or resources.default_bank())
+    path = resources.bank_named(bank)
+    contents = personal.read(path)
+    entries = listing.matching(contents.entries, words)
     if as_json:
-        typer.echo(json.dumps([entry.to_manifest() for entry in contents.entries], indent=2))
+        typer.echo(json.dumps([listing.to_json(entry) for entry in entries], indent=2))
         return
-    print_cards(contents.entries)
-    for entry in contents.entries:
+    if long:
+        print_cards(entries)
+        _print_images(entries)
+    else:
+        columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        typer.echo("\n".join(map(printable, listing.lines(entries, columns=columns))) or "no styles")
+    if bank is None:
+        for line in personal.notes(path, contents):
+            note(line)
+
+
+def _print_images(entries: Sequence["Entry"]) -> None:
+    """The images that each style was made of."""
+    for entry in entries:
         if not entry.style.layers:
             continue
         typer.echo(f"\n{entry.name}")
@@ -61,46 +99,53 @@ def verify(
 
 
 def remove_style(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Styles of the bank.")],
-    bank: Bank = None,
+    names: Annotated[
+        list[str],
+        typer.Argument(metavar="NAME...", help="Styles of the bank.", autocompletion=complete_style),
+    ],
+    bank: OwnBank = None,
 ) -> None:
     """Take styles out of a bank."""
-    from stylebank.bank import editing
-    from stylebank.files import resources
+    from stylebank.bank import editing, personal
 
-    target = bank or resources.default_bank()
-    left = editing.edit(target, editing.removing(names))
-    typer.echo(f"{target}: {', '.join(left.names) or 'no styles'}")
+    target = personal.to_change(bank)
+    left = editing.edit(target, editing.removing(names), note=note)
+    typer.echo(f"{target}: {several(left.names)}")
 
 
 def rename_style(
-    old: Annotated[str, typer.Argument(metavar="OLD", help="A style of the bank.")],
+    old: Annotated[
+        str, typer.Argument(metavar="OLD", help="A style of the bank.", autocompletion=complete_style)
+    ],
     new: Annotated[str, typer.Argument(metavar="NEW", help="Its new name.")],
-    bank: Bank = None,
+    bank: OwnBank = None,
 ) -> None:
     """Give a style of a bank another name."""
-    from stylebank.bank import editing
-    from stylebank.files import resources
+    from stylebank.bank import editing, personal
 
-    target = bank or resources.default_bank()
-    found = editing.edit(target, editing.renaming(old, new))
-    typer.echo(f"{target}: {', '.join(found.names)}")
+    target = personal.to_change(bank)
+    found = editing.edit(target, editing.renaming(old, new), note=note)
+    typer.echo(f"{target}: {several(found.names)}")
 
 
 def bake(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Of the new style.")],
     mix: Annotated[
-        list[str], typer.Option(metavar="NAME=WEIGHT", help="A style of the mixture. May be repeated.")
+        list[str],
+        typer.Option(
+            metavar="NAME=WEIGHT",
+            help="A style of the mixture. May be repeated.",
+            autocompletion=complete_share,
+        ),
     ],
-    bank: Bank = None,
+    bank: OwnBank = None,
 ) -> None:
     """Save a mixture of a bank's styles as a style of its own, with no training."""
-    from stylebank.bank import editing, mixture
-    from stylebank.files import resources
+    from stylebank.bank import editing, mixture, personal
 
-    target = bank or resources.default_bank()
+    target = personal.to_change(bank)
     mixed = mixture.from_options(mix)
-    editing.edit(target, editing.baking(name, mixed))
+    editing.edit(target, editing.baking(name, mixed), note=note)
     say_weights(mixed)
     typer.echo(f"{target}: has '{name}' now, {mixed}")
 
@@ -124,21 +169,20 @@ def export_style(
     from stylebank.files import resources
 
     target = output or Path(f"{name}.style.safetensors")
-    editing.export_style(name, bank=bank or resources.default_bank(), out=target, force=force)
+    editing.export_style(name, bank=resources.bank_named(bank), out=target, force=force)
     typer.echo(f"{target}: {target.stat().st_size:,} bytes")
 
 
 def import_style(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A style file.")],
-    bank: Bank = None,
+    bank: OwnBank = None,
     name: Annotated[str | None, typer.Option(help="Its name in the bank. \\[default: its own]")] = None,
 ) -> None:
     """Append the style of a style file to a bank that it fits."""
-    from stylebank.bank import editing
-    from stylebank.files import resources
+    from stylebank.bank import editing, personal
 
-    target = bank or resources.default_bank()
-    entry = editing.import_style(file, bank=target, name=name)
+    target = personal.to_change(bank)
+    entry = editing.import_style(file, bank=target, name=name, note=note)
     typer.echo(f"{target}: has '{entry.name}' now")
 
 
@@ -164,7 +208,7 @@ def merge(
             raise ConfigError(f"--rename {words}: has another form; write BANK:OLD=NEW")
         renames.append((Path(path), old, new))
     found = editing.merge(banks, out=output, renames=renames, force=force)
-    typer.echo(f"{output}: {', '.join(found.names)}")
+    typer.echo(f"{output}: {several(found.names)}")
 
 
 def print_cards(entries: Sequence["Entry"]) -> None:

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stylebank.bank import mixture
-from stylebank.cli.options import Bank, Device, EngineName, Force, KeepColor, PrecisionName, Stroke, printable
+from stylebank.cli.options import (
+    Bank,
+    Device,
+    EngineName,
+    Force,
+    KeepColor,
+    PrecisionName,
+    Stroke,
+    complete_style,
+    printable,
+)
 from stylebank.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -45,7 +55,9 @@ def sweep(
     styles: Annotated[
         list[str],
         typer.Argument(
-            metavar="STYLE [STYLE]", help="From the first to the second; of one, from the photo to it."
+            metavar="STYLE [STYLE]",
+            help="From the first to the second; of one, from the photo to it.",
+            autocompletion=complete_style,
         ),
     ],
     steps: Annotated[int, typer.Option(min=2, max=32, help="Pictures on the way, both ends included.")] = 7,

@@ -20,6 +20,7 @@ from stylebank.cli.options import (
     Strength,
     Stroke,
     Tile,
+    complete_style,
     note,
     say,
     say_weights,
@@ -47,7 +48,8 @@ Style = Annotated[
     str,
     typer.Option(
         help="A style, see 'stylebank list'; or a mixture, NAME:WEIGHT+NAME:WEIGHT; either with a strength and a "
-        "stroke of its own, as in wave@0.7x2."
+        "stroke of its own, as in wave@0.7x2.",
+        autocompletion=complete_style,
     ),
 ]
 Pictures = Annotated[
@@ -138,16 +140,15 @@ def stylize(
     force: Force = False,
 ) -> None:
     """Paint photos in one style, at their own size; what was interrupted continues where it stopped."""
-    from stylebank.bank import bundle, mixture
+    from stylebank.bank import mixture, personal
     from stylebank.batch import planning
     from stylebank.batch.unfinished import Unfinished
     from stylebank.engines.choice import Computing
-    from stylebank.files import resources
     from stylebank.machine.distributed import rank_and_world
     from stylebank.pixels import formats
 
     mixed = mixture.parse(style, strength=strength, stroke=stroke, where=f"--style {style}")
-    contents = bundle.read(bank or resources.default_bank())
+    contents = personal.read(bank)
     contents.filter_of(mixed)  # names are checked before they become part of a file's
     computing = Computing(engine, precision, device)
     computing.choose()  # refused before anything is planned

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stylebank.cli.options import Bank, Device, Force, StyleWords, VggSource
+from stylebank.cli.options import Device, Force, OwnBank, StyleWords, VggSource
 from stylebank.errors import OutputError
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def train(
 def add_style(
     name: NewName,
     style: StyleWords,
-    bank: Bank = None,
+    bank: OwnBank = None,
     content: SomeContent = None,
     run: RunFolderOrNot = None,
     steps: Steps = None,
@@ -138,6 +138,7 @@ def add_style(
     vgg: VggSource = "bundled",
 ) -> None:
     """Add a style to a bank, in minutes. Nothing else in the bank changes. The same command again continues."""
+    from stylebank.bank import personal
     from stylebank.cli.console import Watch
     from stylebank.files import resources
     from stylebank.machine import distributed
@@ -147,7 +148,7 @@ def add_style(
 
     with distributed.joined() as group:
         group.refuse_several("add-style")
-    target = bank or resources.default_bank()
+    target = personal.to_change(bank)
     folder = run or Path("runs") / name
     given = style_words.from_arguments(name, style, size=size, kernel=kernel)
     most = addition.FILTERS * (steps or addition.MOST_STEPS)

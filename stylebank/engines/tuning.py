@@ -9,12 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import platformdirs
 
 from stylebank.bank.bundle import Bundle
 from stylebank.engines import choice
 from stylebank.engines.choice import Computing, Engine
 from stylebank.errors import OutputError
+from stylebank.files import resources
 from stylebank.files.atomic import sha256_bytes, write_atomically
 from stylebank.machine import devices
 
@@ -69,7 +69,7 @@ def _seconds(computing: Computing, bank: Bundle) -> float:
 
 def _memory() -> Path:
     """The file that remembers, in the user's folder for caches."""
-    return platformdirs.user_cache_path("stylebank", appauthor=False) / "engines.json"
+    return resources.cache_folder() / "engines.json"
 
 
 def _remembered(memory: Path) -> dict[str, Engine]:

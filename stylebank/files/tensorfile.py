@@ -117,6 +117,16 @@ def kind_of(path: Path) -> str | None:
         return None
 
 
+def manifest_of(path: Path) -> dict[str, Any]:
+    """The manifest that a file says it has, without checking it; empty if it is no file of this project."""
+    try:
+        with _open(path) as file:
+            manifest: dict[str, Any] = _document(path, file)[0]["manifest"]
+            return manifest
+    except (OSError, TensorFileError):
+        return {}
+
+
 def digest(tensors: Arrays) -> str:
     """SHA-256 over names, dtypes, shapes and bytes of tensors, in whatever order they come."""
     parts = sorted(_digest(name, tensor) for name, tensor in tensors.items())

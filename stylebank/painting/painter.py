@@ -5,13 +5,12 @@ from pathlib import Path
 from threading import RLock
 from typing import TYPE_CHECKING, TypeVar
 
-from stylebank.bank import bundle, mixture
+from stylebank.bank import mixture, personal
 from stylebank.bank.bundle import Bundle
 from stylebank.bank.mixture import PHOTO, Mix
 from stylebank.engines.choice import Computing
 from stylebank.engines.stages import Stages
 from stylebank.errors import ImageError
-from stylebank.files import resources
 from stylebank.machine import devices, memory
 from stylebank.machine.memory import Tiling
 from stylebank.painting import budget, strokes
@@ -87,10 +86,10 @@ class StyleBank:
         device: str = "auto",
         tiling: Tiling | None = None,
     ) -> "StyleBank":
-        """Read a bank file; without a path, the one that comes with the package.
+        """Read a bank file; without a path, the user's own, or where there is none the one that comes with the package.
 
         Args:
-            path: of the file.
+            path: of the file; "shipped" for the one that comes with the package.
             engine: "auto", the fastest that is installed, "openvino", "onnx" or "torch".
             precision: of the convolutions, "float32", "bfloat16", or "auto": bfloat16 where the processor has it.
             device: "auto", "cpu" or "cuda".
@@ -100,7 +99,7 @@ class StyleBank:
             TensorFileError: the file is missing, damaged or no bank.
             DeviceError, ConfigError: there is no such engine, device or precision.
         """
-        contents = bundle.read(Path(path) if path else resources.default_bank())
+        contents = personal.read(path or None)
         return cls(contents, computing=Computing(engine, precision, device), tiling=tiling)
 
     @property

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from stylebank import config
-from stylebank.bank import bundle, editing
+from stylebank.bank import bundle, editing, personal
 from stylebank.bank.bundle import Bundle
 from stylebank.bank.entries import Entry
 from stylebank.config import Config, Loss, Report, Style, Training
@@ -90,8 +90,9 @@ def add_style(
         StyleBankError: something the user can correct, found before any training where it can be.
     """
     _check_arguments(style, steps, seed)
-    contents = bundle.read(bank)
+    contents = personal.contents(bank)
     editing.check_free(contents, style.name)
+    personal.check_open(bank)
     if not contents.network.is_bank:
         raise ConfigError(f"{bank}: is a johnson network, which has one style for ever; choose a bank")
     check_places(run, content=content, out=bank, resume=False, force=False)
@@ -108,7 +109,8 @@ def add_style(
         addition = Addition(contents, experiment, material, stream, run, until_flat=steps is None)
         outcome = _train(addition, run, identity, callbacks)
     if entry := outcome.entry:
-        editing.edit(bank, editing.adding(entry, coder_digest=contents.coder_digest(), source=style.name))
+        adding = editing.adding(entry, coder_digest=contents.coder_digest(), source=style.name)
+        editing.edit(bank, adding, note=lambda line: callbacks.note(f"note: {line}"))
     return outcome
 
 

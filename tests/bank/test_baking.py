@@ -231,7 +231,7 @@ def test_bake_says_what_it_made_and_list_shows_it(run: Run) -> None:
     assert done == (0, "bank: has 'both' now, wave:0.25+night:0.75\n", note)
     assert run("bake third --mix both=0.5 --mix scream=0.5 --bank bank")[2] == ""
     assert run("bake copy --mix wave=1 --bank bank") == (0, "bank: has 'copy' now, wave\n", "")
-    code, out, err = run("list --bank bank")
+    code, out, err = run("list --long --bank bank")
     assert (code, err) == (0, "")
     rows = [line.split(maxsplit=1) for line in out.splitlines()]
     assert ["both", "mixture of 0.75 night + 0.25 wave"] in rows
@@ -245,6 +245,6 @@ def test_bake_says_what_it_made_and_list_shows_it(run: Run) -> None:
 def test_a_bank_of_baked_styles_only_is_listed(run: Run) -> None:
     run("bake both --mix wave=0.5 --mix night=0.5 --bank bank")
     run("remove-style wave night scream --bank bank")
-    code, out, err = run("list --bank bank")
+    code, out, err = run("list --long --bank bank")
     assert (code, err) == (0, "")
     assert out.splitlines()[1].split(maxsplit=1) == ["both", "mixture of 0.5 night + 0.5 wave"]

@@ -315,7 +315,7 @@ from stylebank.batch import planning
 from stylebank.files import resources
 from stylebank.pixels import folders
 
-bank = bundle.read(resources.default_bank())
+bank = bundle.read(resources.shipped_bank())
 print(*bank.names)
 bank.mixed_filter(mixture.parse(f"{bank.names[0]}:1+{bank.names[1]}:2").weights)
 jobs = planning.plan([resources.photos_folder()], Path("out"), style="x", force=False)
@@ -327,6 +327,6 @@ def test_reading_and_listing_a_bank_and_planning_a_batch_need_no_pytorch(tmp_pat
     """Importing it takes longer than all of that."""
     program = [sys.executable, "-c", NO_PYTORCH]
     done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, check=True)
-    shipped = bundle.read(resources.default_bank())
+    shipped = bundle.read(resources.shipped_bank())
     photos = folders.find_photos(resources.photos_folder())
     assert done.stdout.splitlines() == [" ".join(shipped.names), f"{len(photos)} False"]

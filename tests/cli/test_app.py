@@ -57,7 +57,7 @@ EACH = "PAINT bank|SHEET photo.png|FUSE photo.png|SEGMENT photo.png|SWEEP"
 
 # Command line -> what its one line of complaint must say. [a|b] are two lines; % is that part of each.
 MISTAKES = r"""
-[bogus|list extra] -> o such command|unexpected extra
+[bogus|list two words] -> o such command|unexpected extra
 [--bogus|list --bogus] -> No such option: --bogus
 [list --bank|sheet photo.png --size] -> requires an argument
 [verify|sheet|train|stylize --style wave|fuse|sweep|segment|bake --mix wave=1] -> Missing argument
@@ -233,10 +233,10 @@ OPTIONS = {
     "[--engine] [--precision] [--device] [--force]",
     "segment": "photo [-k/--regions] [-o/--output] [--seed] [--bank] [--engine] [--precision] [--device] [--force]",
     "optimize": "photo style [-o/--output] [--steps] [--method] [--init] [--seed] [--content-weight] [--style-weight] "
-    "[--tv-weight] [--style-blend] [--size] [--styles] [--snapshots] [--device] [--vgg] [--force]",
+    "[--tv-weight] [--style-blend] [--size] [--styles] [--snapshots] [--max-memory] [--device] [--vgg] [--force]",
     "evaluate": "--content --styles [--bank] [--size] [--photos] [--optimization] [--octaves] [--sizes] [--stroke] "
     "[--lpips] [--inception] [--plot] [--json] [--device] [--vgg] [--force]",
-    "list": "[--bank] [--json]",
+    "list": "[words] [--bank] [--long] [--json]",
     "verify": "file",
     "sheet": "photo [--bank] [-o/--output] [--size] [--stroke] [--engine] [--precision] [--device] [--force]",
 }
@@ -275,7 +275,7 @@ def test_without_a_command_there_is_help_and_no_empty_complaint(run: Run) -> Non
 
 
 def test_list_tells_how_to_rebuild_every_supervising_image(run: Run) -> None:
-    code, out, err = run("list --bank bank")
+    code, out, err = run("list --long --bank bank")
     assert (code, err) == (0, "")
     lines = out.splitlines()
     lines = lines[lines.index("wave") :]

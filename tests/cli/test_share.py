@@ -135,7 +135,7 @@ def test_styles_are_renamed_and_removed_down_to_none(run: Run) -> None:
 
 
 def test_list_shows_the_report_cards(run: Run) -> None:
-    code, out, err = run("list --bank a")
+    code, out, err = run("list --long --bank a")
     assert (code, err) == (0, "")
     header, wave, night = out.splitlines()[:3]
     assert header.split()[2:8] == ["relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1", "content"]

@@ -110,7 +110,7 @@ def handled(number, frame):
     print("handled", flush=True)
 
 signal.signal(signal.SIGINT, handled)
-bank = bundle.read(resources.default_bank())
+bank = bundle.read(resources.shipped_bank())
 for _ in range(3):  # models come and go in an order that is not that of a stack
     made = [Computing("openvino").stages(bank, workers=1, threads=1) for _ in range(3)]
     for stages in made:

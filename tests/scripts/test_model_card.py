@@ -20,7 +20,7 @@ def script(load_script: Callable[[str], ModuleType]) -> ModuleType:
 
 def test_the_tables_are_what_the_script_writes_of_the_shipped_bank(script: ModuleType) -> None:
     tables = script.section(
-        bundle.read(resources.default_bank()), resources.weights_folder() / "paintings.csv"
+        bundle.read(resources.shipped_bank()), resources.weights_folder() / "paintings.csv"
     )
     assert f"{script.BEGIN}\n{tables}\n{script.END}" in CARD.read_text()
 
@@ -45,8 +45,8 @@ def test_the_readmes_medians_are_those_of_the_banks(bank: str, row: str, readme:
 
 
 def test_the_shipped_bank_has_what_was_promised() -> None:
-    bank = bundle.read(resources.default_bank())
+    bank = bundle.read(resources.shipped_bank())
     assert len(bank.entries) >= 32
     assert sum(entry.style.is_layered for entry in bank.entries) >= 6
-    assert resources.default_bank().stat().st_size <= 16e6
+    assert resources.shipped_bank().stat().st_size <= 16e6
     assert (resources.weights_folder() / "bank-small.safetensors").stat().st_size <= 4e6
