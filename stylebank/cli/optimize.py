@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stylebank.cli.options import Device, Force, StyleWords, VggSource, printable
+from stylebank.cli.options import Device, Force, MaxMemory, StyleWords, VggSource, note, printable
 from stylebank.errors import ConfigError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from stylebank.config import Loss, Style
     from stylebank.reference.optimization import Progress, Settings
 
@@ -19,7 +21,8 @@ Method = Annotated[
 Start = Annotated[str | None, typer.Option("--init", help="photo or noise. \\[default: photo]")]
 Seed = Annotated[int | None, typer.Option(min=0, max=2**31 - 1, help="Of the noise. \\[default: 0]")]
 Steps = Annotated[
-    int | None, typer.Option(min=1, max=10**6, help="Evaluations of the loss. \\[default: 300]")
+    int | None,
+    typer.Option(min=1, max=10**6, help="Evaluations of the loss, over all scales. \\[default: 300]"),
 ]
 Weight = Annotated[float | None, typer.Option(min=0, max=1e6, help="Of this loss.")]
 Blend = Annotated[
@@ -63,11 +66,16 @@ def optimize(
     size: Size = None,
     styles: StylesFolder = None,
     snapshots: Snapshots = None,
+    max_memory: MaxMemory = None,
     device: Device = "auto",
     vgg: VggSource = "bundled",
     force: Force = False,
 ) -> None:
-    """Optimise one picture by its pixels: minutes instead of a fraction of a second, for any style, with no bank."""
+    """Optimise one picture by its pixels: minutes instead of a fraction of a second, for any style, with no bank.
+
+    A photo over 512 px is painted from coarse to fine, each scale twice the one before; half of the steps are for the
+    coarsest, half of the rest for the next. What is too large for memory is painted smaller, and enlarged.
+    """
     from stylebank.batch import planning
     from stylebank.cli.console import Watch
     from stylebank.files import resources, toml
@@ -80,11 +88,16 @@ def optimize(
     given = _given(steps=steps, method=method, start=init, seed=seed)
     settings = toml.instance(optimization.Settings, asdict(settings) | given, "optimize")
     loss = replace(loss, **_given(content=content_weight, style=style_weight, tv=tv_weight))
+    if not loss.content and not (loss.style and any(loss.layer_weights)):
+        raise ConfigError(
+            "loss: content and style weigh 0, so there is nothing to optimise; give one above 0"
+        )
     chosen = replace(chosen, size=size or chosen.size, weights=_blend(style_blend) or chosen.weights)
     taken = range(snapshots, settings.steps + 1, snapshots) if snapshots else ()
     outputs = [target, *(_snapshot(target, step) for step in taken)]
     planning.check_outputs(outputs, [photo, *styleset.files_of(chosen)], force=force)
     picture = images.load(photo)
+    working = _working(picture, settings, chosen, max_memory=max_memory, device=device)
     with Watch(settings.steps, what="optimizing") as watch:
 
         def report(found: "Progress") -> bool:
@@ -93,19 +106,46 @@ def optimize(
                 images.save(_snapshot(target, found.step), images.to_pil(found.image))
             return not watch.stop()
 
-        result = optimization.paint(
-            picture,
-            chosen,
-            loss,
-            settings,
-            device=device,
-            vgg_weights=resources.vgg_source(vgg),
-            report=report,
-        )
+        try:
+            result = optimization.paint(
+                picture,
+                chosen,
+                loss,
+                settings,
+                device=device,
+                vgg_weights=resources.vgg_source(vgg),
+                working=working,
+                report=report,
+            )
+        except optimization.UnfinishedError as error:
+            images.save(target, images.to_pil(error.image))
+            raise
     images.save(target, images.to_pil(result))
     typer.echo(printable(str(target)))
     if watch.stop():
         raise typer.Exit(watch.stop.exit_code)
+
+
+def _working(
+    picture: "Tensor", settings: "Settings", style: "Style", *, max_memory: str | None, device: str
+) -> tuple[int, int]:
+    """The size that memory has room for; where it is not the photo's own, a note says so before the work."""
+    from stylebank.machine import memory
+    from stylebank.machine.devices import choose_device
+    from stylebank.reference import footprint
+
+    kind = choose_device(device).type
+    if max_memory:
+        limit = memory.parse(max_memory) - (memory.resident() if kind == "cpu" else 0)
+    else:
+        limit = int(footprint.SHARE * memory.available(kind))
+    taken = footprint.Footprint(
+        (picture.shape[2], picture.shape[3]), settings.steps, settings.method, style.size
+    )
+    working = taken.fitting(limit)
+    if working != taken.size:
+        note(taken.note(working, limit))
+    return working
 
 
 def _snapshot(target: Path, step: int) -> Path:

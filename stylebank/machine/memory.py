@@ -14,6 +14,13 @@ SMALLEST_TILE = 16
 _SHARE = 0.6
 """Of the memory that is free, without `--max-memory`."""
 
+_RAN_OUT = re.compile(
+    r"out of memory|not enough memory|cannot allocate memory|can't allocate memory|bad_alloc|failed to map segment|"
+    r"can't start new thread|could not create a (?:primitive|memory)|failed to create memory|unable to mmap",
+    re.IGNORECASE,
+)
+"""How PyTorch, its libraries, the loader of libraries and Python say that there is no memory left."""
+
 Report = Callable[[float, float], object]
 """Told after each tile how much work is done, and how much there is in all."""
 
@@ -90,7 +97,27 @@ def available(device: str) -> int:
     import psutil
 
     free = psutil.virtual_memory().available  # of the machine: a control group's limit it does not know
-    return min([free, *_control_groups(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))])
+    groups = _control_groups(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))
+    return min([free, *groups, *_address_space()])
+
+
+def ran_out(error: BaseException) -> bool:
+    """Whether an error says, in the words of whichever library, that there was no memory left."""
+    if isinstance(error, MemoryError):
+        return True
+    return isinstance(error, (RuntimeError, ImportError, OSError)) and bool(_RAN_OUT.search(str(error)))
+
+
+def _address_space() -> list[int]:
+    """What the process's own limit leaves (`ulimit -v`), where a system has such limits and one is set."""
+    import psutil
+
+    kind = getattr(psutil, "RLIMIT_AS", None)
+    if kind is None:
+        return []
+    process = psutil.Process()
+    most = process.rlimit(kind)[0]
+    return [] if most == psutil.RLIM_INFINITY else [max(0, most - process.memory_info().vms)]
 
 
 def _control_groups(own: Path, root: Path) -> list[int]:

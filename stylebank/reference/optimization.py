@@ -18,10 +18,12 @@ from torch import Tensor
 
 from stylebank import config
 from stylebank.config import MINIMUM_SIDE, Loss, Style
-from stylebank.errors import ConfigError, ImageError
+from stylebank.errors import ConfigError, ImageError, too_large
 from stylebank.files import toml
+from stylebank.machine import memory
 from stylebank.machine.devices import choose_device
 from stylebank.network.tensors import resized
+from stylebank.reference.footprint import HISTORY
 from stylebank.supervision import styleset, vgg
 from stylebank.supervision.objective import Objective, check_layers
 
@@ -36,7 +38,6 @@ STYLE_WEIGHT = 20.0
 
 _ADAM_RATE = 2.0 / 255  # 2.0 in levels of 255, as in neural-art-tf
 _ADAM_DECAY, _ADAM_DECAY_EVERY = 0.94, 100  # staircase, as there
-_LBFGS_HISTORY = 20
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,18 @@ def read_experiment(path: Path, *, styles_folder: Path | None = None) -> tuple[S
     )
 
 
+class UnfinishedError(ImageError):
+    """Memory ran out all the same.
+
+    Attributes:
+        image: what there was, (1, 3, H, W) as large as the photo: the best of the last scale that went well.
+    """
+
+    def __init__(self, message: str, image: Tensor) -> None:
+        super().__init__(message)
+        self.image = image
+
+
 @dataclass(frozen=True)
 class Progress:
     """One step's image and losses.
@@ -105,6 +118,7 @@ def paint(
     *,
     device: str = "auto",
     vgg_weights: Path | str,
+    working: tuple[int, int] | None = None,
     report: Callable[[Progress], bool] = lambda _: True,
 ) -> Tensor:
     """Optimise an image for a style as it was written down; see `optimize`.
@@ -116,15 +130,18 @@ def paint(
         settings: see `Settings`.
         device: "auto", "cpu" or "cuda".
         vgg_weights: a VGG file, or "torchvision".
+        working: size (h, w) to paint at, where there is no memory for the photo's own; the result is enlarged.
         report: see `optimize`.
 
     Raises:
         StyleBankError: an image, the style or VGG cannot be read, or a value is out of range.
+        UnfinishedError: see `optimize`.
     """
-    size = (photo.shape[2], photo.shape[3])
-    if min(size) < MINIMUM_SIDE:
-        raise ImageError(f"photo: is {size[1]} x {size[0]} px; give one of at least {MINIMUM_SIDE} px a side")
+    own = (photo.shape[2], photo.shape[3])
+    if min(own) < MINIMUM_SIDE:
+        raise ImageError(f"photo: is {own[1]} x {own[0]} px; give one of at least {MINIMUM_SIDE} px a side")
     check_layers(loss)
+    size = working or own
     coarse = scales(size)[0]
     resolved = styleset.resolve(
         replace(style, size=style.size or max(coarse)), loss.style_layers, loss.layer_weights
@@ -132,7 +149,10 @@ def paint(
     target = choose_device(device)
     network = vgg.load(vgg_weights).to(target, memory_format=torch.channels_last)  # type: ignore[call-overload]
     objective = Objective(network, loss, [resolved], resized(photo, coarse), precision=torch.float32)
-    return optimize(objective, photo.to(target), settings, report=report)
+    try:
+        return resized(optimize(objective, resized(photo, size).to(target), settings, report=report), own)
+    except UnfinishedError as error:
+        raise UnfinishedError(str(error), resized(error.image, own)) from error
 
 
 def optimize(
@@ -157,6 +177,7 @@ def optimize(
 
     Raises:
         ConfigError: there are fewer steps than scales.
+        UnfinishedError: memory ran out, after a step that went well; before that it is an ImageError.
     """
     size = (photo.shape[2], photo.shape[3])
     sizes = scales(size) if settings.coarse_to_fine else [size]
@@ -167,17 +188,36 @@ def optimize(
     )
     done, goes_on = 0, True
     for size, steps in zip(sizes, shares, strict=True):
-        work = _Scale(objective, style, resized(photo, size), resized(image, size), settings.method)
-        for _ in range(steps):
-            found = work.step(done + 1)
-            done += 1
-            goes_on = report(found)
-            if not goes_on:
-                break
-        image = work.best
+        work, ran_out = None, False
+        try:
+            work = _Scale(objective, style, resized(photo, size), resized(image, size), settings.method)
+            while goes_on and work.steps < steps:
+                goes_on = report(work.step(done + work.steps + 1))
+        except (MemoryError, RuntimeError) as error:
+            if not memory.ran_out(error):
+                raise
+            ran_out = True
+        if work:
+            image, done = work.best, done + work.steps
+        if ran_out:
+            del work  # and the error has gone: what they held is free
+            raise _unfinished(size, done, image, sizes[-1])
         if not goes_on:
             break
     return resized(image, sizes[-1])
+
+
+def _unfinished(
+    size: tuple[int, int], done: int, image: Tensor, whole: tuple[int, int]
+) -> UnfinishedError | ImageError:
+    """What to raise where memory ran out at a size, after so many steps."""
+    if not done:
+        return too_large(width=size[1], height=size[0])
+    return UnfinishedError(
+        f"image: memory ran out at {size[1]} x {size[0]} px after {done} steps (what there was is kept); make the "
+        "photo smaller, or give --max-memory",
+        resized(image, whole),
+    )
 
 
 class _Scale:
@@ -190,14 +230,14 @@ class _Scale:
         self._objective, self._content = objective, objective.content_features(photo)
         self._image = image.clone().requires_grad_()
         self._lowest, self.best = float("inf"), image
-        self._adam_steps = 0
+        self.steps = 0
         self._optimizer: torch.optim.Optimizer
         if method == "adam":
             self._optimizer = torch.optim.Adam([self._image], lr=_ADAM_RATE)
         else:
             # One evaluation of the loss for each step; no line search: it costs evaluations and gains nothing here.
             self._optimizer = torch.optim.LBFGS(
-                [self._image], max_iter=1, history_size=_LBFGS_HISTORY, tolerance_grad=0, tolerance_change=0
+                [self._image], max_iter=1, history_size=HISTORY, tolerance_grad=0, tolerance_change=0
             )
         self._is_adam = method == "adam"
 
@@ -215,14 +255,14 @@ class _Scale:
             return terms.total.detach()
 
         if self._is_adam:
-            rate = _ADAM_RATE * _ADAM_DECAY ** (self._adam_steps // _ADAM_DECAY_EVERY)
+            rate = _ADAM_RATE * _ADAM_DECAY ** (self.steps // _ADAM_DECAY_EVERY)
             self._optimizer.param_groups[0]["lr"] = rate
-            self._adam_steps += 1
         self._optimizer.step(measure)  # type: ignore[arg-type]
         with torch.no_grad():
             self._image.clamp_(0, 1)
         if found[0].total < self._lowest:
             self._lowest, self.best = found[0].total, found[0].image
+        self.steps += 1
         return found[0]
 
 
