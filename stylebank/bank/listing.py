@@ -12,8 +12,8 @@ from stylebank.errors import UnknownStyleError, nearest
 from stylebank.files import resources
 from stylebank.supervision.styleset import BLANK
 
-_KIND = 9
-"""Letters of the column that says layered, mixture or unfinished."""
+_KIND = 7
+"""Letters of the column that says layered, mixture, or stopped: not trained to its end."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def _kind(entry: Entry) -> str:
         return "mixture"
     if entry.style.is_layered:
         return "layered"
-    return "" if entry.card else "unfinished"
+    return "" if entry.card else "stopped"
 
 
 def _once(words: Iterable[str]) -> list[str]:

@@ -131,7 +131,7 @@ def _news(path: Path, bank: Bundle) -> str:
     both = shlex.join(map(str, (path, resources.shipped_bank())))
     names = ", ".join(more[:3]) + (", ..." if len(more) > 3 else "")
     return (
-        f"the bank that comes with StyleBank has {len(more)} styles that it has not ({names}), see --bank shipped; to "
+        f"the bank that comes with StyleBank has {len(more)} that yours has not ({names}), see --bank shipped; to "
         f"take them over: stylebank merge {both} -o {shlex.quote(str(path))}"
     )
 

@@ -17,7 +17,7 @@ import typer
 from stylebank.cli import evaluate, export, fuse, optimize, share, sheets, stylize, train
 from stylebank.cli.options import printable
 from stylebank.errors import ConfigError, StyleBankError
-from stylebank.machine import distributed
+from stylebank.machine import distributed, memory
 
 app = typer.Typer(
     pretty_exceptions_enable=False,
@@ -61,6 +61,12 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         if not isinstance(leaving.__context__, BrokenPipeError):
             raise
         code = _after_broken_pipe()
+    except (MemoryError, RuntimeError, ImportError, OSError) as error:
+        if not memory.ran_out(error):
+            raise
+        code = _complain(
+            f"memory: is used up ({str(error) or 'no more of it'}); close other programs, or ask for less"
+        )
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -84,7 +90,7 @@ def _completion(option: str) -> int:
     """What typer does about a shell's completion; it writes into the shell's own files."""
     said, known = io.StringIO(), True
     try:
-        with contextlib.redirect_stdout(said):
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
             code = typer.main.get_command(app).main([option], "stylebank", standalone_mode=False)
             known = not code
     except SystemExit as leaving:  # typer's way to say that it is done

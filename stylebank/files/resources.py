@@ -42,11 +42,14 @@ def own_bank() -> Path:
             ) from error
     import platformdirs
 
-    folder = platformdirs.user_data_path("stylebank", appauthor=False)
-    if not folder.is_absolute():  # "~" where there is no home
+    try:
+        folder = platformdirs.user_data_path("stylebank", appauthor=False)
+        if not folder.is_absolute():
+            raise RuntimeError(f"{folder} is a relative path")
+    except RuntimeError as error:  # where nobody knows a home
         raise ConfigError(
-            f"{folder}: is no place for your own bank (no home folder); name a file with {BANK_VARIABLE}"
-        )
+            f"your data folder: is not known ({error}); name a file for your own bank with {BANK_VARIABLE}"
+        ) from error
     return folder / "bank.safetensors"
 
 
@@ -87,10 +90,13 @@ def bank_named(name: Path | str | None) -> Path:
 
 
 def cache_folder() -> Path:
-    """Where what can be found out again is kept, in the user's folder for that."""
+    """Where what can be found out again is kept, in the user's folder for that; no folder where there is no home."""
     import platformdirs
 
-    return platformdirs.user_cache_path("stylebank", appauthor=False)
+    try:
+        return platformdirs.user_cache_path("stylebank", appauthor=False)
+    except RuntimeError:
+        return Path(os.devnull)
 
 
 def paintings() -> Path:

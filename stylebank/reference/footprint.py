@@ -62,20 +62,22 @@ class Footprint:
         Raises:
             ImageError: not even a small one fits, or no style image.
         """
+        found = self.size if self.needed() <= limit else self._smaller(limit)
         if self.style_side and self._style() > limit:
             raise ImageError(
-                f"style images: {self.style_side} px a side need {amount(self._style())} of memory (limit "
+                f"style images: {self.style_side} px a side need {amount(self._style())} of memory (room for "
                 f"{amount(limit)}); give a smaller --size, or close other programs"
             )
+        return found
+
+    def _smaller(self, limit: int) -> tuple[int, int]:
         height, width = self.size
-        if self.needed() <= limit:
-            return self.size
         share = (max(0, limit - self._rest()) / (self.needed() - self._rest())) ** 0.5
         found = (max(MINIMUM_SIDE, int(height * share)), max(MINIMUM_SIDE, int(width * share)))
         if max(found) < min(_SMALLEST, max(self.size)) or self.needed(found) > limit:
             raise ImageError(
                 f"photo: {width} x {height} px need {amount(self.needed())} of memory, and {_SMALLEST} px a side "
-                f"do not fit either (limit {amount(limit)}); close other programs, or raise --max-memory"
+                f"do not fit either (room for {amount(limit)}); close other programs, or raise --max-memory"
             )
         return found
 
@@ -83,7 +85,7 @@ class Footprint:
         """What to tell the user before a photo is painted at another size than its own."""
         (height, width), (own_height, own_width) = size, self.size
         return (
-            f"photo: {own_width} x {own_height} px would take {amount(self.needed())} of memory (limit "
+            f"photo: {own_width} x {own_height} px would take {amount(self.needed())} of memory (room for "
             f"{amount(limit)}): painted at {width} x {height} px, enlarged to its size"
         )
 
