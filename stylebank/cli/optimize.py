@@ -1,6 +1,7 @@
 """The command that paints without a bank: optimize, one image at a time."""
 
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -78,25 +79,22 @@ def optimize(
     """
     from stylebank.batch import planning
     from stylebank.cli.console import Watch
-    from stylebank.files import resources, toml
+    from stylebank.files import resources
     from stylebank.pixels import images
     from stylebank.reference import optimization
     from stylebank.supervision import styleset
 
     target = output or Path(f"{photo.stem}-optimized.png")
     settings, loss, chosen = _experiment(style, styles)
-    given = _given(steps=steps, method=method, start=init, seed=seed)
-    settings = toml.instance(optimization.Settings, asdict(settings) | given, "optimize")
+    settings = replace(settings, **_given(steps=steps, method=method, start=init, seed=seed))
     loss = replace(loss, **_given(content=content_weight, style=style_weight, tv=tv_weight))
-    if not loss.content and not (loss.style and any(loss.layer_weights)):
-        raise ConfigError(
-            "loss: content and style weigh 0, so there is nothing to optimise; give one above 0"
-        )
+    _check(settings, loss)
     chosen = replace(chosen, size=size or chosen.size, weights=_blend(style_blend) or chosen.weights)
     taken = range(snapshots, settings.steps + 1, snapshots) if snapshots else ()
     outputs = [target, *(_snapshot(target, step) for step in taken)]
     planning.check_outputs(outputs, [photo, *styleset.files_of(chosen)], force=force)
     picture = images.load(photo)
+    paint = partial(optimization.paint, device=device, vgg_weights=resources.vgg_source(vgg))
     working = _working(picture, settings, chosen, max_memory=max_memory, device=device)
     with Watch(settings.steps, what="optimizing") as watch:
 
@@ -107,16 +105,7 @@ def optimize(
             return not watch.stop()
 
         try:
-            result = optimization.paint(
-                picture,
-                chosen,
-                loss,
-                settings,
-                device=device,
-                vgg_weights=resources.vgg_source(vgg),
-                working=working,
-                report=report,
-            )
+            result = paint(picture, chosen, loss, settings, working=working, report=report)
         except optimization.UnfinishedError as error:
             images.save(target, images.to_pil(error.image))
             raise
@@ -146,6 +135,18 @@ def _working(
     if working != taken.size:
         note(taken.note(working, limit))
     return working
+
+
+def _check(settings: "Settings", loss: "Loss") -> None:
+    """Refuse options out of range, and a loss that asks for nothing of the photo and nothing of the style."""
+    from stylebank.files import toml
+    from stylebank.reference import optimization
+
+    toml.instance(optimization.Settings, asdict(settings), "optimize")
+    if not loss.content and not (loss.style and any(loss.layer_weights)):
+        raise ConfigError(
+            "loss: content and style weigh 0, so there is nothing to optimise; give one above 0"
+        )
 
 
 def _snapshot(target: Path, step: int) -> Path:

@@ -13,8 +13,10 @@ import torch
 from PIL import Image, ImageChops
 
 from stylebank.config import Loss, Style
+from stylebank.network.tensors import resized
 from stylebank.pixels import images
 from stylebank.reference import optimization
+from stylebank.reference.footprint import Footprint
 from stylebank.reference.optimization import Progress, Settings
 
 Run = Callable[[str], tuple[object, str, str]]
@@ -31,6 +33,7 @@ FILES = {
     "key.toml": "[optimize]\nstep = 3\n[style]\n",
     "layers.toml": '[loss]\nstyle_layers = ["relu1_1"]\n[style]\nname = "x"\nimage = "paint.png"\n',
     "syntax.toml": "[style",
+    "zero.toml": '[loss]\ncontent = 0\nlayer_weights = [0, 0, 0, 0, 0]\n[style]\nname = "x"\nimage = "paint.png"\n',
     "thesis": "my thesis",
     "thesis.png": "my thesis",
 }
@@ -200,6 +203,10 @@ MISTAKES = {
     "photo.png few.toml --init white": "white.*noise",
     "photo.png few.toml --vgg none": "^none: ",
     "photo.png few.toml --device gpu": "'gpu': is unknown",
+    "photo.png few.toml --max-memory 2": "^--max-memory 2: is no amount of memory",
+    "photo.png few.toml --max-memory 1kB": "^photo: 44 x 33 px need 40. MB of memory.*--max-memory",
+    "photo.png few.toml --content-weight 0 --style-weight 0": "^loss: .*nothing to optimise; give one above 0",
+    "photo.png zero.toml": "^loss: .*nothing to optimise; give one above 0",
 }
 
 
@@ -241,3 +248,76 @@ def test_a_snapshot_overwrites_neither_the_photo_nor_another_file(other: str, ru
     before = everything()
     assert run(f"{photo} set.toml -o out.png --snapshots 2")[0] == 2
     assert everything() == before
+
+
+def test_what_does_not_fit_is_painted_smaller_and_said_before(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shapes: list[tuple[int, ...]] = []
+    step = optimization._Scale.step
+
+    def watched(scale: optimization._Scale, place: int) -> Progress:
+        shapes.append(tuple(scale.best.shape[2:]))
+        return step(scale, place)
+
+    monkeypatch.setattr(optimization._Scale, "step", watched)
+    with Image.open("photo.png") as picture:
+        picture.resize((440, 330)).save("large.png")
+    half = Footprint((330, 440), 1, "lbfgs", 32).needed((165, 220))
+    monkeypatch.setattr("stylebank.machine.memory.available", lambda _: int(half / 0.8) + 1000)
+    code, out, err = run("large.png few.toml -o out.png")
+    assert (code, out) == (0, "out.png\n")
+    assert shapes == [(164, 219)] or shapes == [(165, 220)]
+    assert re.match(
+        r"note: photo: 440 x 330 px would take \d+ MB of memory .*: painted at 2(19|20) x 16", err
+    )
+    with Image.open("out.png") as picture:
+        assert picture.size == (440, 330)
+    shapes.clear()
+    assert run("large.png few.toml -o out.png --max-memory 100GB") == (0, "out.png\n", "")
+    assert shapes == [(330, 440)], "the control"
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+def test_when_memory_runs_out_what_there_was_is_kept_and_one_line_says_so(
+    error: Exception, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(optimization, "COARSE_SIDE", 22)  # two scales
+    step, found = optimization._Scale.step, list[Progress]()
+
+    def short(scale: optimization._Scale, place: int) -> Progress:
+        if place == 3:
+            raise error
+        found.append(step(scale, place))
+        return found[-1]
+
+    monkeypatch.setattr(optimization._Scale, "step", short)
+    code, out, err = run("photo.png set.toml -o out.png --init photo")
+    assert (code, out) == (2, "")
+    assert err.splitlines()[-1].startswith(
+        "stylebank: error: image: memory ran out at 44 x 33 px after 2 steps"
+    )
+    best = min(found, key=lambda progress: progress.total).image
+    with Image.open("out.png") as picture:
+        assert ImageChops.difference(picture, images.to_pil(resized(best, (33, 44)))).getbbox() is None
+
+
+def test_when_memory_runs_out_at_once_nothing_is_written(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: object) -> Progress:
+        raise MemoryError
+
+    monkeypatch.setattr(optimization._Scale, "step", none)
+    code, _, err = run("photo.png few.toml -o out.png")
+    assert (code, err.count("\n")) == (2, 1)
+    assert not Path("out.png").exists()
+
+
+def test_another_error_of_the_work_is_a_bug(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control: not every RuntimeError speaks of memory."""
+
+    def wrong(*_: object) -> Progress:
+        raise RuntimeError("size mismatch")
+
+    monkeypatch.setattr(optimization._Scale, "step", wrong)
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        run("photo.png few.toml -o out.png")

@@ -1,5 +1,7 @@
 """What is free is what the machine and its control groups leave; what painting may take is said in words."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -73,3 +75,48 @@ def test_what_is_free_is_what_the_kernel_says(monkeypatch: pytest.MonkeyPatch) -
     rows = dict(line.split(":") for line in Path("/proc/meminfo").read_text("ascii").splitlines())
     # Other processes take and give between the two looks; cached files, which give way, are counted as free.
     assert memory.available("cpu") == pytest.approx(1024 * int(rows["MemAvailable"].split()[0]), rel=0.2)
+
+
+LIMITED = """
+import resource, psutil
+from stylebank.machine import memory
+taken = psutil.Process().memory_info().vms
+resource.setrlimit(resource.RLIMIT_AS, (taken + 300_000_000, resource.RLIM_INFINITY))
+print(memory.available("cpu"))
+try:
+    bytearray(10**9)
+except MemoryError as error:
+    print(memory.ran_out(error))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere address space has no such limit")
+def test_what_is_free_is_not_more_than_the_process_s_own_limit_leaves() -> None:
+    done = subprocess.run([sys.executable, "-c", LIMITED], capture_output=True, text=True, check=True)
+    free, ran_out = done.stdout.split()
+    assert 2.5e8 < int(free) <= 3e8
+    assert ran_out == "True"
+    assert memory.available("cpu") > 3e8, "the control: without a limit there is more"
+
+
+@pytest.mark.parametrize(
+    ("error", "wanted"),
+    [
+        (MemoryError(), True),
+        (
+            RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory"),
+            True,
+        ),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), True),
+        (RuntimeError("could not create a primitive"), True),
+        (RuntimeError("can't start new thread"), True),
+        (ImportError("libtorch_cpu.so: failed to map segment from shared object"), True),
+        (OSError(12, "Cannot allocate memory"), True),
+        (RuntimeError("size mismatch"), False),
+        (ImportError("No module named 'torch'"), False),
+        (ValueError("out of memory"), False),
+    ],
+    ids=repr,
+)
+def test_errors_of_memory_are_told_from_others(error: Exception, wanted: bool) -> None:
+    assert memory.ran_out(error) is wanted

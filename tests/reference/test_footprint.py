@@ -72,12 +72,12 @@ from stylebank.reference.footprint import Footprint
 def taken(word):
     return 1024 * int(next(row for row in open("/proc/self/status") if row.startswith(word)).split()[1])
 
-photo = torch.rand(1, 3, 160, 224)
+photo = torch.rand(1, 3, 112, 144)
 before = taken("VmRSS")
 settings = optimization.Settings(steps=1)
 style = Style("s", image=sys.argv[1], size=64)
 optimization.paint(photo, style, Loss(), settings, device="cpu", vgg_weights=resources.vgg_weights())
-print(taken("VmHWM") - before, Footprint((160, 224), 1, "lbfgs").needed())
+print(taken("VmHWM") - before, Footprint((112, 144), 1, "lbfgs").needed())
 """
 
 
