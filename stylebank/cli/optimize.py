@@ -74,8 +74,8 @@ def optimize(
 ) -> None:
     """Optimise one picture by its pixels: minutes instead of a fraction of a second, for any style, with no bank.
 
-    A photo over 512 px is painted from coarse to fine, each scale twice the one before; half of the steps are for the
-    coarsest, half of the rest for the next. What is too large for memory is painted smaller, and enlarged.
+    A photo over 512 px is painted from coarse to fine, half of the steps at the coarsest scale, half of the rest at the
+    next, twice as large. What is too large for memory is painted smaller, and enlarged.
     """
     from stylebank.batch import planning
     from stylebank.cli.console import Watch
@@ -90,8 +90,7 @@ def optimize(
     loss = replace(loss, **_given(content=content_weight, style=style_weight, tv=tv_weight))
     _check(settings, loss)
     chosen = replace(chosen, size=size or chosen.size, weights=_blend(style_blend) or chosen.weights)
-    taken = range(snapshots, settings.steps + 1, snapshots) if snapshots else ()
-    outputs = [target, *(_snapshot(target, step) for step in taken)]
+    outputs = [target, *_snapshots(target, settings.steps, every=snapshots)]
     planning.check_outputs(outputs, [photo, *styleset.files_of(chosen)], force=force)
     picture = images.load(photo)
     paint = partial(optimization.paint, device=device, vgg_weights=resources.vgg_source(vgg))
@@ -151,6 +150,10 @@ def _check(settings: "Settings", loss: "Loss") -> None:
 
 def _snapshot(target: Path, step: int) -> Path:
     return target.with_name(f"{target.stem}-{step:05}{target.suffix}")
+
+
+def _snapshots(target: Path, steps: int, *, every: int | None) -> list[Path]:
+    return [_snapshot(target, step) for step in range(every, steps + 1, every)] if every else []
 
 
 def _experiment(words: list[str], folder: Path | None) -> "tuple[Settings, Loss, Style]":
