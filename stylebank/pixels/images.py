@@ -16,7 +16,7 @@ from PIL import Image
 from stylebank.errors import OutputError
 from stylebank.files.atomic import write_atomically
 from stylebank.pixels.decoding import MAX_PIXELS, decode, opened
-from stylebank.pixels.encoding import encode
+from stylebank.pixels.encoding import Beside, Encoding, encode
 from stylebank.pixels.formats import check_suffix
 from stylebank.pixels.srgb import upright, upright_rgb
 
@@ -70,20 +70,28 @@ def load(path: Path) -> "Tensor":
     return to_tensor(read(path))
 
 
-def save(path: Path, image: Image.Image, *, quality: int = 95, sweeping: bool = True) -> None:
-    """Write an image atomically, in the format of the file name's suffix, without metadata.
+def save(
+    path: Path,
+    image: Image.Image,
+    how: Encoding = Encoding(),
+    beside: Beside = Beside(),
+    *,
+    sweeping: bool = True,
+) -> None:
+    """Write an image atomically, in the format of the file name's suffix, tagged as sRGB.
 
     Args:
         path: the file.
         image: of any mode.
-        quality: see `encode`.
+        how: see `encoding.encode`.
+        beside: what the file holds beside its colours; see there.
         sweeping: see `files.write_atomically`.
 
     Raises:
         OutputError: see `check_suffix` and `encode`; or the file cannot be written.
     """
     check_suffix(path)
-    write_atomically(path, encode(image, path.suffix, quality=quality), sweeping=sweeping)
+    write_atomically(path, encode(image, path.suffix, how, beside), sweeping=sweeping)
 
 
 def save_labels(path: Path, image: Image.Image) -> None:
