@@ -36,6 +36,7 @@ WINGS = {
     "machine": "torch.distributed torch.nn.parallel psutil",
     "network": "",
     "pixels": "PIL matplotlib",
+    "photos": "PIL pillow_heif pillow_jxl",
     "config": "",
     "files": "safetensors filelock os.replace os.rename",
     "errors": "",

@@ -5,7 +5,7 @@ import io
 from PIL import Image
 
 from stylebank.errors import OutputError
-from stylebank.pixels.decoding import one_line
+from stylebank.photos.decoding import one_line
 from stylebank.pixels.formats import WRITTEN
 
 
