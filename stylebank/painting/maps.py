@@ -12,7 +12,7 @@ import numpy as np
 
 from stylebank.engines.stages import Affine, Array, Floats, Stages, averaged
 from stylebank.painting.windows import PIXELS, Shape, Window, places
-from stylebank.pixels.srgb import LUMA
+from stylebank.photos.srgb import LUMA
 
 
 @dataclass(frozen=True)

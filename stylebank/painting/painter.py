@@ -20,7 +20,8 @@ from stylebank.painting.fusion import Mode
 from stylebank.painting.pyramid import Way
 from stylebank.painting.sources import Photo, Photos, Source, Tensors
 from stylebank.painting.strokes import Size
-from stylebank.pixels import images, srgb
+from stylebank.photos import srgb
+from stylebank.pixels import images
 from stylebank.pixels.masks import Mask
 
 if TYPE_CHECKING:

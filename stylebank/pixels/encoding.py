@@ -8,6 +8,8 @@ from typing import Any
 from PIL import Image, ImageCms, PngImagePlugin
 
 from stylebank.errors import ConfigError, EncodingError
+from stylebank.photos.decoding import one_line
+from stylebank.photos.originals import Original
 from stylebank.pixels import formats, metadata
 from stylebank.pixels.metadata import Kept
 
@@ -70,6 +72,11 @@ class Beside:
     exif: bytes | None = None
     dpi: tuple[float, float] | None = None
 
+    @classmethod
+    def of(cls, photo: Original) -> "Beside":
+        """What a photo's own file holds."""
+        return cls(photo.alpha, photo.exif, photo.dpi)
+
 
 def encode(
     image: Image.Image, suffix: str, how: Encoding = Encoding(), beside: Beside = Beside()
@@ -98,9 +105,8 @@ def encode(
         plain.save(buffer, name, **options)
     except (OSError, ValueError, RuntimeError) as error:
         width, height = image.size
-        reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise EncodingError(
-            f"{suffix} file: cannot hold {width} x {height} pixels ({reason}); choose .png or .tif"
+            f"{suffix} file: cannot hold {width} x {height} pixels ({one_line(error)}); choose .png or .tif"
         ) from error
     return buffer.getvalue()
 

@@ -4,9 +4,6 @@ from pathlib import Path
 
 from stylebank.errors import OutputError
 
-READ = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "PPM", "GIF")
-"""Pillow's names of the formats that are tried, whatever the file's name says."""
-
 WRITTEN = {
     ".png": "PNG",
     ".jpg": "JPEG",

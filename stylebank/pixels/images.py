@@ -15,10 +15,10 @@ from PIL import Image
 
 from stylebank.errors import OutputError
 from stylebank.files.atomic import write_atomically
-from stylebank.pixels.decoding import MAX_PIXELS, decode, opened
+from stylebank.photos.decoding import MAX_PIXELS, decode, opened
+from stylebank.photos.srgb import upright, upright_rgb
 from stylebank.pixels.encoding import Beside, Encoding, encode
 from stylebank.pixels.formats import check_suffix
-from stylebank.pixels.srgb import upright, upright_rgb
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageColor
 
 from stylebank.errors import ImageError, nearest
-from stylebank.pixels import images, resampling, srgb
+from stylebank.photos import srgb
+from stylebank.pixels import images, resampling
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from stylebank.pixels.srgb import LUMA
+from stylebank.photos.srgb import LUMA
 
 Floats = NDArray[np.float32]
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stylebank.network.model import StyleBankNetwork, apply_filters
-from stylebank.pixels.srgb import LUMA
+from stylebank.photos.srgb import LUMA
 from stylebank.supervision.objective import Objective
 
 _FAR = 16  # pixels a side of what tone sees as one

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from stylebank.errors import ImageError, OutputError
-from stylebank.pixels import folders, images, resampling, srgb
+from stylebank.photos import srgb
+from stylebank.pixels import folders, images, resampling
 
 Levels = NDArray[Any]
 

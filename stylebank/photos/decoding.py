@@ -10,7 +10,9 @@ from typing import BinaryIO
 from PIL import Image, UnidentifiedImageError
 
 from stylebank.errors import ImageError
-from stylebank.pixels.formats import READ
+
+READ = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "PPM", "GIF")
+"""Pillow's names of the formats that are tried, whatever the file's name says."""
 
 MAX_PIXELS = 200_000_000
 """Larger images are refused before any memory is taken for them: 200 megapixels are 800 MB decoded."""
