@@ -55,7 +55,12 @@ def check(template: str) -> None:
         known = ", ".join(f"{{{field}}}" for field in FIELDS)
         raise ConfigError(f"--name {template}: has no field {{{unknown[0]}}}; its fields are {known}")
     parts = PurePosixPath(literal).parts
-    if not template.strip("/ .") or ".." in parts or template.startswith(("/", "~")) or template.endswith("/"):
+    if (
+        not template.strip("/ .")
+        or ".." in parts
+        or template.startswith(("/", "~"))
+        or template.endswith("/")
+    ):
         raise ConfigError(f"--name {template}: leads out of the folder, or to no name; write names below it")
     if bad := sorted(set(literal) & set('<>:"\\|?*') | {c for c in literal if not c.isprintable()}):
         raise ConfigError(f"--name {template}: has {bad[0]!r}, which some systems refuse; leave it out")

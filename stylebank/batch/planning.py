@@ -130,7 +130,9 @@ def target(photo: Path, output: str | None, word: str, *, suffix: str = ".png") 
 
 def is_folder_name(output: str | Path | None) -> bool:
     """Whether an output is a folder that is there, or is written as one."""
-    return str(output or "").endswith(("/", os.sep)) or (output is not None and atomic.is_folder(Path(output)))
+    return str(output or "").endswith(("/", os.sep)) or (
+        output is not None and atomic.is_folder(Path(output))
+    )
 
 
 def is_there(job: Job) -> bool:
@@ -189,6 +191,8 @@ def check_outputs(pictures: Iterable[Path], photos: Iterable[Path], *, force: bo
     """
     originals = {atomic.identity(photo) for photo in photos} - {None}
     for picture in pictures:
+        if picture == STREAM:
+            continue
         formats.check_suffix(picture)
         atomic.refuse_foreign(picture, images.is_image, force=force)
         if atomic.identity(picture) in originals:

@@ -14,15 +14,21 @@ from stylebank.cli.options import (
     EngineName,
     Force,
     KeepColor,
+    KeepMetadata,
+    Lossless,
     MaxMemory,
+    OneOutput,
     PrecisionName,
+    Quality,
     Strength,
     Stroke,
     Tile,
     note,
     printable,
+    read_photo,
     say_weights,
     tile_bar,
+    write_picture,
 )
 from stylebank.errors import ConfigError
 
@@ -34,7 +40,7 @@ if TYPE_CHECKING:
     from stylebank.painting.painter import StyleBank
     from stylebank.painting.regions import Regions
 
-Photo = Annotated[Path, typer.Argument(metavar="PHOTO")]
+Photo = Annotated[Path, typer.Argument(metavar="PHOTO", help="A photo; - for the program's input.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of the clustering.")]
 Mixes = Annotated[
     list[str] | None,
@@ -66,10 +72,6 @@ Assigned = Annotated[
 Rest = Annotated[
     str, typer.Option(metavar="STYLE", help="What uncovered pixels get: photo, a style or a mixture.")
 ]
-Output = Annotated[
-    Path | None,
-    typer.Option("-o", "--output", metavar="FILE", help="\\[default: PHOTO-fused.png in this folder]"),
-]
 FusionMode = Annotated[
     str,
     typer.Option(
@@ -93,7 +95,10 @@ def fuse(
     feather: Annotated[float, typer.Option(metavar="PX", help="Width of soft seams, in pixels.")] = 0.0,
     keep_color: KeepColor = False,
     seed: Seed = 0,
-    output: Output = None,
+    output: OneOutput = None,
+    quality: Quality = None,
+    lossless: Lossless = False,
+    keep_metadata: KeepMetadata = "date",
     bank: Bank = None,
     tile: Tile = "auto",
     max_memory: MaxMemory = None,
@@ -105,19 +110,23 @@ def fuse(
     """Paint one photo in several styles: a mixture of them, or each in regions of its own."""
     from stylebank.batch import planning
     from stylebank.painting.painter import StyleBank
-    from stylebank.pixels import images
+    from stylebank.pixels import metadata
+    from stylebank.pixels.encoding import Encoding
 
     ways = {"--mix": mix, "--region": region, "--regions": regions, "--auto-regions": auto_regions}
     _check_ways(ways, has_labels=bool(assign))
     if mix and (rest != PHOTO or feather or mode != "exact"):
         raise ConfigError("--rest, --fusion, --feather: go with regions, not with --mix; leave them out")
-    target = output or Path(f"{photo.stem}-fused.png")
+    target = planning.target(photo, output, "fused")
+    how = Encoding(quality, lossless, metadata.check(keep_metadata))
     known = cast("Mode", mode)  # an unknown one is refused by the painter
     masks = [Path(words.rpartition("=")[0]) for words in region or []]
     planning.check_outputs([target], [photo, *masks, *([regions] if regions else [])], force=force)
+    how.check(target.suffix or ".png")
     with tile_bar(tile, max_memory) as tiling:
         loaded = StyleBank.load(bank, engine=engine, precision=precision, device=device, tiling=tiling)
-        picture = images.read(photo)
+        original = read_photo(photo)
+        picture = original.image
         if mix:
             mixed = mixture.from_options(mix, strength=strength, stroke=stroke)
             result = loaded.stylize(picture, mixed, keep_color=keep_color)
@@ -137,8 +146,7 @@ def fuse(
                 keep_color=keep_color,
             )
             _say_all(notes, [mixed for _, mixed in found])
-    images.save(target, result)
-    typer.echo(printable(str(target)))
+    write_picture(target, result, how, photo, original)
 
 
 def _say_all(notes: list[str], mixes: "list[Mixture]") -> None:
@@ -192,11 +200,11 @@ def segment(
         int, typer.Option("-k", "--regions", metavar="K", help="How many regions, 2 to 12.")
     ] = 4,
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "-o",
             "--output",
-            metavar="LABELS.png",
+            metavar="LABELS.png or DIR/",
             help="Palette image for 'fuse --regions'; beside it LABELS-preview.png. "
             "\\[default: PHOTO-labels.png in this folder]",
         ),
@@ -214,11 +222,13 @@ def segment(
     from stylebank.painting.painter import StyleBank
     from stylebank.pixels import images, pictures
 
-    target = output or Path(f"{photo.stem}-labels.png")
+    if output == "-":
+        raise ConfigError("-o -: makes two files, labels and their preview; give a name or a folder")
+    target = planning.target(photo, output or "./", "labels")
     preview = target.with_name(f"{target.stem}-preview.png")
     planning.check_outputs([target, preview], [photo], force=force)
     loaded = StyleBank.load(bank, engine=engine, precision=precision, device=device)
-    picture = images.read(photo)
+    picture = read_photo(photo).image
     labels = regions.clustered(loaded, picture, count, seed=seed)
     images.save_labels(target, pictures.label_image(labels))
     images.save(preview, pictures.label_overlay(labels, picture))

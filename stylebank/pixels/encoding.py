@@ -78,9 +78,10 @@ class Beside:
         return cls(photo.alpha, photo.exif, photo.dpi)
 
 
-def encode(
-    image: Image.Image, suffix: str, how: Encoding = Encoding(), beside: Beside = Beside()
-) -> bytes:
+USUAL, NOTHING = Encoding(), Beside()
+
+
+def encode(image: Image.Image, suffix: str, how: Encoding = USUAL, beside: Beside = NOTHING) -> bytes:
     """An image as the bytes of a file, tagged as sRGB.
 
     Args:

@@ -11,8 +11,17 @@ from stylebank.files.atomic import identity, is_folder
 from stylebank.pixels.formats import IMAGE_SUFFIXES, UNREAD
 
 _MADE_BY_MACHINES = frozenset(
-    ("@eadir", "#recycle", "@recycle", "#snapshot", "@recently-snapshot", "__macosx", "$recycle.bin")
-    + ("system volume information", "lost+found")
+    (
+        "@eadir",
+        "#recycle",
+        "@recycle",
+        "#snapshot",
+        "@recently-snapshot",
+        "__macosx",
+        "$recycle.bin",
+        "system volume information",
+        "lost+found",
+    )
 )
 _MADE_BY_MACHINES_ENDS = (".lrdata", ".photoslibrary/resources")
 _RUBBISH = frozenset(("thumbs.db", "ehthumbs.db", "desktop.ini", ".ds_store"))
@@ -82,7 +91,7 @@ def listing(folder: Path) -> Listing:
     return found
 
 
-def find_photos(folder: Path, *, note: Callable[[str], None] = lambda line: None) -> list[Path]:
+def find_photos(folder: Path, *, note: Callable[[str], None] | None = None) -> list[Path]:
     """All image files below a folder, in an order that does not depend on the file system.
 
     Args:
@@ -93,8 +102,9 @@ def find_photos(folder: Path, *, note: Callable[[str], None] = lambda line: None
         ContentError: the folder is missing or holds no image.
     """
     found = checked(folder)
-    for line in found.lines(folder):
-        note(line)
+    if note:
+        for line in found.lines(folder):
+            note(line)
     return found.photos
 
 

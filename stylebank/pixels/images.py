@@ -17,7 +17,7 @@ from stylebank.errors import OutputError
 from stylebank.files.atomic import write_atomically
 from stylebank.photos.decoding import MAX_PIXELS, decode, opened
 from stylebank.photos.srgb import upright, upright_rgb
-from stylebank.pixels.encoding import Beside, Encoding, encode
+from stylebank.pixels.encoding import NOTHING, USUAL, Beside, Encoding, encode
 from stylebank.pixels.formats import check_suffix
 
 if TYPE_CHECKING:
@@ -73,8 +73,8 @@ def load(path: Path) -> "Tensor":
 def save(
     path: Path,
     image: Image.Image,
-    how: Encoding = Encoding(),
-    beside: Beside = Beside(),
+    how: Encoding = USUAL,
+    beside: Beside = NOTHING,
     *,
     sweeping: bool = True,
 ) -> None:
