@@ -16,7 +16,7 @@ TEMPLATE = "{stem}-{style}"
 
 FIELDS = ("stem", "style", "folder", "suffix", "number")
 """Of a template: the photo's name without its suffix, the style's, the photo's folder, the photo's suffix without its
-point, and a number from 1."""
+point, and the photo's number from 1."""
 
 _LONGEST = 255  # bytes, where the file system does not say
 
@@ -42,18 +42,18 @@ def check(template: str) -> None:
     Raises:
         ConfigError: it has an unknown field, leaves the folder, or has letters that some file system refuses.
     """
+    known = ", ".join(f"{{{field}}}" for field in FIELDS)
     try:
         pieces = list(string.Formatter().parse(template))
-        literal = "".join(text for text, *_ in pieces)
+        unknown = [name for _, name, *_ in pieces if name is not None and name not in FIELDS]
+        if unknown:
+            raise ConfigError(f"--name {template}: has no field {{{unknown[0]}}}; its fields are {known}")
         template.format(**dict.fromkeys(FIELDS[:-1], "x"), number=1)
+    except ConfigError:
+        raise
     except (ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
-        raise ConfigError(
-            f"--name {template}: is no template ({error}); its fields are {', '.join(f'{{{f}}}' for f in FIELDS)}"
-        ) from error
-    unknown = [name for _, name, *_ in pieces if name is not None and name not in FIELDS]
-    if unknown:
-        known = ", ".join(f"{{{field}}}" for field in FIELDS)
-        raise ConfigError(f"--name {template}: has no field {{{unknown[0]}}}; its fields are {known}")
+        raise ConfigError(f"--name {template}: is no template ({error}); its fields are {known}") from error
+    literal = "".join(text for text, *_ in pieces)
     parts = PurePosixPath(literal).parts
     if (
         not template.strip("/ .")
@@ -72,20 +72,23 @@ def of(pictures: Sequence[Wanted], *, folder: Path, suffix: str, template: str =
     Photos that differ by their suffix only keep it in the pictures' names; what else would collide is numbered.
 
     Args:
-        pictures: in the order of their numbers.
+        pictures: in the order of their photos' numbers.
         folder: where their places are.
         suffix: of the pictures' names.
         template: of the names; see `FIELDS`.
     """
-    places = [_path(each, number, template) for number, each in enumerate(pictures, 1)]
+    numbers = {
+        photo: number for number, photo in enumerate(dict.fromkeys(each.photo for each in pictures), 1)
+    }
+    places = [_path(each, numbers[each.photo], template) for each in pictures]
     keys = [_key(folder / place) for place in places]
     photos = Counter(keys)
     suffixes = Counter((key, each.photo.suffix.lower()) for key, each in zip(keys, pictures, strict=True))
     found: list[Path] = []
     taken: set[str] = set()
-    for number, (each, place, key) in enumerate(zip(pictures, places, keys, strict=True), 1):
+    for each, place, key in zip(pictures, places, keys, strict=True):
         if photos[key] > 1 and suffixes[key, each.photo.suffix.lower()] == 1:
-            place = _path(each, number, template, stem=each.place.name)
+            place = _path(each, numbers[each.photo], template, stem=each.place.name)
         path = _fitting(folder / place, suffix)
         copy = 1
         while _key(path) in taken:
