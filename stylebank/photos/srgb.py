@@ -3,10 +3,16 @@
 import io
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms
+
+from stylebank.photos.spaces import Samples, Space
 
 LUMA = (0.299, 0.587, 0.114)
 """Of R, G and B, ITU-R BT.601."""
+
+COLOUR = ("icc_profile", "gamma", "chromaticity", "srgb", "transparency")
+"""What an image's info says of its colours; no longer true when they are converted."""
 
 # How a photo with this EXIF orientation is turned upright.
 _TURNS = {
@@ -30,16 +36,64 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
     An image that is all that already is returned itself: a copy of a large photo is a lot of memory.
     """
+    return rgb_and_alpha(image)[0]
+
+
+def rgb_and_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """An image as `to_rgb` has it, and its transparency in mode L; None if it has none, or is opaque everywhere."""
     profile = image.info.get("icc_profile")
     if image.mode.startswith(("I", "F")):
         image = _to_eight_bits(image)
     if not image.has_transparency_data:
-        return _to_srgb(image, profile)
+        return _to_srgb(image, profile), None
     image = image.convert("LA" if image.mode in ("1", "L", "LA", "La") else "RGBA")
     colour = _to_srgb(image.convert(image.mode.removesuffix("A")), profile) if profile else image
+    alpha = image.getchannel("A")
+    if alpha.getextrema() == (255, 255):
+        return colour.convert("RGB"), None
     sheet = Image.new("RGB", image.size, "white")
-    sheet.paste(colour, mask=image.getchannel("A"))
-    return sheet
+    sheet.paste(colour, mask=alpha)
+    return sheet, alpha
+
+
+def converted(image: Image.Image, space: Space) -> Image.Image:
+    """A loaded image whose colours are those of a space, in sRGB: of mode RGB or L, with alpha if it has any."""
+    if image.mode.startswith("I"):
+        key = image.info.get("transparency")
+        values = np.asarray(image).astype(np.uint16)
+        opacity = ((values != key) * 65535).astype(np.uint16) if isinstance(key, int) else None
+        shown = of_samples(values[..., None], opacity, space)
+    else:
+        grey = image.mode in ("1", "L", "LA", "La")
+        alpha = (
+            image.convert("LA" if grey else "RGBA").getchannel("A") if image.has_transparency_data else None
+        )
+        levels = np.asarray(image.convert("L" if grey else "RGB"))
+        shown = Image.fromarray(space.to_srgb(levels))
+        if alpha:
+            shown.putalpha(alpha)
+    shown.info = {name: value for name, value in image.info.items() if name not in COLOUR}
+    return shown
+
+
+def of_samples(values: Samples, opacity: Samples | None, space: Space | None) -> Image.Image:
+    """An image of samples with 16 bits.
+
+    Args:
+        values: (H, W, C), the first of C grey, or the first three red, green and blue; others are left out.
+        opacity: (H, W).
+        space: what they mean; None to keep them.
+    """
+    colours = values[..., 0] if values.shape[2] < 3 else values[..., :3]
+    shown = Image.fromarray(space.to_srgb(colours) if space else _high(colours))
+    if opacity is not None:
+        shown.putalpha(Image.fromarray(_high(opacity)))
+    return shown
+
+
+def _high(values: Samples) -> NDArray[np.uint8]:
+    """The nearest of 256 levels: v / 257, rounded, without floats."""
+    return ((values.astype(np.uint32) * 255 + 32895) >> 16).astype(np.uint8)
 
 
 def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:

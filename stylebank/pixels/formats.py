@@ -18,12 +18,29 @@ WRITTEN = {
 }
 """Suffix of a file name and Pillow's format to write."""
 
-IMAGE_SUFFIXES = frozenset((*WRITTEN, ".ppm", ".pgm", ".gif"))
+IMAGE_SUFFIXES = frozenset(
+    (
+        *WRITTEN,
+        *(".jpe", ".jfif", ".mpo", ".apng", ".gif", ".heif", ".hif"),
+        *(".jp2", ".j2k", ".jpx", ".jpf", ".ppm", ".pgm", ".pbm", ".pnm"),
+    )
+)
 """Of files that are taken for photos in a folder."""
 
-
-UNREAD = dict.fromkeys((".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2"), "camera raw")
-"""Suffixes of photos that are not read, and what they are."""
+UNREAD = {
+    **dict.fromkeys(
+        (
+            *(".cr2", ".cr3", ".crw", ".nef", ".nrw", ".arw", ".sr2", ".srf", ".dng", ".raf", ".orf", ".rw2"),
+            *(".pef", ".srw", ".x3f", ".3fr", ".iiq", ".erf", ".mef", ".mos", ".raw", ".rwl", ".dcr", ".kdc"),
+        ),
+        "camera raw",
+    ),
+    **dict.fromkeys((".psd", ".psb", ".xcf", ".kra", ".ora", ".afphoto", ".clip"), "editor's document"),
+    **dict.fromkeys((".svg", ".svgz", ".eps", ".ps", ".ai", ".pdf", ".djvu"), "vector or document"),
+    **dict.fromkeys((".exr", ".hdr", ".pfm", ".jxr"), "HDR"),
+    **dict.fromkeys((".tga", ".ico", ".pcx", ".qoi", ".dds", ".bpg"), "format that is not read"),
+}
+"""Of files that are pictures too, but not read: what kind they are."""
 
 
 def check_suffix(path: Path) -> None:
