@@ -60,7 +60,7 @@ PrecisionName = Annotated[
 ]
 Quality = Annotated[
     int | None,
-    typer.Option(metavar="1..100", help="Of jpg, webp, avif, heic and jxl. \\[default: 95, 95, 85, 90, 92]"),
+    typer.Option(metavar="1..100", help="Of jpg, webp, avif, heic and jxl. \\[default: 95, 95, 85, 90, 95]"),
 ]
 Lossless = Annotated[bool, typer.Option("--lossless", help="Keep every pixel exactly: webp and jxl too.")]
 KeepMetadata = Annotated[

@@ -13,7 +13,7 @@ from stylebank.photos.originals import Original
 from stylebank.pixels import formats, metadata
 from stylebank.pixels.metadata import Kept
 
-_LOSSY = {"JPEG": 95, "WEBP": 95, "AVIF": 85, "HEIF": 90, "JXL": 92}
+_LOSSY = {"JPEG": 95, "WEBP": 95, "AVIF": 85, "HEIF": 90, "JXL": 95}
 """Formats that have a quality, and which one they get unless another is asked for."""
 
 _ALPHA = ("PNG", "WEBP", "TIFF", "AVIF", "HEIF", "JXL")
@@ -129,8 +129,11 @@ def _options(name: str, how: Encoding, beside: Beside) -> dict[str, Any]:
         options["quality"] = how.quality or _LOSSY[name]
     if how.lossless and name in ("WEBP", "JXL"):
         options["lossless"] = True
+    # Full colour resolution, as paint has sharp edges between colours; of HEIC many devices read the halved one only.
     if name == "JPEG":
-        options["subsampling"] = 0  # full colour resolution: paint has sharp edges between colours
+        options["subsampling"] = 0
+    if name == "AVIF":
+        options["subsampling"] = "4:4:4"
     if name == "PNG":
         # Paint is fine-grained: level 6 takes 2.4 times as long for 5 % fewer bytes.
         options["compress_level"] = 1
