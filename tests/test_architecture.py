@@ -204,8 +204,12 @@ def test_tests_mirror_the_wings() -> None:
     assert folders == {wing(module) for module in TREES if "." in module} | {"reliability", "scripts"}
 
 
-def test_public_interface_is_these_three_names() -> None:
-    assert stylebank.__all__ == ["StyleBank", "StyleBankError", "__version__"] == sorted(stylebank.__all__)
+def test_public_interface_is_these_four_names() -> None:
+    assert (
+        stylebank.__all__
+        == ["StyleBank", "StyleBankError", "__version__", "masks"]
+        == sorted(stylebank.__all__)
+    )
     assert all(hasattr(stylebank, name) for name in stylebank.__all__)
 
 

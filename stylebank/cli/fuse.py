@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from stylebank.painting.fusion import Mode
     from stylebank.painting.painter import StyleBank
     from stylebank.painting.regions import Regions
+    from stylebank.pixels.masks import Overlap
 
 Photo = Annotated[Path, typer.Argument(metavar="PHOTO", help="A photo; - for the program's input.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of the clustering.")]
@@ -50,13 +51,16 @@ MaskedRegions = Annotated[
     list[str] | None,
     typer.Option(
         metavar="MASK=STYLE",
-        help="A grey image, white where the style goes, and a style or a mixture, as in wave, "
-        "wave:0.5+scream:0.5, wave@0.7 (strength), wave@x2 (stroke) or wave@0.7x2. May be repeated.",
+        help="An image, white where the style goes and black or transparent elsewhere, and a style or a mixture, as "
+        "in wave, wave:0.5+scream:0.5, wave@0.7 (strength), wave@x2 (stroke) or wave@0.7x2. May be repeated: later "
+        "ones are painted over earlier ones.",
     ),
 ]
 LabelFile = Annotated[
     Path | None,
-    typer.Option(metavar="LABELS", help="One image of many regions: palette indices, greys or colours."),
+    typer.Option(
+        metavar="LABELS", help="One image of many regions: palette entries, greys, numbers or colours."
+    ),
 ]
 AutoRegions = Annotated[
     int | None, typer.Option(metavar="K", help="Find K regions, as 'stylebank segment' does.")
@@ -69,6 +73,14 @@ Assigned = Annotated[
         "May be repeated.",
     ),
 ]
+Overlapping = Annotated[
+    str,
+    typer.Option(
+        metavar="over|share",
+        help="over: later regions over earlier ones; share: they divide what both cover.",
+    ),
+]
+Fit = Annotated[bool, typer.Option("--fit", help="Stretch masks and labels of another shape to the photo's.")]
 Rest = Annotated[
     str, typer.Option(metavar="STYLE", help="What uncovered pixels get: photo, a style or a mixture.")
 ]
@@ -93,6 +105,8 @@ def fuse(
     stroke: Stroke = 1.0,
     mode: FusionMode = "exact",
     feather: Annotated[float, typer.Option(metavar="PX", help="Width of soft seams, in pixels.")] = 0.0,
+    overlap: Overlapping = "over",
+    fit: Fit = False,
     keep_color: KeepColor = False,
     seed: Seed = 0,
     output: OneOutput = None,
@@ -115,8 +129,10 @@ def fuse(
 
     ways = {"--mix": mix, "--region": region, "--regions": regions, "--auto-regions": auto_regions}
     _check_ways(ways, has_labels=bool(assign))
-    if mix and (rest != PHOTO or feather or mode != "exact"):
-        raise ConfigError("--rest, --fusion, --feather: go with regions, not with --mix; leave them out")
+    if mix and (rest != PHOTO or feather or mode != "exact" or overlap != "over" or fit):
+        raise ConfigError(
+            "--rest, --fusion, --feather, --overlap, --fit: go with regions, not with --mix; leave them out"
+        )
     target = planning.target(photo, output, "fused")
     how = Encoding(quality, lossless, metadata.check(keep_metadata))
     known = cast("Mode", mode)  # an unknown one is refused by the painter
@@ -134,7 +150,7 @@ def fuse(
         else:
             notes: list[str] = []  # an error is to stand alone
             given = (loaded, picture, region, regions, auto_regions, assign)
-            found = _regions(*given, strength=strength, seed=seed, note=notes.append)
+            found = _regions(*given, strength=strength, seed=seed, note=notes.append, fit=fit)
             result = loaded.fuse(
                 picture,
                 found,
@@ -144,6 +160,7 @@ def fuse(
                 mode=known,
                 feather=feather,
                 keep_color=keep_color,
+                overlap=cast("Overlap", overlap),
             )
             _say_all(notes, [mixed for _, mixed in found])
     write_picture(target, result, how, photo, original)
@@ -178,20 +195,25 @@ def _regions(
     strength: float,
     seed: int,
     note: Callable[[str], None],
+    fit: bool,
 ) -> "Regions":
     """The regions by whichever way they were given."""
     from stylebank.painting import regions
     from stylebank.pixels import masks
 
     if words:
-        return regions.from_masks(words, size=(photo.height, photo.width), strength=strength, note=note)
+        return regions.from_masks(
+            words, size=(photo.height, photo.width), strength=strength, note=note, fit=fit
+        )
     if labels:
         found = masks.read_labels(labels)
     else:
         assert count is not None
         clusters = regions.clustered(bank, photo, count, seed=seed)
         found = masks.Labels(f"--auto-regions {count}", clusters.astype("int64"), are_colours=False)
-    return regions.from_labels(found, assigned or (), bank=bank, photo=photo, strength=strength, note=note)
+    return regions.from_labels(
+        found, assigned or (), bank=bank, photo=photo, strength=strength, note=note, fit=fit
+    )
 
 
 def segment(
