@@ -25,6 +25,11 @@ def indices(numbers: Sequence[int], device: torch.device) -> Tensor:
     return found.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else found
 
 
+def in_float64(x: Tensor) -> Tensor:
+    """The same in float64: on its device, or, since a Mac's GPU has no float64, on the CPU."""
+    return (x.cpu() if x.device.type == "mps" else x).double()
+
+
 def resized(images: Tensor, size: Sequence[int]) -> Tensor:
     """Images (B, 3, h, w) in [0, 1] at a size (H, W), by antialiased bicubic resampling in float32."""
     if tuple(images.shape[2:]) == tuple(size):
