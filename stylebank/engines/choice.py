@@ -18,6 +18,13 @@ from stylebank.machine import devices
 Engine = Literal["openvino", "onnx", "torch"]
 """In the order in which `choose` prefers them, by measurement (`scripts/bench stylize`)."""
 
+_SYSTEM = "nt" if os.name == "nt" else "posix"
+_DRIVERS = {
+    "nt": [Path(os.environ.get("SYSTEMROOT", "C:/Windows"), "System32", "nvcuda.dll")],
+    "posix": [Path("/dev/nvidiactl"), Path("/usr/lib/wsl/lib/libcuda.so.1")],
+}
+_LIBRARIES = {"nt": "torch_cuda.dll", "posix": "libtorch_cuda.so"}
+
 
 @dataclass(frozen=True)
 class Computing:
@@ -113,15 +120,9 @@ def on_gpu(device: str) -> bool:
 
 def _has_cuda() -> bool:
     """Whether there are NVIDIA's driver and a PyTorch that was built for it; Windows gets one without from PyPI."""
-    if os.name == "nt":
-        drivers = [Path(os.environ.get("SYSTEMROOT", "C:/Windows"), "System32", "nvcuda.dll")]
-        library = "torch_cuda.dll"
-    else:
-        drivers = [Path("/dev/nvidiactl"), Path("/usr/lib/wsl/lib/libcuda.so.1")]
-        library = "libtorch_cuda.so"
-    if not any(driver.exists() for driver in drivers):
+    if not any(driver.exists() for driver in _DRIVERS[_SYSTEM]):
         return False
-    return any(Path(folder, "torch", "lib", library).exists() for folder in sys.path)
+    return any(Path(folder, "torch", "lib", _LIBRARIES[_SYSTEM]).exists() for folder in sys.path)
 
 
 def _missing(engine: str) -> str:

@@ -85,10 +85,8 @@ def choose_precision(name: str, device: "torch.device") -> "torch.dtype":
     check_precision(name)
     if name != "auto":
         return torch.bfloat16 if name == "bfloat16" else torch.float32
-    if device.type == "cuda":
-        native = torch.cuda.is_bf16_supported()
-    else:
-        native = device.type == "cpu" and _cpu_has_bfloat16()
+    known = {"cuda": torch.cuda.is_bf16_supported, "cpu": _cpu_has_bfloat16}
+    native = device.type in known and known[device.type]()
     return torch.bfloat16 if native else torch.float32
 
 

@@ -9,10 +9,7 @@ from collections.abc import Callable
 from threading import current_thread, main_thread
 from types import FrameType, TracebackType
 
-
-SIGNALS = tuple(
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name)
-)
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name))
 """Those that ask to stop, on this system."""
 
 

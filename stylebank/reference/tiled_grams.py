@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from stylebank.network.tensors import in_float64
 from stylebank.pixels import images
 from stylebank.supervision.vgg import VGG
 
