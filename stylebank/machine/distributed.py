@@ -128,7 +128,7 @@ class _Ranks(Group):
 
         if device.type == "cpu":
             return device
-        if device.index is not None or device.type != "cuda":
+        if str(device) != "cuda":
             raise DeviceError(
                 f"device {device}: is one, and there are {self.world_size} processes; use --device cuda or cpu"
             )
