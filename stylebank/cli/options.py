@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from stylebank.pixels.encoding import Encoding
 
 Bank = Annotated[Path | None, typer.Option(help="Bank file. \\[default: the one that comes with StyleBank]")]
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N, or mps, a Mac's GPU.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace an output file even if it is of another kind.")]
 VggSource = Annotated[
     str, typer.Option(metavar="SOURCE", help="bundled, torchvision (downloads it), or a VGG file.")

@@ -75,7 +75,7 @@ class GraphStages:
         workers: see `Stages`.
     """
 
-    device_type = "cpu"
+    device_type = device_name = "cpu"
     together = 1
 
     def __init__(self, bank: Bundle, compile_graph: Compile, *, workers: int) -> None:

@@ -100,7 +100,8 @@ class Stages(Protocol):
 
     Attributes:
         workers: threads that it is set up to serve best.
-        device_type: "cpu" or "cuda".
+        device_type: "cpu", "cuda" or "mps".
+        device_name: the same, or one of several, as in "cuda:1".
         bytes_per_pixel: memory that a whole picture takes, measured; with regions, `bytes_by_region` more for each.
         bytes_per_tile: that of a pixel in tiles, for all of an engine's passes.
         together: images that it likes to be given at a time.
@@ -108,6 +109,7 @@ class Stages(Protocol):
 
     workers: int
     device_type: str
+    device_name: str
     bytes_per_pixel: int
     bytes_per_tile: int
     bytes_by_region: int

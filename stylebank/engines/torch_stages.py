@@ -32,7 +32,7 @@ class TorchStages:
 
     def __init__(self, bank: Bundle, *, device: torch.device, precision: torch.dtype, workers: int) -> None:
         self.device, self._precision, self.workers = device, precision, workers
-        self.device_type = device.type
+        self.device_type, self.device_name = device.type, str(device)
         self.together = _BATCH if device.type == "cuda" else 1
         self.bytes_per_pixel = 20 * bank.network.width  # measured in float32: 16 to 19 for each channel
         self.bytes_per_tile = self.bytes_per_pixel
@@ -178,7 +178,9 @@ def _steps(layer: Any) -> Iterator[tuple[str, Step]]:
 
 def _moments(x: Tensor) -> Moments:
     variance, mean = (
-        part.double().cpu().numpy() for part in torch.var_mean(x.float(), dim=(2, 3), correction=0)
+        # On the CPU: a Mac's GPU has no float64.
+        part.cpu().double().numpy()
+        for part in torch.var_mean(x.float(), dim=(2, 3), correction=0)
     )
     cells = float(x.shape[2] * x.shape[3])
     return Moments(np.full((len(x), 1), cells), mean, variance * cells)

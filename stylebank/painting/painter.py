@@ -94,7 +94,7 @@ class StyleBank:
             path: of the file.
             engine: "auto", the fastest that is installed, "openvino", "onnx" or "torch".
             precision: of the convolutions, "float32", "bfloat16", or "auto": bfloat16 where the processor has it.
-            device: "auto", "cpu" or "cuda".
+            device: see `devices.choose_device`.
             tiling: see the class.
 
         Raises:

@@ -114,7 +114,7 @@ def paint(
         style: of size 0: as large as the photo on the coarsest scale.
         loss: weights and layers.
         settings: see `Settings`.
-        device: "auto", "cpu" or "cuda".
+        device: see `devices.choose_device`.
         vgg_weights: a VGG file, or "torchvision".
         report: see `optimize`.
 
