@@ -1,8 +1,8 @@
 """TIFF of every depth: Pillow where it reads right, our own samples where it does not; which picture is meant.
 
-Pillow is right up to 8 bits, for 16-bit colour whose samples lie together, for 16-bit grey and for float grey. Tried
-against files that tifffile writes (tests/photos/test_tiff.py): it garbles planes of 16 bits, does not turn white-is-
-zero of 16 bits round, takes large unsigned numbers for negative ones, and refuses the rest.
+Pillow is right up to 8 bits and for 16 bits whose samples lie together. Tried against files that tifffile writes
+(tests/photos/test_tiff.py): it garbles planes of 16 bits, does not turn white-is-zero of 16 bits round, mixes up the
+bytes of packed big-endian floats, takes large unsigned numbers for negative ones, and refuses the rest.
 """
 
 import io
@@ -21,7 +21,7 @@ from stylebank.photos.srgb import of_samples, to_rgb
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _CMYK, _YCBCR, _LAB, _ICC_LAB = 0, 1, 2, 5, 6, 8, 9
 _COLOURS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _CMYK: 4, _LAB: 3, _ICC_LAB: 3}
-_UNSIGNED, _SIGNED, _FLOAT = 1, 2, 3
+_UNSIGNED, _SIGNED = 1, 2
 _PREMULTIPLIED, _STRAIGHT = 1, 2
 _BAND = 1 << 20
 # Notes of the camera and the author; the rest of a directory is about its own strips.
@@ -84,9 +84,8 @@ def _is_pillows(directory: Directory, *, plain: bool) -> bool:
     space = None if plain else _space(directory)
     if not together or (space and space.coarse):
         return False
-    if photometric == _BLACK_IS_ZERO and directory.number(directories.SAMPLES, 1) == 1:
-        return (bits, kind) in ((16, _UNSIGNED), (32, _FLOAT), (32, _SIGNED))
-    return (bits, kind) == (16, _UNSIGNED) and photometric in (_RGB, _CMYK)
+    grey = photometric == _BLACK_IS_ZERO and directory.number(directories.SAMPLES, 1) == 1
+    return (bits, kind) == (16, _UNSIGNED) and (grey or photometric in (_RGB, _CMYK))
 
 
 def _pillows(file: BinaryIO, directory: Directory) -> Image.Image | None:
