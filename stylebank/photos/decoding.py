@@ -1,14 +1,16 @@
 """Image files that nobody vouches for: one decoder each, a limit of pixels, complaints of one line."""
 
+import ctypes
 import io
+import logging
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, TypeVar
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError, _imaging
 
 from stylebank.errors import ImageError
 from stylebank.photos import boxes, directories, inputs, jpeg, kinds, png, spaces, tiff
@@ -164,9 +166,9 @@ def _toned(space: spaces.Space | None) -> tuple[str, ...]:
 
 
 class _PillowSettings:
-    """Pillow's own limit of pixels and its warnings, held for as long as any thread is reading.
+    """Pillow's own limit of pixels, and what it and libtiff print, held for as long as any thread is reading.
 
-    Both belong to the process, so threads that set and restore them each on their own would leave a mixture.
+    They belong to the process, so threads that set and restore them each on their own would leave a mixture.
     Pillow refuses more than twice its limit, in some decoders before memory is taken that `decode` cannot prevent.
     """
 
@@ -183,6 +185,10 @@ class _PillowSettings:
                 self._before.callback(setattr, Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
                 self._before.enter_context(warnings.catch_warnings())
                 warnings.filterwarnings("ignore", module=r"PIL\.")
+                logger, silence = logging.getLogger("PIL"), logging.NullHandler()
+                logger.addHandler(silence)
+                self._before.callback(logger.removeHandler, silence)
+                _silence_libtiff(self._before)
                 self._limit = 0
             self._limit = Image.MAX_IMAGE_PIXELS = max(self._limit, max_pixels)
             self._readers += 1
@@ -196,6 +202,14 @@ class _PillowSettings:
 
 
 _pillow = _PillowSettings()
+
+
+def _silence_libtiff(before: ExitStack) -> None:
+    """Libtiff prints its complaints itself, past Python; the ones that matter come as exceptions too."""
+    with suppress(AttributeError, OSError):  # where Pillow does not let its functions be seen
+        setter = ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler
+        setter.restype, setter.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+        before.callback(setter, setter(None))
 
 
 def _reason(error: Exception, kind: str, max_pixels: int) -> str:

@@ -24,6 +24,19 @@ _COLOURS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _CMYK: 4, _LAB: 3, _I
 _UNSIGNED, _SIGNED = 1, 2
 _PREMULTIPLIED, _STRAIGHT = 1, 2
 _BAND = 1 << 20
+_OTHERS = (2, 3, 4, 6, 7, 32771, 32809)
+"""Compression that Pillow reads beside the lossless kinds: codes of fax machines, JPEG, ThunderScan."""
+_PACKED = {
+
+        7: "JPEG",
+        33003: "JPEG 2000",
+        33005: "JPEG 2000",
+        34676: "LogLuv",
+        34677: "LogLuv",
+        34712: "JPEG 2000"
+    ,
+    34887: "LERC", 34933: "PNG", 34934: "JPEG XR", 50001: "WebP", 50002: "JPEG XL", 52546: "JPEG XL",
+}
 # Notes of the camera and the author; the rest of a directory is about its own strips.
 _NOTED = (270, 271, 272, 274, 305, 306, 315, 316, 33432)
 
@@ -65,19 +78,26 @@ def opened(
 
 
 def _words(directory: Directory) -> str:
-    photometric = directory.number(directories.PHOTOMETRIC)
-    return (
-        f"{samples.kind_of(directory)}, {directory.number(directories.SAMPLES, 1)} samples, "
-        f"photometric {photometric}, compression {directory.number(directories.COMPRESSION, 1)}"
+    """What kind of TIFF: "32-bit float, 3 samples, LERC"."""
+    kind = directory.number(directories.COMPRESSION, 1)
+    packed = _PACKED.get(kind, "" if kind in samples.LOSSLESS else f"compression {kind}")
+    colours = directory.number(directories.PHOTOMETRIC)
+    words = (
+        samples.kind_of(directory),
+        f"{directory.number(directories.SAMPLES, 1)} samples",
+        "" if colours in _COLOURS else f"colours of kind {colours}",
+        packed,
     )
+    return ", ".join(word for word in words if word)
 
 
 def _is_pillows(directory: Directory, *, plain: bool) -> bool:
     bits = max(directory.numbers(directories.BITS, (1,)))
     kind = directory.number(directories.FORMAT, _UNSIGNED)
     photometric = directory.number(directories.PHOTOMETRIC)
-    if directory.number(directories.COMPRESSION, 1) not in samples.LOSSLESS:
-        return True  # JPEG and the codes of fax machines
+    compression = directory.number(directories.COMPRESSION, 1)
+    if compression not in samples.LOSSLESS:
+        return compression in _OTHERS
     together = directory.number(directories.PLANAR, 1) != 2
     if bits <= 8:
         return kind != _SIGNED and photometric != _ICC_LAB and (together or photometric not in _COLOURS)
