@@ -218,7 +218,7 @@ def _reason(error: Exception, kind: str, max_pixels: int) -> str:
         return f"has more than {max_pixels / 1e6:g} million pixels; make it smaller"
     if isinstance(error, MemoryError):
         return "needs more memory than there is; make it smaller"
-    if isinstance(error, UnidentifiedImageError):
+    if isinstance(error, UnidentifiedImageError) or kind == "JXL":  # whose own words are about building it
         return f"is a damaged {kind} file; replace it"
     if isinstance(error, OSError) and error.errno:
         return f"cannot be opened ({error.strerror}); check the path"

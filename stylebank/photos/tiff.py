@@ -27,15 +27,18 @@ _BAND = 1 << 20
 _OTHERS = (2, 3, 4, 6, 7, 32771, 32809)
 """Compression that Pillow reads beside the lossless kinds: codes of fax machines, JPEG, ThunderScan."""
 _PACKED = {
-
-        7: "JPEG",
-        33003: "JPEG 2000",
-        33005: "JPEG 2000",
-        34676: "LogLuv",
-        34677: "LogLuv",
-        34712: "JPEG 2000"
-    ,
-    34887: "LERC", 34933: "PNG", 34934: "JPEG XR", 50001: "WebP", 50002: "JPEG XL", 52546: "JPEG XL",
+    7: "JPEG",
+    33003: "JPEG 2000",
+    33005: "JPEG 2000",
+    34676: "LogLuv",
+    34677: "LogLuv",
+    34712: "JPEG 2000",
+    34887: "LERC",
+    34933: "PNG",
+    34934: "JPEG XR",
+    50001: "WebP",
+    50002: "JPEG XL",
+    52546: "JPEG XL",
 }
 # Notes of the camera and the author; the rest of a directory is about its own strips.
 _NOTED = (270, 271, 272, 274, 305, 306, 315, 316, 33432)
@@ -70,10 +73,8 @@ def opened(
                 f"{name}: is a TIFF of a kind that is not read ({_words(directory)}); "
                 "save it with 8 or 16 bits, without compression"
             ) from None
-    if exif:
-        image.info["exif"] = exif.tobytes()
-    if directory.dpi:
-        image.info["dpi"] = directory.dpi
+    image.info["exif"] = exif.tobytes() if exif else b""  # else Pillow gives all tags, of strips too
+    image.info["dpi"] = directory.dpi
     return image, pages
 
 
@@ -155,6 +156,8 @@ def _own(file: BinaryIO, directory: Directory, *, plain: bool) -> Image.Image:
     if photometric in (_LAB, _ICC_LAB):
         image = _of_lab(numbers, signed=photometric == _LAB)
         return _with_profile(image, directory, None)
+    if plain and photometric == _BLACK_IS_ZERO and place is None and numbers.dtype.itemsize > 2:
+        return _with_profile(_as_stored(numbers[..., 0]), directory, None)
     values = _scaled(numbers, directory)
     del numbers
     opacity = None if place is None else values[..., count + place]
@@ -198,6 +201,13 @@ def _of_lab(numbers: Numbers, *, signed: bool) -> Image.Image:
     if signed:
         levels[..., 1:] ^= 128
     return Image.frombytes("LAB", (levels.shape[1], levels.shape[0]), levels.tobytes())
+
+
+def _as_stored(numbers: Numbers) -> Image.Image:
+    """Grey in the widest of Pillow's modes, for who counts values rather than looks at them."""
+    if numbers.dtype.kind == "f":
+        return Image.fromarray(numbers.astype(np.float32))
+    return Image.fromarray(numbers.clip(-(2**31), 2**31 - 1).astype(np.int32))
 
 
 def _scaled(numbers: Numbers, directory: Directory) -> Samples:
