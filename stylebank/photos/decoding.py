@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, suppre
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, TypeVar
 
-from PIL import Image, UnidentifiedImageError, _imaging
+from PIL import Image, ImageFile, UnidentifiedImageError, _imaging
 
 from stylebank.errors import ImageError
 from stylebank.photos import boxes, directories, inputs, jpeg, kinds, png, spaces, tiff
@@ -21,7 +21,24 @@ MAX_PIXELS = 200_000_000
 
 _Result = TypeVar("_Result")
 _PLUGINS = {"HEIF": "pillow-heif", "JXL": "pillow-jxl-plugin"}
-_CUT_SHORT = ("truncated", "cut short", "unexpected end", "not enough", "end of file", "broken data stream")
+_CUT_SHORT = (
+    "truncat",
+    "cut short",
+    "unexpected end",
+    "not enough",
+    "insufficient",
+    "end of file",
+    "eof",
+    "broken data",
+)
+_SAYING_NOTHING = (
+    "requires a buffer",
+    "index out of range",
+    "not identified",
+    "assertion",
+    "decoder error",
+    "build ",
+)
 
 
 class Decoded(NamedTuple):
@@ -123,7 +140,7 @@ def _decoded(kind: str, file: BinaryIO, path: Path, max_pixels: int, *, plain: b
     if kind == "PNG":
         found = png.chunks(file)
         file = png.without_hidden(file, found.hidden)
-        image = Image.open(file, formats=(kind,))
+        image = _open(file, kind)
         check(image.size)
         image = image if plain else png.in_colour(image, found, file)
         image.load()
@@ -131,18 +148,32 @@ def _decoded(kind: str, file: BinaryIO, path: Path, max_pixels: int, *, plain: b
     header = boxes.header_of_jxl(file.read(1 << 16)) if kind == "JXL" else None
     if header:
         check(header.size)
-    file.seek(0)
-    image = Image.open(file, formats=(kind,))
+    image = _open(file, kind)
     check(image.size)
     if header and header.turned:  # by the decoder; what EXIF says is what was done
         image.info.pop("exif", None)
-    frames = 1 if kind in ("JPEG", "MPO") else getattr(image, "n_frames", 1)
+    try:
+        frames = (
+            1 if kind == "JPEG" else getattr(image, "n_frames", 1)
+        )  # others of a JPEG (MPO) are no frames
+    except Exception:  # a later frame is damaged; the first one may be good
+        image, frames = _open(file, kind), 1
     notes = ("is animated; the first frame is painted",) if header and header.animated else _several(frames)
     image.load()
     space = None if plain or image.info.get("icc_profile") else _space(kind, image, file)
     if space and not space.is_srgb:
         image, notes = converted(image, space), (*notes, *_toned(space))
     return Decoded(image, notes)
+
+
+def _open(file: BinaryIO, kind: str) -> ImageFile.ImageFile:
+    file.seek(0)
+    try:
+        return Image.open(file, formats=(kind,))
+    except UnidentifiedImageError:
+        file.seek(0)
+        Image.OPEN[kind][0](file, "")  # raises the reason, which Pillow keeps to itself
+        raise
 
 
 def _space(kind: str, image: Image.Image, file: BinaryIO) -> spaces.Space | None:
@@ -218,13 +249,13 @@ def _reason(error: Exception, kind: str, max_pixels: int) -> str:
         return f"has more than {max_pixels / 1e6:g} million pixels; make it smaller"
     if isinstance(error, MemoryError):
         return "needs more memory than there is; make it smaller"
-    if isinstance(error, UnidentifiedImageError) or kind == "JXL":  # whose own words are about building it
-        return f"is a damaged {kind} file; replace it"
     if isinstance(error, OSError) and error.errno:
         return f"cannot be opened ({error.strerror}); check the path"
     said = one_line(error)
     if any(word in said.lower() for word in _CUT_SHORT):
         return f"is damaged, cut short ({said}); copy it again"
+    if isinstance(error, UnidentifiedImageError) or any(word in said.lower() for word in _SAYING_NOTHING):
+        return f"is a damaged {kind} file; replace it"
     return f"is damaged ({said}); replace it"
 
 
