@@ -105,6 +105,8 @@ def _is_pillows(directory: Directory, *, plain: bool) -> bool:
     space = None if plain else _space(directory)
     if not together or (space and space.coarse):
         return False
+    if _PREMULTIPLIED in directory.numbers(directories.EXTRA):
+        return False  # it divides 8 bits
     grey = photometric == _BLACK_IS_ZERO and directory.number(directories.SAMPLES, 1) == 1
     return (bits, kind) == (16, _UNSIGNED) and (grey or photometric in (_RGB, _CMYK))
 
@@ -194,11 +196,11 @@ def _of_cmyk(colours: Samples, opacity: Samples | None, directory: Directory) ->
 
 
 def _of_lab(numbers: Numbers, *, signed: bool) -> Image.Image:
-    """8 bits of L, a and b, as Pillow has them: a and b lie around 128."""
+    """8 bits of L, a and b, as Pillow takes them: a and b signed."""
     if numbers.dtype not in (np.uint8, np.uint16):
         raise UnreadError
     levels = (numbers[..., :3] >> (8 * numbers.dtype.itemsize - 8)).astype(np.uint8)
-    if signed:
+    if not signed:
         levels[..., 1:] ^= 128
     return Image.frombytes("LAB", (levels.shape[1], levels.shape[0]), levels.tobytes())
 
