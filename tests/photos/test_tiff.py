@@ -33,7 +33,7 @@ def stored(values: NDArray[Any], kind: str) -> NDArray[Any]:
 
 def written(values: NDArray[Any], **options: Any) -> bytes:
     buffer = io.BytesIO()
-    options = {"photometric": "rgb", "metadata": None, **options}
+    options = {"photometric": "rgb", "metadata": None, "software": False, **options}
     if options.get("planarconfig") == "separate":
         values = np.moveaxis(values, -1, 0)
     tifffile.imwrite(buffer, values, **options)
@@ -303,6 +303,6 @@ def test_notes_of_the_camera_and_resolution_are_kept_and_strips_are_not() -> Non
     assert found.image.size == (H, W)
     kept = Image.Exif()
     kept.load(found.exif or b"")
-    assert (kept[0x010F], kept.get(0x0112, 1), kept.get_ifd(0x8825)[1]) == ("Camera", 1, "N")
-    assert 273 not in kept
+    assert [kept.get(tag, 1) for tag in (0x010F, 0x0112, 273)] == ["Camera", 1, 1]
+    assert kept.get_ifd(0x8825)[1] == "N"
     assert originals.read_bytes(written(stored(TRUTH, "u1")), "photo.tif").exif is None
