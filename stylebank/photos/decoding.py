@@ -21,6 +21,7 @@ MAX_PIXELS = 200_000_000
 
 _Result = TypeVar("_Result")
 _PLUGINS = {"HEIF": "pillow-heif", "JXL": "pillow-jxl-plugin"}
+_IN_BOXES = ("AVIF", "HEIF", "JXL", "JPEG2000", "WEBP")
 _CUT_SHORT = (
     "truncat",
     "cut short",
@@ -75,7 +76,12 @@ def decode(
             if kind == "JPEG" and (refusal := jpeg.refusal(file)):
                 raise ImageError(f"{path}: {refusal}")
             file.seek(0)
-            return convert(_decoded(kind, file, path, max_pixels, plain=plain))
+            try:
+                return convert(_decoded(kind, file, path, max_pixels, plain=plain))
+            except Exception as error:
+                if isinstance(error, ImageError) or kind not in _IN_BOXES or not boxes.is_cut_short(file):
+                    raise
+                raise ImageError(f"{path}: is damaged, cut short; copy it again") from error
     except ImageError:
         raise
     except Exception as error:  # damaged bytes make decoders raise whatever they like
