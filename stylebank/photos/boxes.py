@@ -5,6 +5,7 @@ AVIF: ISO/IEC 14496-12 and 23008-12. JPEG XL: ISO/IEC 18181-1 (annex D: headers)
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import BinaryIO
 
 _MOST_BOXES = 10_000
 
@@ -22,6 +23,23 @@ def boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
             return
         yield kind, data[place + header : place + length]
         place += length
+
+
+def is_cut_short(file: BinaryIO) -> bool:
+    """Whether a file of boxes, or a RIFF (WebP), ends before its own lengths say that it does."""
+    end, place = file.seek(0, 2), 0
+    for _ in range(_MOST_BOXES):
+        file.seek(place)
+        head = file.read(16)
+        if head[:4] == b"RIFF":
+            return int.from_bytes(head[4:8], "little") + 8 > end
+        length = int.from_bytes(head[:4], "big")
+        if length == 1:
+            length = int.from_bytes(head[8:16], "big")
+        place += length
+        if length < 8 or place >= end:
+            return place > end
+    return False
 
 
 def colour_of_avif(data: bytes) -> tuple[int, int] | None:

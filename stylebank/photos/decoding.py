@@ -1,14 +1,16 @@
 """Image files that nobody vouches for: one decoder each, a limit of pixels, complaints of one line."""
 
+import ctypes
 import io
+import logging
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, TypeVar
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError, _imaging
 
 from stylebank.errors import ImageError
 from stylebank.photos import boxes, directories, inputs, jpeg, kinds, png, spaces, tiff
@@ -19,7 +21,25 @@ MAX_PIXELS = 200_000_000
 
 _Result = TypeVar("_Result")
 _PLUGINS = {"HEIF": "pillow-heif", "JXL": "pillow-jxl-plugin"}
-_CUT_SHORT = ("truncated", "cut short", "unexpected end", "not enough", "end of file", "broken data stream")
+_IN_BOXES = ("AVIF", "HEIF", "JXL", "JPEG2000", "WEBP")
+_CUT_SHORT = (
+    "truncat",
+    "cut short",
+    "unexpected end",
+    "not enough",
+    "insufficient",
+    "end of file",
+    "eof",
+    "broken data",
+)
+_SAYING_NOTHING = (
+    "requires a buffer",
+    "index out of range",
+    "not identified",
+    "assertion",
+    "decoder error",
+    "build ",
+)
 
 
 class Decoded(NamedTuple):
@@ -56,7 +76,12 @@ def decode(
             if kind == "JPEG" and (refusal := jpeg.refusal(file)):
                 raise ImageError(f"{path}: {refusal}")
             file.seek(0)
-            return convert(_decoded(kind, file, path, max_pixels, plain=plain))
+            try:
+                return convert(_decoded(kind, file, path, max_pixels, plain=plain))
+            except Exception as error:
+                if isinstance(error, ImageError) or kind not in _IN_BOXES or not boxes.is_cut_short(file):
+                    raise
+                raise ImageError(f"{path}: is damaged, cut short; copy it again") from error
     except ImageError:
         raise
     except Exception as error:  # damaged bytes make decoders raise whatever they like
@@ -121,7 +146,7 @@ def _decoded(kind: str, file: BinaryIO, path: Path, max_pixels: int, *, plain: b
     if kind == "PNG":
         found = png.chunks(file)
         file = png.without_hidden(file, found.hidden)
-        image = Image.open(file, formats=(kind,))
+        image = _open(file, kind)
         check(image.size)
         image = image if plain else png.in_colour(image, found, file)
         image.load()
@@ -129,18 +154,32 @@ def _decoded(kind: str, file: BinaryIO, path: Path, max_pixels: int, *, plain: b
     header = boxes.header_of_jxl(file.read(1 << 16)) if kind == "JXL" else None
     if header:
         check(header.size)
-    file.seek(0)
-    image = Image.open(file, formats=(kind,))
+    image = _open(file, kind)
     check(image.size)
     if header and header.turned:  # by the decoder; what EXIF says is what was done
         image.info.pop("exif", None)
-    frames = 1 if kind in ("JPEG", "MPO") else getattr(image, "n_frames", 1)
+    try:
+        frames = (
+            1 if kind == "JPEG" else getattr(image, "n_frames", 1)
+        )  # others of a JPEG (MPO) are no frames
+    except Exception:  # a later frame is damaged; the first one may be good
+        image, frames = _open(file, kind), 1
     notes = ("is animated; the first frame is painted",) if header and header.animated else _several(frames)
     image.load()
     space = None if plain or image.info.get("icc_profile") else _space(kind, image, file)
     if space and not space.is_srgb:
         image, notes = converted(image, space), (*notes, *_toned(space))
     return Decoded(image, notes)
+
+
+def _open(file: BinaryIO, kind: str) -> ImageFile.ImageFile:
+    file.seek(0)
+    try:
+        return Image.open(file, formats=(kind,))
+    except UnidentifiedImageError:
+        file.seek(0)
+        Image.OPEN[kind][0](file, "")  # raises the reason, which Pillow keeps to itself
+        raise
 
 
 def _space(kind: str, image: Image.Image, file: BinaryIO) -> spaces.Space | None:
@@ -164,9 +203,9 @@ def _toned(space: spaces.Space | None) -> tuple[str, ...]:
 
 
 class _PillowSettings:
-    """Pillow's own limit of pixels and its warnings, held for as long as any thread is reading.
+    """Pillow's own limit of pixels, and what it and libtiff print, held for as long as any thread is reading.
 
-    Both belong to the process, so threads that set and restore them each on their own would leave a mixture.
+    They belong to the process, so threads that set and restore them each on their own would leave a mixture.
     Pillow refuses more than twice its limit, in some decoders before memory is taken that `decode` cannot prevent.
     """
 
@@ -183,6 +222,10 @@ class _PillowSettings:
                 self._before.callback(setattr, Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
                 self._before.enter_context(warnings.catch_warnings())
                 warnings.filterwarnings("ignore", module=r"PIL\.")
+                logger, silence = logging.getLogger("PIL"), logging.NullHandler()
+                logger.addHandler(silence)
+                self._before.callback(logger.removeHandler, silence)
+                _silence_libtiff(self._before)
                 self._limit = 0
             self._limit = Image.MAX_IMAGE_PIXELS = max(self._limit, max_pixels)
             self._readers += 1
@@ -198,19 +241,27 @@ class _PillowSettings:
 _pillow = _PillowSettings()
 
 
+def _silence_libtiff(before: ExitStack) -> None:
+    """Libtiff prints its complaints itself, past Python; the ones that matter come as exceptions too."""
+    with suppress(AttributeError, OSError):  # where Pillow does not let its functions be seen
+        setter = ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler
+        setter.restype, setter.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+        before.callback(setter, setter(None))
+
+
 def _reason(error: Exception, kind: str, max_pixels: int) -> str:
     """Why an image cannot be read, and what to do."""
     if isinstance(error, Image.DecompressionBombError):
         return f"has more than {max_pixels / 1e6:g} million pixels; make it smaller"
     if isinstance(error, MemoryError):
         return "needs more memory than there is; make it smaller"
-    if isinstance(error, UnidentifiedImageError):
-        return f"is a damaged {kind} file; replace it"
     if isinstance(error, OSError) and error.errno:
         return f"cannot be opened ({error.strerror}); check the path"
     said = one_line(error)
     if any(word in said.lower() for word in _CUT_SHORT):
         return f"is damaged, cut short ({said}); copy it again"
+    if isinstance(error, UnidentifiedImageError) or any(word in said.lower() for word in _SAYING_NOTHING):
+        return f"is a damaged {kind} file; replace it"
     return f"is damaged ({said}); replace it"
 
 

@@ -94,6 +94,8 @@ def picture(file: BinaryIO, name: object) -> tuple[Directory, int]:
         return pages[0], len(pages)
     if found or inner:
         return max([*inner, *found], key=lambda each: each.size[0] * each.size[1]), 1
+    if first(file) >= file.seek(0, 2):
+        raise ImageError(f"{name}: is damaged, cut short (its directory lies beyond its end); copy it again")
     raise ImageError(f"{name}: is a damaged TIFF, without a picture; replace it")
 
 

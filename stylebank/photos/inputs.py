@@ -26,15 +26,15 @@ def opened(path: Path) -> Iterator[BinaryIO]:
     try:
         mode = path.stat().st_mode
         other = next((name for test, name in _OTHERS if test(mode)), "")
-        if other:
-            raise ImageError(f"{path}: is {other}; give an image file")
-        file = path.open("rb")
+        file = None if other else path.open("rb")
     except FileNotFoundError as error:
         raise ImageError(f"{path}: is no file; check the path") from error
     except OSError as error:
         raise ImageError(f"{path}: cannot be opened ({error.strerror}); check the path") from error
     except ValueError as error:  # a null character, say
         raise ImageError(f"{path}: is no file name; check the path") from error
+    if file is None:
+        raise ImageError(f"{path}: is {other}; give an image file")
     with file:
         yield file if stat.S_ISREG(mode) else io.BytesIO(_to_the_end(file, path))
 

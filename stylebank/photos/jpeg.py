@@ -29,7 +29,7 @@ def refusal(file: BinaryIO) -> str:
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
             if marker in _KINDS:
                 return f"is a {_KINDS[marker]} JPEG; save it as an ordinary one, or as PNG"
-            return f"is a JPEG of {head[4]} bits; save it with 8 bits" if head[4] != 8 else ""
+            return f"is a JPEG of {head[4]} bits; save it with 8 bits" if head[4] in (12, 16) else ""
         if marker in (0xD9, 0xDA):
             return ""
         place += 2 + int.from_bytes(head[2:4], "big")

@@ -65,6 +65,20 @@ _REFUSED = (
     (b"MZ", "a program", "give a picture"),
 )
 _PORTABLE = (b"P1", b"P2", b"P3", b"P4", b"P5", b"P6", b"Pf")
+_VIDEO_BRANDS = (
+    b"iso",
+    b"mp4",
+    b"avc",
+    b"qt",
+    b"m4v",
+    b"m4a",
+    b"3g",
+    b"dash",
+    b"msnv",
+    b"f4v",
+    b"mqt",
+    b"xavc",
+)
 _HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
 
 
@@ -113,7 +127,9 @@ def _of_boxes(head: bytes) -> tuple[str, str]:
         return "AVIF", ""
     if brands[0] in _HEIF or any(brand in _HEIF[:8] for brand in brands):
         return "HEIF", ""
-    return "", "is {}; {}".format(*_VIDEO)
+    if brands[0].lower().startswith(_VIDEO_BRANDS):
+        return "", "is {}; {}".format(*_VIDEO)
+    return "", _of_text(head)
 
 
 def _of_text(head: bytes) -> str:

@@ -26,6 +26,7 @@ LOSSLESS = (_UNPACKED, _LZW, _DEFLATE, _OLD_DEFLATE, _PACKBITS, _LZMA, _ZSTD)
 """Kinds of compression whose bytes are unpacked here."""
 
 _GROUP = 1 << 24  # bytes unpacked at a time, if the strips are not larger
+_MOST_BYTES = 4_000_000_000
 _KINDS = {1: "u", 2: "i", 3: "f", 4: "u"}
 
 
@@ -62,7 +63,7 @@ def read(file: BinaryIO, directory: Directory) -> Numbers:
         else (width, min(directory.number(tiff.ROWS, height) or height, height))
     )
     if not (0 < across <= 2 * width + 65536 and 0 < down <= 2 * height + 65536):
-        raise ValueError("tiles have no size")
+        raise ValueError("its strips have no size")
     columns, rows = -(-width // across), -(-height // down)
     offsets = directory.numbers(tiff.TILE_OFFSETS if tiled else tiff.STRIP_OFFSETS)
     lengths = directory.numbers(tiff.TILE_COUNTS if tiled else tiff.STRIP_COUNTS)
@@ -72,6 +73,8 @@ def read(file: BinaryIO, directory: Directory) -> Numbers:
     if min(len(offsets), len(lengths)) < planes * columns * rows:
         raise ValueError("strips are missing")
     _check_length(file, directory, lengths, planes * height * ((width * inside * bits + 7) // 8))
+    if row_bytes * down > 4 * height * ((width * inside * bits + 7) // 8) + _GROUP:
+        raise ValueError("tiles are larger than the picture")
     result = np.empty((height, width, count), kind if bits % 8 == 0 else np.uint16)
     group = max(1, _GROUP // (row_bytes * down)) if columns == 1 else 1
     for plane in range(planes):
@@ -108,6 +111,8 @@ def _depth(directory: Directory, count: int) -> tuple[int, str]:
 
 def _check_length(file: BinaryIO, directory: Directory, lengths: tuple[int, ...], size: int) -> None:
     """Refuse a small file that says it is huge, before memory is taken."""
+    if size > _MOST_BYTES:
+        raise MemoryError
     most = {_UNPACKED: 1, _PACKBITS: 64}.get(directory.number(tiff.COMPRESSION, 1), 20_000)
     if min(sum(lengths), file.seek(0, 2)) * most < size:
         raise ValueError("the file is cut short")

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms
 
-from stylebank.photos.spaces import Samples, Space
+from stylebank.photos.spaces import Samples, Space, of_profile
 
 LUMA = (0.299, 0.587, 0.114)
 """Of R, G and B, ITU-R BT.601."""
@@ -43,7 +43,8 @@ def rgb_and_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     """An image as `to_rgb` has it, and its transparency in mode L; None if it has none, or is opaque everywhere."""
     profile = image.info.get("icc_profile")
     if image.mode.startswith(("I", "F")):
-        image = _to_eight_bits(image)
+        space = of_profile(profile)  # at 16 bits: linear light, say, would show steps in the darks
+        image, profile = _to_eight_bits(image, space), None if space else profile
     if not image.has_transparency_data:
         return _to_srgb(image, profile), None
     image = image.convert("LA" if image.mode in ("1", "L", "LA", "La") else "RGBA")
@@ -112,7 +113,7 @@ def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _to_eight_bits(image: Image.Image) -> Image.Image:
+def _to_eight_bits(image: Image.Image, space: Space | None) -> Image.Image:
     """Integer and float greyscale to 8 bits: Pillow's own conversion clips instead of scaling.
 
     Neither kind says what white is: it is the first of the usual values that the brightest pixel does not
@@ -122,12 +123,12 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
     np.nan_to_num(values, copy=False, posinf=0, neginf=0)
     whites = [1.0, 255.0, 65535.0] if image.mode == "F" else [65535.0, 2.0**31 - 1]
     brightest = float(values.max(initial=0)) / (1.5 if image.mode == "F" else 1)
-    values *= 255 / next((white for white in whites if brightest <= white), brightest)
-    levels = Image.fromarray(values.clip(0, 255, out=values).round(out=values).astype(np.uint8))
-    key = image.info.get("transparency")
+    values *= 65535 / next((white for white in whites if brightest <= white), brightest)
+    levels = values.clip(0, 65535, out=values).round(out=values).astype(np.uint16)
+    key, opacity = image.info.get("transparency"), None
     if isinstance(key, int):
-        levels.putalpha(Image.fromarray(np.asarray(image) != key).convert("L"))
-    return levels
+        opacity = (np.asarray(image) != key) * np.uint16(65535)
+    return of_samples(levels[..., None], opacity, space)
 
 
 def upright(image: Image.Image) -> Image.Image:

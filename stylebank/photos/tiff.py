@@ -1,8 +1,8 @@
 """TIFF of every depth: Pillow where it reads right, our own samples where it does not; which picture is meant.
 
-Pillow is right up to 8 bits, for 16-bit colour whose samples lie together, for 16-bit grey and for float grey. Tried
-against files that tifffile writes (tests/photos/test_tiff.py): it garbles planes of 16 bits, does not turn white-is-
-zero of 16 bits round, takes large unsigned numbers for negative ones, and refuses the rest.
+Pillow is right up to 8 bits and for 16 bits whose samples lie together. Tried against files that tifffile writes
+(tests/photos/test_tiff.py): it garbles planes of 16 bits, does not turn white-is-zero of 16 bits round, mixes up the
+bytes of packed big-endian floats, takes large unsigned numbers for negative ones, and refuses the rest.
 """
 
 import io
@@ -21,9 +21,25 @@ from stylebank.photos.srgb import of_samples, to_rgb
 
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _CMYK, _YCBCR, _LAB, _ICC_LAB = 0, 1, 2, 5, 6, 8, 9
 _COLOURS = {_WHITE_IS_ZERO: 1, _BLACK_IS_ZERO: 1, _RGB: 3, _CMYK: 4, _LAB: 3, _ICC_LAB: 3}
-_UNSIGNED, _SIGNED, _FLOAT = 1, 2, 3
+_UNSIGNED, _SIGNED = 1, 2
 _PREMULTIPLIED, _STRAIGHT = 1, 2
 _BAND = 1 << 20
+_OTHERS = (2, 3, 4, 6, 7, 32771, 32809)
+"""Compression that Pillow reads beside the lossless kinds: codes of fax machines, JPEG, ThunderScan."""
+_PACKED = {
+    7: "JPEG",
+    33003: "JPEG 2000",
+    33005: "JPEG 2000",
+    34676: "LogLuv",
+    34677: "LogLuv",
+    34712: "JPEG 2000",
+    34887: "LERC",
+    34933: "PNG",
+    34934: "JPEG XR",
+    50001: "WebP",
+    50002: "JPEG XL",
+    52546: "JPEG XL",
+}
 # Notes of the camera and the author; the rest of a directory is about its own strips.
 _NOTED = (270, 271, 272, 274, 305, 306, 315, 316, 33432)
 
@@ -57,36 +73,42 @@ def opened(
                 f"{name}: is a TIFF of a kind that is not read ({_words(directory)}); "
                 "save it with 8 or 16 bits, without compression"
             ) from None
-    if exif:
-        image.info["exif"] = exif.tobytes()
-    if directory.dpi:
-        image.info["dpi"] = directory.dpi
+    image.info["exif"] = exif.tobytes() if exif else b""  # else Pillow gives all tags, of strips too
+    image.info["dpi"] = directory.dpi
     return image, pages
 
 
 def _words(directory: Directory) -> str:
-    photometric = directory.number(directories.PHOTOMETRIC)
-    return (
-        f"{samples.kind_of(directory)}, {directory.number(directories.SAMPLES, 1)} samples, "
-        f"photometric {photometric}, compression {directory.number(directories.COMPRESSION, 1)}"
+    """What kind of TIFF: "32-bit float, 3 samples, LERC"."""
+    kind = directory.number(directories.COMPRESSION, 1)
+    packed = _PACKED.get(kind, "" if kind in samples.LOSSLESS else f"compression {kind}")
+    colours = directory.number(directories.PHOTOMETRIC)
+    words = (
+        samples.kind_of(directory),
+        f"{directory.number(directories.SAMPLES, 1)} samples",
+        "" if colours in _COLOURS else f"colours of kind {colours}",
+        packed,
     )
+    return ", ".join(word for word in words if word)
 
 
 def _is_pillows(directory: Directory, *, plain: bool) -> bool:
     bits = max(directory.numbers(directories.BITS, (1,)))
     kind = directory.number(directories.FORMAT, _UNSIGNED)
     photometric = directory.number(directories.PHOTOMETRIC)
-    if directory.number(directories.COMPRESSION, 1) not in samples.LOSSLESS:
-        return True  # JPEG and the codes of fax machines
+    compression = directory.number(directories.COMPRESSION, 1)
+    if compression not in samples.LOSSLESS:
+        return compression in _OTHERS
     together = directory.number(directories.PLANAR, 1) != 2
     if bits <= 8:
         return kind != _SIGNED and photometric != _ICC_LAB and (together or photometric not in _COLOURS)
     space = None if plain else _space(directory)
     if not together or (space and space.coarse):
         return False
-    if photometric == _BLACK_IS_ZERO and directory.number(directories.SAMPLES, 1) == 1:
-        return (bits, kind) in ((16, _UNSIGNED), (32, _FLOAT), (32, _SIGNED))
-    return (bits, kind) == (16, _UNSIGNED) and photometric in (_RGB, _CMYK)
+    if _PREMULTIPLIED in directory.numbers(directories.EXTRA):
+        return False  # it divides 8 bits
+    grey = photometric == _BLACK_IS_ZERO and directory.number(directories.SAMPLES, 1) == 1
+    return (bits, kind) == (16, _UNSIGNED) and (grey or photometric in (_RGB, _CMYK))
 
 
 def _pillows(file: BinaryIO, directory: Directory) -> Image.Image | None:
@@ -136,6 +158,8 @@ def _own(file: BinaryIO, directory: Directory, *, plain: bool) -> Image.Image:
     if photometric in (_LAB, _ICC_LAB):
         image = _of_lab(numbers, signed=photometric == _LAB)
         return _with_profile(image, directory, None)
+    if plain and photometric == _BLACK_IS_ZERO and place is None and numbers.dtype.itemsize > 2:
+        return _with_profile(_as_stored(numbers[..., 0]), directory, None)
     values = _scaled(numbers, directory)
     del numbers
     opacity = None if place is None else values[..., count + place]
@@ -172,13 +196,20 @@ def _of_cmyk(colours: Samples, opacity: Samples | None, directory: Directory) ->
 
 
 def _of_lab(numbers: Numbers, *, signed: bool) -> Image.Image:
-    """8 bits of L, a and b, as Pillow has them: a and b lie around 128."""
+    """8 bits of L, a and b, as Pillow takes them: a and b signed."""
     if numbers.dtype not in (np.uint8, np.uint16):
         raise UnreadError
     levels = (numbers[..., :3] >> (8 * numbers.dtype.itemsize - 8)).astype(np.uint8)
-    if signed:
+    if not signed:
         levels[..., 1:] ^= 128
     return Image.frombytes("LAB", (levels.shape[1], levels.shape[0]), levels.tobytes())
+
+
+def _as_stored(numbers: Numbers) -> Image.Image:
+    """Grey in the widest of Pillow's modes, for who counts values rather than looks at them."""
+    if numbers.dtype.kind == "f":
+        return Image.fromarray(numbers.astype(np.float32))
+    return Image.fromarray(numbers.clip(-(2**31), 2**31 - 1).astype(np.int32))
 
 
 def _scaled(numbers: Numbers, directory: Directory) -> Samples:

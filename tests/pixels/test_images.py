@@ -237,7 +237,9 @@ def test_what_is_no_image_is_an_image_error_that_says_what_to_do(tmp_path: Path)
     (tmp_path / "folder.png").mkdir()
     Image.fromarray(noise()).save(tmp_path / "unlisted.png", "PCX")
     for name in ("missing.png", "empty.png", "text.jpg", "folder.png", "nul\0.png", "unlisted.png"):
-        with pytest.raises(ImageError, match=r"^[^\n]+: is no (file|image).*; (check|convert) [^\n]+$"):
+        with pytest.raises(
+            ImageError, match=r"^[^\n]+: is (no (file|image)|a folder).*; (check|convert|give) [^\n]+$"
+        ):
             images.load(tmp_path / name)
 
 
