@@ -13,6 +13,7 @@ from stylebank.bank.bundle import Bundle
 from stylebank.bank.mixture import PHOTO, Mix, Mixture
 from stylebank.errors import ConfigError, too_large
 from stylebank.machine.memory import Report
+from stylebank.network import centring
 from stylebank.painting import fusion, maps, strokes
 from stylebank.painting.fusion import Mode
 from stylebank.painting.maps import Map
@@ -134,7 +135,7 @@ class Canvas(Generic[Picture]):
                 passes = Passes(self._bank, level.way.stages, self.size, level.windows)
                 found = level.photo.features(passes).read(Window(0, 0, *cells_of(self.size)))
             features: NDArray[np.float32] = level.way.stages.numpy(found)[0]
-        return features
+        return features + centring.rest(self._bank.network, self._bank.coder)[:, None, None]
 
     def _painted(
         self,

@@ -114,6 +114,11 @@ def scaled(stages: Stages, found: Map, rows: Affine, masks: Map | None) -> Map:
     return Map(found.shape, read)
 
 
+def shifted(stages: Stages, found: Map, by: Floats) -> Map:
+    """A map plus a number for each of its channels, (C,)."""
+    return replace(found, read=lambda window: found.read(window) + stages.array(by[:, None, None]))
+
+
 def laid_over(stages: Stages, photo: Map, output: Map, cover: Map) -> Map:
     """The output where the cover (1, 1, H, W) is 1, and the photo where it is 0."""
 
