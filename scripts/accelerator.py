@@ -26,6 +26,7 @@ from stylebank.files import resources
 from stylebank.files.atomic import write_atomically
 from stylebank.machine.devices import choose_device
 from stylebank.pixels import folders, images, resampling
+from stylebank.pixels.encoding import Encoding
 from stylebank.supervision import styleset
 from stylebank.supervision.styleset import LayerImage, StyleSet
 from stylebank.training import data, joint
@@ -76,7 +77,9 @@ def pack(
         scale = min(1.0, short / min(image.size))
         width, height = (round(length * scale) for length in image.size)
         name = "_".join(photo.relative_to(content).with_suffix(".webp").parts)
-        images.save(out / "photos" / name, resampling.resized(image, size=(height, width)), quality=quality)
+        images.save(
+            out / "photos" / name, resampling.resized(image, size=(height, width)), Encoding(quality=quality)
+        )
     known: dict[LayerImage, str] = {}
     sets = {}
     for style in wanted.styles:

@@ -12,6 +12,7 @@ from stylebank.bank import mixture
 from stylebank.files import resources
 from stylebank.painting import regions
 from stylebank.pixels import images, pictures, resampling
+from stylebank.pixels.encoding import Encoding
 from stylebank.training import data
 
 SIDE = 640  # pixels
@@ -41,7 +42,7 @@ def main() -> None:
     bank = StyleBank.load(engine="torch", precision="float32", device="cpu")
     photo = resampling.fitted(images.read(folder / FOR_ONE), long_side=SIDE)
     cells = [("photo", photo), *((name, bank.stylize(photo, name)) for name in bank.styles)]
-    images.save(weights / "sheet.jpg", pictures.single_sheet(cells, cell=CELL), quality=85)
+    images.save(weights / "sheet.jpg", pictures.single_sheet(cells, cell=CELL), Encoding(quality=85))
     draw_strokes(bank, folder / FOR_FUSION, weights / "strokes.jpg")
     draw_marks(bank, folder / FOR_ONE, weights / "marks.jpg")
 
@@ -53,7 +54,9 @@ def main() -> None:
         rows.append([square, again, *(bank.stylize(square, style) for style in SHOWN)])
     labels = ["photo", "auto-encoder", *SHOWN]
     images.save(
-        weights / "photos.jpg", pictures.contact_sheet(rows, column_labels=labels, cell=240), quality=88
+        weights / "photos.jpg",
+        pictures.contact_sheet(rows, column_labels=labels, cell=240),
+        Encoding(quality=88),
     )
     draw_fusion(bank, folder / FOR_FUSION, weights / "fusion.jpg")
 
@@ -72,7 +75,7 @@ def draw_strokes(bank: StyleBank, photo: Path, target: Path) -> None:
         for style in FOR_STROKES
         for stroke in STROKES
     ]
-    images.save(target, pictures.single_sheet(cells, cell=480, columns=len(STROKES)), quality=85)
+    images.save(target, pictures.single_sheet(cells, cell=480, columns=len(STROKES)), Encoding(quality=85))
 
 
 def draw_marks(bank: StyleBank, photo: Path, target: Path) -> None:
@@ -86,7 +89,7 @@ def draw_marks(bank: StyleBank, photo: Path, target: Path) -> None:
         for forms in FOR_MARKS
         for marks in FOR_MARKS
     ]
-    images.save(target, pictures.single_sheet(cells, cell=480, columns=len(FOR_MARKS)), quality=85)
+    images.save(target, pictures.single_sheet(cells, cell=480, columns=len(FOR_MARKS)), Encoding(quality=85))
 
 
 def draw_fusion(bank: StyleBank, photo: Path, target: Path) -> None:
@@ -103,7 +106,7 @@ def draw_fusion(bank: StyleBank, photo: Path, target: Path) -> None:
     cells += [
         (f"{place}: {style}", bank.stylize(picture, style)) for place, (_, style) in enumerate(found, start=1)
     ]
-    images.save(target, pictures.single_sheet(cells, cell=320, columns=6), quality=88)
+    images.save(target, pictures.single_sheet(cells, cell=320, columns=6), Encoding(quality=88))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@
     |- TensorFileError     a bank, checkpoint or VGG file: damaged, of another kind, too new
     |- UnknownStyleError   a style name that the bank does not hold
     |- OutputError         a file that must not be replaced, or a disk that cannot be written
+    |  `- EncodingError    a picture that its format cannot hold
+    |- SkippedError        some photos of many were skipped, the others are done
     |- DeviceError         a device that this machine does not have
     `- RunError            a run folder that belongs to another experiment
 
@@ -22,7 +24,13 @@ _FEW = 20  # names that fit a line
 
 
 class StyleBankError(ValueError):
-    """Something that the user can correct; the message is one line that says how."""
+    """Something that the user can correct; the message is one line that says how.
+
+    Attributes:
+        exit_code: of a command that ends in it: 2, nothing was done.
+    """
+
+    exit_code = 2
 
 
 class ConfigError(StyleBankError):
@@ -51,6 +59,16 @@ class UnknownStyleError(StyleBankError):
 
 class OutputError(StyleBankError):
     """A file must not be replaced, or cannot be written."""
+
+
+class EncodingError(OutputError):
+    """A picture that its format cannot hold."""
+
+
+class SkippedError(StyleBankError):
+    """Some photos of many were skipped; the pictures of the others are made."""
+
+    exit_code = 3
 
 
 class DeviceError(StyleBankError):

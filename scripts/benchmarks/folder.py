@@ -51,7 +51,7 @@ def main(
                 torch.set_num_threads(max(1, devices.cores() // workers))
                 running.run(
                     jobs,
-                    lambda photos: together.stylize_all(photos, style),
+                    lambda photos, _: together.stylize_all(photos, style),
                     workers=workers,
                     together=together.stages.together,
                     report=lambda _: None,

@@ -1,9 +1,11 @@
 """Which picture each photo becomes: folders, patterns and names, and what must not be replaced."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from stylebank.batch import names
 from stylebank.errors import ImageError, OutputError
 from stylebank.files import atomic
 from stylebank.pixels import folders, formats, images
@@ -14,16 +16,45 @@ STREAM = Path("-")
 
 @dataclass(frozen=True)
 class Job:
-    """One photo and the picture to make of it; see `STREAM`. The suffix is that of the picture's format."""
+    """One photo and the picture to make of it; see `STREAM`.
+
+    Attributes:
+        photo: its file.
+        picture: the picture's.
+        suffix: that of the picture's format.
+        style: which of the run's styles, from 0.
+    """
 
     photo: Path
     picture: Path
     suffix: str = ".png"
+    style: int = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done.
+
+    Attributes:
+        jobs: in the order of the photos, of one photo in that of the styles.
+        notes: what lies in folders and is no photo to paint, a line each.
+        closed: folders that cannot be opened, a line each.
+    """
+
+    jobs: list[Job]
+    notes: list[str]
+    closed: list[str]
 
 
 def plan(
-    photos: Sequence[Path], output: Path | None, *, style: str, suffix: str = ".png", force: bool = False
-) -> list[Job]:
+    photos: Sequence[Path],
+    output: str | Path | None,
+    *,
+    styles: Sequence[str],
+    suffix: str = ".png",
+    template: str = names.TEMPLATE,
+    force: bool = False,
+) -> Plan:
     """Decide the output file of every photo; nothing is written yet.
 
     A folder stands for all images below it, and its pictures keep their places in the output folder. A pattern such as
@@ -31,55 +62,98 @@ def plan(
 
     Args:
         photos: files, folders, patterns; or `STREAM` alone, whose picture goes to `STREAM` unless `output` says else.
-        output: a file or `STREAM` for one photo, else a folder; None for the current one.
-        style: part of the pictures' names.
+        output: a file or `STREAM` for one picture, else a folder, as is what ends in a slash; None for the current one.
+        styles: parts of the pictures' names; each photo is painted in each.
         suffix: of the pictures' names.
+        template: of the pictures' names, see `names.FIELDS`.
         force: whether files of another kind may be replaced.
 
     Raises:
         ContentError: a folder holds no image.
         ImageError: a photo does not exist.
-        OutputError: a picture would replace a photo, another picture or a file that is no image.
+        OutputError: a picture would replace a photo, or a file that is no image.
     """
+    target = Path(output) if output else None
     if STREAM in photos:
-        if len(photos) > 1:
-            raise ImageError("-: stands for the program's input, one photo; give it alone")
-        if output and output != STREAM:
-            check_outputs([output], [], force=force)
-        return [Job(STREAM, output or STREAM, suffix)]
+        return Plan([_from_stream(photos, output, styles, suffix, force=force)], [], [])
     found: list[tuple[Path, Path]] = []  # photo, its place in an output folder
-    given = list(_matching(photos))
+    given, listings = list(_matching(photos)), list[tuple[Path, folders.Listing]]()
     for path in given:
         if atomic.is_folder(path):
-            found += _photos_of(path, output or Path())
+            listings.append((path, folders.checked(path)))
+            found += _places(*listings[-1], target or Path())
         elif atomic.identity(path) is None:
             raise ImageError(f"{path}: does not exist; check the path")
         else:
             found.append((path, Path(path.name)))
-    single = len(given) == 1 and not atomic.is_folder(given[0])
-    if output == STREAM:
-        if len(found) > 1:
-            raise OutputError(f"-: has room for one picture, and there are {len(found)}; give a folder")
-        return [Job(found[0][0], STREAM, suffix)]
-    if output and single and not atomic.is_folder(output):
-        jobs = [Job(given[0], output)]
+    found = list(dict.fromkeys(found))  # a photo that is given twice
+    single = len(given) == 1 and len(styles) == 1 and not atomic.is_folder(given[0])
+    if target == STREAM:
+        if len(found) * len(styles) > 1:
+            count = len(found) * len(styles)
+            raise OutputError(f"-: has room for one picture, and there are {count}; give a folder")
+        jobs = [Job(found[0][0], STREAM, suffix)]
+    elif target and single and not is_folder_name(output):
+        jobs = [Job(given[0], target)]
     else:
-        if output and (output.suffix.lower() in formats.IMAGE_SUFFIXES or output.is_file()):
-            raise OutputError(f"{output}: is a file, but there are {len(found)} photos; give a folder")
-        folder = output or Path()
+        if target and (target.suffix.lower() in formats.IMAGE_SUFFIXES or target.is_file()):
+            count = len(found) * len(styles)
+            raise OutputError(f"{target}: is a file, but there are {count} pictures; give a folder")
+        wanted = [names.Wanted(*each, style) for each in found for style in styles]
+        paths = names.of(wanted, folder=target or Path(), suffix=suffix, template=template)
         jobs = [
-            Job(photo, folder / place.with_name(f"{place.stem}-{style}{suffix}")) for photo, place in found
+            Job(each.photo, path, suffix, place % len(styles))
+            for place, (each, path) in enumerate(zip(wanted, paths, strict=True))
         ]
-    jobs = list(dict.fromkeys(jobs))  # a photo that is given twice
-    makers: dict[Path, Path] = {}
-    for job in jobs:
-        other = makers.setdefault(job.picture.resolve(), job.photo)
-        if other != job.photo:
-            raise OutputError(
-                f"{job.picture}: would be made of both {other} and {job.photo}; stylize them apart"
-            )
     check_outputs([job.picture for job in jobs], [job.photo for job in jobs], force=force)
-    return jobs
+    lines = [line for folder, each in listings for line in each.lines(folder)]
+    closed = [line for line in lines if line.endswith("skipped")]
+    return Plan(jobs, [line for line in lines if line not in closed], closed)
+
+
+def target(photo: Path, output: str | None, word: str, *, suffix: str = ".png") -> Path:
+    """The picture of a command that makes one: the file that is asked for, or PHOTO-WORD in a folder, or a stream.
+
+    Args:
+        photo: see `Job`.
+        output: a file or `STREAM`, or a folder; None for the current one, or `STREAM` if the photo comes from there.
+        word: what the command makes.
+        suffix: of a name that is made up.
+    """
+    if output and not is_folder_name(output):
+        return Path(output)
+    if photo == STREAM and not output:
+        return STREAM
+    stem = "picture" if photo == STREAM else photo.stem
+    return Path(output or "") / f"{stem}-{word}{suffix}"
+
+
+def is_folder_name(output: str | Path | None) -> bool:
+    """Whether an output is a folder that is there, or is written as one."""
+    return str(output or "").endswith(("/", os.sep)) or (
+        output is not None and atomic.is_folder(Path(output))
+    )
+
+
+def is_there(job: Job) -> bool:
+    """Whether a job's picture is there already, and not older than its photo."""
+    try:
+        return job.picture.stat().st_mtime >= job.photo.stat().st_mtime
+    except OSError:
+        return False
+
+
+def _from_stream(
+    photos: Sequence[Path], output: str | Path | None, styles: Sequence[str], suffix: str, *, force: bool
+) -> Job:
+    if len(photos) > 1:
+        raise ImageError("-: stands for the program's input, one photo; give it alone")
+    if len(styles) > 1:
+        raise ImageError("-: is one photo for one picture; give one --style")
+    where = target(STREAM, None if output is None else str(output), styles[0], suffix=suffix)
+    if where != STREAM:
+        check_outputs([where], [], force=force)
+    return Job(STREAM, where, suffix)
 
 
 def _matching(paths: Sequence[Path]) -> Iterator[Path]:
@@ -97,12 +171,12 @@ def _matching(paths: Sequence[Path]) -> Iterator[Path]:
             ) from error
 
 
-def _photos_of(folder: Path, output: Path) -> list[tuple[Path, Path]]:
+def _places(folder: Path, found: folders.Listing, output: Path) -> list[tuple[Path, Path]]:
     """Photos below a folder with their places in it; pictures of an output folder inside it are none of them."""
     inside, below = output.resolve(), folder.resolve()
     if inside == below:
         raise OutputError(f"{folder}: is where the pictures would go too; choose another folder with -o")
-    places = [(photo, photo.relative_to(folder)) for photo in folders.find_photos(folder)]
+    places = [(photo, photo.relative_to(folder)) for photo in found.photos]
     if not inside.is_relative_to(below):
         return places
     own = inside.relative_to(below)
@@ -117,6 +191,8 @@ def check_outputs(pictures: Iterable[Path], photos: Iterable[Path], *, force: bo
     """
     originals = {atomic.identity(photo) for photo in photos} - {None}
     for picture in pictures:
+        if picture == STREAM:
+            continue
         formats.check_suffix(picture)
         atomic.refuse_foreign(picture, images.is_image, force=force)
         if atomic.identity(picture) in originals:

@@ -1,7 +1,7 @@
 """Folders of object stores, painted by a cluster: Ray Data over pyarrow's file systems, an extra."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -11,10 +11,14 @@ import numpy as np
 from stylebank.bank import mixture, personal
 from stylebank.bank.bundle import Bundle
 from stylebank.bank.mixture import Mixture
+from stylebank.batch import names
 from stylebank.engines.choice import Computing
-from stylebank.errors import ConfigError, ContentError, ImageError
+from stylebank.errors import ConfigError, ContentError, EncodingError, ImageError
+from stylebank.files import atomic
 from stylebank.painting.painter import StyleBank
-from stylebank.pixels import encoding, formats, images
+from stylebank.photos import originals
+from stylebank.pixels import encoding, formats
+from stylebank.pixels.encoding import Beside
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem
@@ -44,7 +48,7 @@ class Folders:
         """Paths of all images below the source, relative to it, sorted; hidden ones are left out.
 
         Raises:
-            ContentError: there is no such folder, it holds no photos, or two would become one picture.
+            ContentError: there is no such folder, or it holds no photos.
         """
         from pyarrow.fs import FileSelector, FileType
 
@@ -66,26 +70,20 @@ class Folders:
         )
         if not photos:
             raise ContentError(f"{self.source}: holds no photos; check the address")
-        makers: dict[str, str] = {}
-        for photo in photos:
-            other = makers.setdefault(self.picture(photo), photo)
-            if other != photo:
-                raise ContentError(
-                    f"{self.source}: {other} and {photo} would become one picture; rename one of them"
-                )
         return photos
 
-    def picture(self, photo: str) -> str:
-        """The path of a photo's picture, relative to the output."""
-        path = PurePosixPath(photo)
-        return str(path.with_name(f"{path.stem}-{self.style}{self.suffix}"))
+    def pictures(self, photos: Sequence[str]) -> list[str]:
+        """The paths of the photos' pictures, relative to the output; no two are one."""
+        paths = [Path(photo) for photo in photos]
+        wanted = [names.Wanted(path, path, self.style) for path in paths]
+        return [path.as_posix() for path in names.of(wanted, folder=Path(), suffix=self.suffix)]
 
 
 class Stylizer:
     """What an actor does with rows of paths; a class for `ray.data.Dataset.map_batches`.
 
-    A batch has "photo", paths below the source. It comes back with "picture", the path below the output, and "error",
-    why there is none, else empty.
+    A batch has "photo", paths below the source, and "picture", paths below the output. It comes back with "error", why
+    there is no picture, else empty.
 
     Args:
         contents: the bank.
@@ -104,33 +102,32 @@ class Stylizer:
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """Paint what is not yet there."""
-        photos = [str(photo) for photo in batch["photo"]]
-        errors = [self._make(photo) for photo in photos]
-        return {
-            "photo": np.array(photos, object),
-            "picture": np.array([self._folders.picture(photo) for photo in photos], object),
-            "error": np.array(errors, object),
-        }
+        pairs = [
+            (str(photo), str(picture))
+            for photo, picture in zip(batch["photo"], batch["picture"], strict=True)
+        ]
+        return {**batch, "error": np.array([self._make(*pair) for pair in pairs], object)}
 
-    def _make(self, photo: str) -> str:
+    def _make(self, photo: str, picture: str) -> str:
         from pyarrow.fs import FileType
 
         (source, source_root), (output, root) = self._source, self._output
-        target = f"{root}/{self._folders.picture(photo)}"
+        target = f"{root}/{picture}"
         if not self._folders.overwrite and output.get_file_info(target).type == FileType.File:
             return ""
         try:
             with source.open_input_stream(f"{source_root}/{photo}") as stream:
-                image = images.read_bytes(stream.read(), photo)
-            picture = self._bank.stylize(image, self._mixed, keep_color=self._keep_color)
-        except (ImageError, OSError) as error:  # a photo may have gone
+                original = originals.read_bytes(stream.read(), photo)
+            painted = self._bank.stylize(original.image, self._mixed, keep_color=self._keep_color)
+            data = encoding.encode(painted, self._folders.suffix, beside=Beside.of(original))
+        except (ImageError, EncodingError, OSError) as error:  # a photo may have gone
             return str(error)
         if output.type_name == "local":
-            images.save(Path(target), picture)
+            atomic.write_atomically(Path(target), data)
             return ""
         output.create_dir(str(PurePosixPath(target).parent), recursive=True)
         with output.open_output_stream(target) as stream:  # an object store shows whole objects only
-            stream.write(encoding.encode(picture, self._folders.suffix))
+            stream.write(data)
         return ""
 
 
@@ -204,7 +201,10 @@ def _on_cluster(
     wanted = "torch" if gpus and engine == "auto" else engine
     computing = Computing(wanted, device="auto" if gpus else "cpu")
     chosen = computing.choose()
-    rows = ray.data.from_items([{"photo": photo} for photo in photos]).map_batches(
+    pairs = zip(photos, folders.pictures(photos), strict=True)
+    rows = ray.data.from_items(
+        [{"photo": photo, "picture": picture} for photo, picture in pairs]
+    ).map_batches(
         Stylizer,
         fn_constructor_args=(contents, replace(computing, engine=chosen), mixed, keep_color, folders),
         batch_size=_TOGETHER,

@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     try:
         code = _run(arguments)
     except StyleBankError as error:
-        code = _complain(str(error))
+        code = _complain(error)
     except KeyboardInterrupt:
         code = 130
     except BrokenPipeError:
@@ -70,12 +70,22 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def _with_words(arguments: list[str]) -> list[str]:
+    """The arguments, `basic` added where --keep-metadata stands without a word."""
+    words = ("none", "date", "basic", "all")
+    following = [*arguments, ""][1:]
+    return [
+        f"{word}=basic" if word == "--keep-metadata" and after not in words else word
+        for word, after in zip(arguments, following, strict=True)
+    ]
+
+
 def _run(arguments: list[str] | None) -> object:
     words = sys.argv[1:] if arguments is None else arguments
     if words[:1] in (["--install-completion"], ["--show-completion"]):
         return _completion(words[0])
     try:
-        return typer.main.get_command(app).main(arguments, "stylebank", standalone_mode=False)
+        return typer.main.get_command(app).main(_with_words(words), "stylebank", standalone_mode=False)
     except Exception as error:
         # Usage errors are typer's own; printed as one line instead of a box of five, by however many processes.
         if not hasattr(error, "format_message"):
@@ -111,9 +121,9 @@ def _after_broken_pipe() -> int:
     return 141
 
 
-def _complain(message: str) -> int:
-    typer.echo(f"stylebank: error: {printable(' '.join(message.split()))}", err=True)
-    return 2
+def _complain(error: StyleBankError) -> int:
+    typer.echo(f"stylebank: error: {printable(' '.join(str(error).split()))}", err=True)
+    return error.exit_code
 
 
 @app.callback(invoke_without_command=True)

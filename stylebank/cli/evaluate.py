@@ -95,7 +95,7 @@ def evaluate(
 
     if plot:
         planning.check_outputs(
-            [plot], [*folders.find_photos(content), *folders.find_images(styles)], force=force
+            [plot], [*folders.find_photos(content), *folders.listing(styles).photos], force=force
         )
     if inception and not lpips:
         raise ConfigError("--inception: goes with --lpips; give both or neither")

@@ -14,16 +14,22 @@ from stylebank.cli.options import (
     EngineName,
     Force,
     KeepColor,
+    KeepMetadata,
+    Lossless,
     MaxMemory,
+    OneOutput,
     PrecisionName,
+    Quality,
     Strength,
     Stroke,
     Tile,
     complete_share,
     note,
     printable,
+    read_photo,
     say_weights,
     tile_bar,
+    write_picture,
 )
 from stylebank.errors import ConfigError
 
@@ -34,8 +40,9 @@ if TYPE_CHECKING:
     from stylebank.painting.fusion import Mode
     from stylebank.painting.painter import StyleBank
     from stylebank.painting.regions import Regions
+    from stylebank.pixels.masks import Overlap
 
-Photo = Annotated[Path, typer.Argument(metavar="PHOTO")]
+Photo = Annotated[Path, typer.Argument(metavar="PHOTO", help="A photo; - for the program's input.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of the clustering.")]
 Mixes = Annotated[
     list[str] | None,
@@ -49,13 +56,16 @@ MaskedRegions = Annotated[
     list[str] | None,
     typer.Option(
         metavar="MASK=STYLE",
-        help="A grey image, white where the style goes, and a style or a mixture, as in wave, "
-        "wave:0.5+scream:0.5, wave@0.7 (strength), wave@x2 (stroke) or wave@0.7x2. May be repeated.",
+        help="An image, white where the style goes and black or transparent elsewhere, and a style or a mixture, as "
+        "in wave, wave:0.5+scream:0.5, wave@0.7 (strength), wave@x2 (stroke) or wave@0.7x2. May be repeated: later "
+        "ones are painted over earlier ones.",
     ),
 ]
 LabelFile = Annotated[
     Path | None,
-    typer.Option(metavar="LABELS", help="One image of many regions: palette indices, greys or colours."),
+    typer.Option(
+        metavar="LABELS", help="One image of many regions: palette entries, greys, numbers or colours."
+    ),
 ]
 AutoRegions = Annotated[
     int | None, typer.Option(metavar="K", help="Find K regions, as 'stylebank segment' does.")
@@ -68,12 +78,16 @@ Assigned = Annotated[
         "May be repeated.",
     ),
 ]
+Overlapping = Annotated[
+    str,
+    typer.Option(
+        metavar="over|share",
+        help="over: later regions over earlier ones; share: they divide what both cover.",
+    ),
+]
+Fit = Annotated[bool, typer.Option("--fit", help="Stretch masks and labels of another shape to the photo's.")]
 Rest = Annotated[
     str, typer.Option(metavar="STYLE", help="What uncovered pixels get: photo, a style or a mixture.")
-]
-Output = Annotated[
-    Path | None,
-    typer.Option("-o", "--output", metavar="FILE", help="\\[default: PHOTO-fused.png in this folder]"),
 ]
 FusionMode = Annotated[
     str,
@@ -96,9 +110,14 @@ def fuse(
     stroke: Stroke = 1.0,
     mode: FusionMode = "exact",
     feather: Annotated[float, typer.Option(metavar="PX", help="Width of soft seams, in pixels.")] = 0.0,
+    overlap: Overlapping = "over",
+    fit: Fit = False,
     keep_color: KeepColor = False,
     seed: Seed = 0,
-    output: Output = None,
+    output: OneOutput = None,
+    quality: Quality = None,
+    lossless: Lossless = False,
+    keep_metadata: KeepMetadata = "date",
     bank: Bank = None,
     tile: Tile = "auto",
     max_memory: MaxMemory = None,
@@ -110,19 +129,25 @@ def fuse(
     """Paint one photo in several styles: a mixture of them, or each in regions of its own."""
     from stylebank.batch import planning
     from stylebank.painting.painter import StyleBank
-    from stylebank.pixels import images
+    from stylebank.pixels import metadata
+    from stylebank.pixels.encoding import Encoding
 
     ways = {"--mix": mix, "--region": region, "--regions": regions, "--auto-regions": auto_regions}
     _check_ways(ways, has_labels=bool(assign))
-    if mix and (rest != PHOTO or feather or mode != "exact"):
-        raise ConfigError("--rest, --fusion, --feather: go with regions, not with --mix; leave them out")
-    target = output or Path(f"{photo.stem}-fused.png")
+    if mix and (rest != PHOTO or feather or mode != "exact" or overlap != "over" or fit):
+        raise ConfigError(
+            "--rest, --fusion, --feather, --overlap, --fit: go with regions, not with --mix; leave them out"
+        )
+    target = planning.target(photo, output, "fused")
+    how = Encoding(quality, lossless, metadata.check(keep_metadata))
     known = cast("Mode", mode)  # an unknown one is refused by the painter
     masks = [Path(words.rpartition("=")[0]) for words in region or []]
     planning.check_outputs([target], [photo, *masks, *([regions] if regions else [])], force=force)
+    how.check(target.suffix or ".png")
     with tile_bar(tile, max_memory) as tiling:
         loaded = StyleBank.load(bank, engine=engine, precision=precision, device=device, tiling=tiling)
-        picture = images.read(photo)
+        original = read_photo(photo)
+        picture = original.image
         if mix:
             mixed = mixture.from_options(mix, strength=strength, stroke=stroke)
             result = loaded.stylize(picture, mixed, keep_color=keep_color)
@@ -130,7 +155,7 @@ def fuse(
         else:
             notes: list[str] = []  # an error is to stand alone
             given = (loaded, picture, region, regions, auto_regions, assign)
-            found = _regions(*given, strength=strength, seed=seed, note=notes.append)
+            found = _regions(*given, strength=strength, seed=seed, note=notes.append, fit=fit)
             result = loaded.fuse(
                 picture,
                 found,
@@ -140,10 +165,10 @@ def fuse(
                 mode=known,
                 feather=feather,
                 keep_color=keep_color,
+                overlap=cast("Overlap", overlap),
             )
             _say_all(notes, [mixed for _, mixed in found])
-    images.save(target, result)
-    typer.echo(printable(str(target)))
+    write_picture(target, result, how, photo, original)
 
 
 def _say_all(notes: list[str], mixes: "list[Mixture]") -> None:
@@ -175,20 +200,25 @@ def _regions(
     strength: float,
     seed: int,
     note: Callable[[str], None],
+    fit: bool,
 ) -> "Regions":
     """The regions by whichever way they were given."""
     from stylebank.painting import regions
     from stylebank.pixels import masks
 
     if words:
-        return regions.from_masks(words, size=(photo.height, photo.width), strength=strength, note=note)
+        return regions.from_masks(
+            words, size=(photo.height, photo.width), strength=strength, note=note, fit=fit
+        )
     if labels:
         found = masks.read_labels(labels)
     else:
         assert count is not None
         clusters = regions.clustered(bank, photo, count, seed=seed)
         found = masks.Labels(f"--auto-regions {count}", clusters.astype("int64"), are_colours=False)
-    return regions.from_labels(found, assigned or (), bank=bank, photo=photo, strength=strength, note=note)
+    return regions.from_labels(
+        found, assigned or (), bank=bank, photo=photo, strength=strength, note=note, fit=fit
+    )
 
 
 def segment(
@@ -197,11 +227,11 @@ def segment(
         int, typer.Option("-k", "--regions", metavar="K", help="How many regions, 2 to 12.")
     ] = 4,
     output: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "-o",
             "--output",
-            metavar="LABELS.png",
+            metavar="LABELS.png or DIR/",
             help="Palette image for 'fuse --regions'; beside it LABELS-preview.png. "
             "\\[default: PHOTO-labels.png in this folder]",
         ),
@@ -219,11 +249,13 @@ def segment(
     from stylebank.painting.painter import StyleBank
     from stylebank.pixels import images, pictures
 
-    target = output or Path(f"{photo.stem}-labels.png")
+    if output == "-":
+        raise ConfigError("-o -: makes two files, labels and their preview; give a name or a folder")
+    target = planning.target(photo, output or "./", "labels")
     preview = target.with_name(f"{target.stem}-preview.png")
     planning.check_outputs([target, preview], [photo], force=force)
     loaded = StyleBank.load(bank, engine=engine, precision=precision, device=device)
-    picture = images.read(photo)
+    picture = read_photo(photo).image
     labels = regions.clustered(loaded, picture, count, seed=seed)
     images.save_labels(target, pictures.label_image(labels))
     images.save(preview, pictures.label_overlay(labels, picture))

@@ -10,7 +10,11 @@ import typer
 from stylebank.bank.mixture import Mixture
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from stylebank.machine.memory import Tiling
+    from stylebank.photos.originals import Original
+    from stylebank.pixels.encoding import Encoding
 
 Bank = Annotated[
     Path | None,
@@ -45,7 +49,7 @@ def complete_share(context: typer.Context, incomplete: str) -> list[str]:
     return [f"{name}=" for name in complete_style(context, incomplete)]
 
 
-Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N, or mps, a Mac's GPU.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace an output file even if it is of another kind.")]
 VggSource = Annotated[
     str, typer.Option(metavar="SOURCE", help="bundled, torchvision (downloads it), or a VGG file.")
@@ -86,6 +90,29 @@ EngineName = Annotated[
 PrecisionName = Annotated[
     str, typer.Option("--precision", help="float32, bfloat16, or auto: bfloat16 where the processor has it.")
 ]
+Quality = Annotated[
+    int | None,
+    typer.Option(metavar="1..100", help="Of jpg, webp, avif, heic and jxl. \\[default: 95, 95, 85, 90, 95]"),
+]
+Lossless = Annotated[bool, typer.Option("--lossless", help="Keep every pixel exactly: webp and jxl too.")]
+KeepMetadata = Annotated[
+    str,
+    typer.Option(
+        metavar="[none|date|basic|all]",
+        help="Of what the photo's file says: nothing; when it was taken; also camera, exposure, artist, resolution and "
+        "the file's times, as without a word behind; also the place and all else.",
+    ),
+]
+OneOutput = Annotated[
+    str | None,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="FILE or DIR/",
+        help="A file, a folder, or - for the program's output. "
+        "\\[default: PHOTO and what is made of it in this folder]",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Everything that is known, as JSON.")]
 
 
@@ -98,6 +125,29 @@ def tile_bar(tile: str, max_memory: str | None) -> Iterator["Tiling"]:
     with TileBar() as bar:
         limit = memory.parse(max_memory) if max_memory else None
         yield memory.Tiling(tile, limit, bar)
+
+
+def read_photo(path: Path) -> "Original":
+    """Read the one photo of a command, and say what there is to know about it."""
+    from stylebank.batch import streams
+
+    original = streams.read(path)
+    for line in original.notes:
+        note(f"{path}: {line}")
+    return original
+
+
+def write_picture(
+    target: Path, picture: "Image", how: "Encoding", photo: Path, original: "Original | None" = None
+) -> None:
+    """Write the one picture of a command, with what its photo's file says beside its pixels, and name it."""
+    from stylebank.batch import planning, streams
+    from stylebank.pixels import encoding
+
+    beside = encoding.Beside.of(original) if original else encoding.NOTHING
+    streams.write(target, picture, how, beside, photo=photo)
+    if target != planning.STREAM:
+        typer.echo(printable(str(target)))
 
 
 def say(line: str) -> None:

@@ -13,10 +13,12 @@ from stylebank.cli.options import (
     EngineName,
     Force,
     KeepColor,
+    OneOutput,
     PrecisionName,
     Stroke,
     complete_style,
-    printable,
+    read_photo,
+    write_picture,
 )
 from stylebank.errors import ConfigError
 
@@ -24,18 +26,14 @@ if TYPE_CHECKING:
     from stylebank.bank.mixture import Mixture
     from stylebank.painting.painter import StyleBank
 
-Photo = Annotated[Path, typer.Argument(metavar="PHOTO")]
-Output = Annotated[
-    Path | None,
-    typer.Option("-o", "--output", metavar="FILE", help="\\[default: PHOTO-COMMAND.png in this folder]"),
-]
+Photo = Annotated[Path, typer.Argument(metavar="PHOTO", help="A photo; - for the program's input.")]
 Size = Annotated[int, typer.Option(min=64, max=2048, help="Long side of each picture, in pixels.")]
 
 
 def sheet(
     photo: Photo,
     bank: Bank = None,
-    output: Output = None,
+    output: OneOutput = None,
     size: Size = 384,
     stroke: Stroke = 1.0,
     engine: EngineName = "auto",
@@ -44,7 +42,7 @@ def sheet(
     force: Force = False,
 ) -> None:
     """Show one photo in every style of a bank, as one picture."""
-    target = _target(photo, output or Path(f"{photo.stem}-sheet.png"), force=force)
+    target = _target(photo, output, "sheet", force=force)
     loaded = _load(bank, engine=engine, precision=precision, device=device)
     mixes = [(name, mixture.of(name, stroke=stroke)) for name in loaded.styles]
     _show(photo, target, loaded, mixes, size=size, beside_photo=True)
@@ -61,7 +59,7 @@ def sweep(
         ),
     ],
     steps: Annotated[int, typer.Option(min=2, max=32, help="Pictures on the way, both ends included.")] = 7,
-    output: Output = None,
+    output: OneOutput = None,
     size: Size = 384,
     stroke: Stroke = 1.0,
     keep_color: KeepColor = False,
@@ -74,15 +72,16 @@ def sweep(
     """Show the way from one style to another, or from the photo to a style, as one picture."""
     if len(styles) > 2:
         raise ConfigError(f"sweep: has {len(styles)} styles; give one or two")
-    target = _target(photo, output or Path(f"{photo.stem}-sweep.png"), force=force)
+    target = _target(photo, output, "sweep", force=force)
     loaded = _load(bank, engine=engine, precision=precision, device=device)
     path = mixture.path([mixture.parse(words, stroke=stroke) for words in styles], steps)
     _show(photo, target, loaded, path, size=size, columns=steps, keep_color=keep_color)
 
 
-def _target(photo: Path, target: Path, *, force: bool) -> Path:
+def _target(photo: Path, output: str | None, word: str, *, force: bool) -> Path:
     from stylebank.batch import planning
 
+    target = planning.target(photo, output, word)
     planning.check_outputs([target], [photo], force=force)
     return target
 
@@ -105,11 +104,11 @@ def _show(
     beside_photo: bool = False,
 ) -> None:
     """Draw a photo in some mixtures, each under its label."""
-    from stylebank.pixels import images, pictures, resampling
+    from stylebank.pixels import encoding, pictures, resampling
 
-    small = resampling.fitted(images.read(photo), long_side=size)
+    small = resampling.fitted(read_photo(photo).image, long_side=size)
     canvas = bank.open(small)
     cells = [("photo", small)] if beside_photo else []
     cells += [(label, canvas.stylize(mix, keep_color=keep_color)) for label, mix in mixes]
-    images.save(target, pictures.single_sheet(cells, cell=size, columns=columns))
-    typer.echo(printable(str(target)))
+    picture = pictures.single_sheet(cells, cell=size, columns=columns)
+    write_picture(target, picture, encoding.USUAL, photo)

@@ -4,6 +4,8 @@ The first two start within a second, because they read a bank and make its graph
 PyTorch knows GPUs.
 """
 
+import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -16,6 +18,13 @@ from stylebank.machine import devices
 Engine = Literal["openvino", "onnx", "torch"]
 """In the order in which `choose` prefers them, by measurement (`scripts/bench stylize`)."""
 
+_SYSTEM = "nt" if os.name == "nt" else "posix"
+_DRIVERS = {
+    "nt": [Path(os.environ.get("SYSTEMROOT", "C:/Windows"), "System32", "nvcuda.dll")],
+    "posix": [Path("/dev/nvidiactl"), Path("/usr/lib/wsl/lib/libcuda.so.1")],
+}
+_LIBRARIES = {"nt": "torch_cuda.dll", "posix": "libtorch_cuda.so"}
+
 
 @dataclass(frozen=True)
 class Computing:
@@ -24,7 +33,7 @@ class Computing:
     Attributes:
         engine: "auto" or an `Engine`.
         precision: of the convolutions, "float32", "bfloat16", or "auto": bfloat16 where processor and engine have it.
-        device: "auto", "cpu" or "cuda"; only PyTorch knows CUDA.
+        device: see `devices.choose_device`; only PyTorch knows GPUs.
     """
 
     engine: str = "auto"
@@ -43,9 +52,9 @@ class Computing:
         names = get_args(Engine)
         if self.engine not in ("auto", *names):
             raise ConfigError(f"engine '{self.engine}': is unknown; choose one of auto, {', '.join(names)}")
-        if self.engine not in ("auto", "torch") and self.device == "cuda":
+        if self.engine not in ("auto", "torch") and devices.is_gpu(self.device):
             raise ConfigError(
-                f"engine '{self.engine}': computes on the CPU only; leave out --device cuda, or use torch"
+                f"engine '{self.engine}': computes on the CPU only; leave out --device {self.device}, or use torch"
             )
         if self.engine == "auto":
             # Not `able`: what is not used is not loaded.
@@ -106,7 +115,14 @@ def _torch(bank: Bundle, computing: Computing, *, workers: int, threads: int) ->
 
 def on_gpu(device: str) -> bool:
     """Whether PyTorch would compute on a GPU, as far as one can tell without importing it."""
-    return device == "cuda" or (device == "auto" and Path("/dev/nvidiactl").exists())
+    return devices.is_gpu(device) or (device == "auto" and _has_cuda())
+
+
+def _has_cuda() -> bool:
+    """Whether there are NVIDIA's driver and a PyTorch that was built for it; Windows gets one without from PyPI."""
+    if not any(driver.exists() for driver in _DRIVERS[_SYSTEM]):
+        return False
+    return any(Path(folder, "torch", "lib", _LIBRARIES[_SYSTEM]).exists() for folder in sys.path)
 
 
 def _missing(engine: str) -> str:

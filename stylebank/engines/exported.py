@@ -6,6 +6,7 @@ styles are an input, so that one file paints every style and every mixture.
 """
 
 import json
+from dataclasses import replace
 
 import numpy as np
 from onnx import ModelProto
@@ -16,6 +17,7 @@ from stylebank.config import STRIDE
 from stylebank.engines.graphs import Graph, moments, painted
 from stylebank.errors import ConfigError
 from stylebank.network.architecture import FLAT
+from stylebank.network.centring import centred
 
 
 def build(bank: Bundle, mixture: Mixture | None, *, again: bool = False) -> ModelProto:
@@ -31,6 +33,7 @@ def build(bank: Bundle, mixture: Mixture | None, *, again: bool = False) -> Mode
         UnknownStyleError: the bank has no such style.
         ConfigError: the network knows no strength, or there are no styles.
     """
+    bank = replace(bank, coder=centred(bank.network, bank.coder))
     graph = Graph()
     image = graph.input("image", ["batch", 3, "height", "width"])
     if mixture:

@@ -25,10 +25,12 @@ from stylebank.engines.graphs import (
     moments,
     normalised,
     painted,
+    rectified,
     through,
 )
 from stylebank.engines.stages import Crop, Floats, Given, Moments, Pixels
 from stylebank.network.architecture import Part
+from stylebank.network.centring import centred
 
 Input = NDArray[np.float32] | NDArray[np.int64]
 
@@ -75,11 +77,12 @@ class GraphStages:
         workers: see `Stages`.
     """
 
-    device_type = "cpu"
+    device_type = device_name = "cpu"
     together = 1
 
     def __init__(self, bank: Bundle, compile_graph: Compile, *, workers: int) -> None:
-        self._bank, self._compile, self.workers = bank, compile_graph, workers
+        self._bank = replace(bank, coder=centred(bank.network, bank.coder))
+        self._compile, self.workers = compile_graph, workers
         self.bytes_per_pixel = 20 * bank.network.width  # measured in float32: 15 to 20 for each channel
         self.bytes_per_tile = (
             110 * bank.network.width
@@ -238,7 +241,7 @@ def _graph(bank: Bundle, plan: _Plan) -> bytes:
             break
         if place < plan.given:
             y = _by_statistics(graph, place, layer.outputs, y, plan.regions)
-            y = graph.op("Relu", y) if layer.relu else y
+            y = rectified(graph, bank.coder, layer, y)
             continue
         if not plan.measures:
             return _model(graph, [y])  # what enters the first norm that has none

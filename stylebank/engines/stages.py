@@ -4,6 +4,8 @@ Instance norm is the one place where distant pixels of a network meet: the stati
 every cell. Who paints an image in windows, or in several styles, decides by whose statistics its norms work; all else
 that a part computes of a pixel depends on some pixels around it.
 
+Features, and what lies between a part's layers, lack what they are of a flat photo; see `network.centring`.
+
 Legend: B images of one size, C channels, h x w cells; R regions. Arrays are the engine's own, NumPy's or PyTorch's,
 float32 or the engine's precision; both know slices, arithmetic, `sum` and `clip`.
 """
@@ -100,7 +102,8 @@ class Stages(Protocol):
 
     Attributes:
         workers: threads that it is set up to serve best.
-        device_type: "cpu" or "cuda".
+        device_type: "cpu", "cuda" or "mps".
+        device_name: the same, or one of several, as in "cuda:1".
         bytes_per_pixel: memory that a whole picture takes, measured; with regions, `bytes_by_region` more for each.
         bytes_per_tile: that of a pixel in tiles, for all of an engine's passes.
         together: images that it likes to be given at a time.
@@ -108,6 +111,7 @@ class Stages(Protocol):
 
     workers: int
     device_type: str
+    device_name: str
     bytes_per_pixel: int
     bytes_per_tile: int
     bytes_by_region: int
@@ -132,7 +136,10 @@ class Stages(Protocol):
         """The pictures (B, 3, H, W) of photos (B, 3, H, W), by their own statistics: `encode`, then `decode`."""
 
     def encode(self, x: Array) -> Array:
-        """The features (B, C, h, w) of photos, by their own statistics: what `run` makes of the encoder's parts."""
+        """The features (B, C, h, w) of photos, by their own statistics: what `run` makes of the encoder's parts.
+
+        Of photos less their mean colours, which the first norm takes away, and a reduced precision rounds first.
+        """
 
     def decode(self, x: Array, kernel: Floats) -> Array:
         """The pictures of features: what `run` makes of the decoder's parts, the filter before the first."""

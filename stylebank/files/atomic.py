@@ -22,6 +22,12 @@ _WINDOWS = os.name == "nt"
 _CLOSED_FOR = 60.0
 """Seconds that a writer on Windows may take between closing its file and renaming it."""
 
+_ROOM = 100
+"""Bytes of a name that others are made of: some file systems allow 143 in all."""
+
+_LONGEST = 255
+"""Bytes of a name that a file system takes, at most."""
+
 _POLL = 0.01
 """Seconds between two attempts to get a lock."""
 
@@ -73,7 +79,8 @@ def sweep(folder: Path, name: str | None = None) -> None:
 
     On Windows, where a writer gives its lock up before it renames, they are also old.
     """
-    leftover = re.compile(rf"\.{re.escape(name) if name else '.+'}\.[0-9a-f]{{16}}\.tmp", re.DOTALL)
+    own = re.escape(_short(name)) if name else ".+"
+    leftover = re.compile(rf"\.{own}\.[0-9a-f]{{16}}\.tmp", re.DOTALL)
     with suppress(OSError):  # a folder may be missing, or closed to listing and open to writing
         for entry in os.scandir(folder):
             if leftover.fullmatch(entry.name) and not (_WINDOWS and _is_young(entry)):
@@ -100,7 +107,7 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
             target.parent.mkdir(parents=True, exist_ok=True)
             # Where there are no locks, a file that merely lies there would lock for ever after a kill.
             lock = FileLock(
-                target.with_name(f".{target.name}.lock"), fallback_to_soft=False, poll_interval=_POLL
+                target.with_name(f".{_short(target.name)}.lock"), fallback_to_soft=False, poll_interval=_POLL
             )
             stack.enter_context(lock.acquire(blocking=wait))
         except Timeout as error:
@@ -159,7 +166,7 @@ def sha256_file(path: Path) -> str:
 def _temporary(target: Path) -> tuple[Path, BinaryIO]:
     """A new file beside the target, locked while its writer lives: tells it from a dead writer's."""
     while True:
-        temporary = target.with_name(f".{target.name}.{secrets.token_hex(8)}.tmp")
+        temporary = target.with_name(f".{_short(target.name)}.{secrets.token_hex(8)}.tmp")
         file = temporary.open("xb")
         try:
             # Between open and lock another writer's sweep may have taken it for a dead one's; then once more.
@@ -171,6 +178,14 @@ def _temporary(target: Path) -> tuple[Path, BinaryIO]:
             raise
         file.close()
         temporary.unlink(missing_ok=True)  # the sweep may have stopped before it came to that
+
+
+def _short(name: str) -> str:
+    """A file's name, or the start of a long one with a digest: there is room for more behind it."""
+    if not _ROOM < len(os.fsencode(name)) <= _LONGEST:
+        return name  # also of one that no file system takes: it is refused by its own length
+    start = os.fsencode(name)[: _ROOM - 17].decode(errors="ignore")
+    return f"{start}~{sha256_bytes(os.fsencode(name))[:16]}"
 
 
 def _is_young(entry: os.DirEntry[str]) -> bool:

@@ -80,7 +80,7 @@ class Group:
         """The device of this rank, of the kind that all compute on.
 
         Raises:
-            DeviceError: the machine has fewer of them than processes.
+            DeviceError: the machine has fewer of them than processes, or one of them is named for all.
         """
         return device
 
@@ -126,8 +126,12 @@ class _Ranks(Group):
         """See `Group`: cuda:LOCAL_RANK, or the CPU for all."""
         import torch
 
-        if device.type != "cuda":
+        if device.type == "cpu":
             return device
+        if str(device) != "cuda":
+            raise DeviceError(
+                f"device {device}: is one, and there are {self.world_size} processes; use --device cuda or cpu"
+            )
         local, count = int(os.environ.get("LOCAL_RANK", self.rank)), torch.cuda.device_count()
         if local >= count:
             raise DeviceError(

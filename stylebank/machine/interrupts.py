@@ -1,12 +1,22 @@
-"""SIGINT and SIGTERM as a polite request: finish the step, save, leave."""
+"""SIGINT and SIGTERM as a polite request: finish the step, save, leave.
+
+On Windows SIGBREAK too: Ctrl-Break, and what a console sends to programs that were started in a group of their own.
+There, SIGTERM comes from nobody but the program itself: who ends a process ends it at once.
+"""
 
 import signal
 from collections.abc import Callable
+from threading import current_thread, main_thread
 from types import FrameType, TracebackType
+
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name))
+"""Those that ask to stop, on this system."""
 
 
 class StopRequest:
-    """Context manager that remembers the first SIGINT or SIGTERM; a second one acts as usual.
+    """Context manager that remembers the first signal that asks to stop; a second one acts as usual.
+
+    Outside the main thread, where Python hears no signals, nobody ever asks.
 
     Args:
         agree: makes one number of those of all processes that stop together: the largest. Alone, the process's own.
@@ -18,8 +28,9 @@ class StopRequest:
         self._previous: dict[int, object] = {}
 
     def __enter__(self) -> "StopRequest":
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._previous[number] = signal.signal(number, self._remember)
+        if current_thread() is main_thread():
+            for number in SIGNALS:
+                self._previous[number] = signal.signal(number, self._remember)
         return self
 
     def __exit__(
@@ -34,7 +45,7 @@ class StopRequest:
 
     @property
     def exit_code(self) -> int:
-        """128 plus the signal's number, the shell's convention: 130 or 143."""
+        """128 plus the signal's number, the shell's convention: 130, 143, or 149 for SIGBREAK."""
         return 128 + (self.signal or 0)
 
     def _remember(self, number: int, _frame: FrameType | None) -> None:

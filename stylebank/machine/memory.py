@@ -65,7 +65,7 @@ class Tiling:
             )
 
     def limit(self, device: str, taken: int) -> int:
-        """Bytes that the process may take in all, on a device's type; `taken` are those that it has taken."""
+        """Bytes that the process may take in all, on a device; `taken` are those that it has taken."""
         return self.max_memory or taken + int(_SHARE * available(device))
 
 
@@ -89,14 +89,23 @@ def resident() -> int:
 
 
 def available(device: str) -> int:
-    """Bytes of memory that could still be taken: on the current "cuda" device, or of the machine and control group."""
-    if device == "cuda":
+    """Bytes of memory that could still be taken: on a CUDA device, or of the machine and control group.
+
+    Args:
+        device: "cpu", "cuda" (the current one), "cuda:1", or "mps", whose GPU has the machine's memory or a part of it.
+    """
+    if device.startswith("cuda"):
         import torch
 
-        return torch.cuda.mem_get_info()[0]
+        index = int(device.partition(":")[2]) if ":" in device else None
+        return torch.cuda.mem_get_info(index)[0]
     import psutil
 
     free = psutil.virtual_memory().available  # of the machine: a control group's limit it does not know
+    if device == "mps":
+        import torch
+
+        free = min(free, max(0, torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()))
     groups = _control_groups(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))
     return min([free, *groups, *_address_space()])
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 import weakref
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,7 @@ class Scratch:
             file = tempfile.TemporaryFile(prefix="stylebank-", buffering=0)  # noqa: SIM115  # see finalize
         except OSError as error:
             raise self._full(error.strerror) from error
-        self._descriptor = file.fileno()
+        self._descriptor, self._seeking = file.fileno(), Lock()
         weakref.finalize(self, file.close)
 
     def write(self, x: NDArray[np.float32], top: int, left: int) -> None:
@@ -39,7 +40,7 @@ class Scratch:
             for place, row in enumerate(pixels, top):
                 rest, offset = row.data.cast("B"), place * self._row + left * self._cell
                 while rest:
-                    written = os.pwrite(self._descriptor, rest, offset)
+                    written = self._write(rest, offset)
                     rest, offset = rest[written:], offset + written
         except OSError as error:
             raise self._full(error.strerror) from error
@@ -48,9 +49,33 @@ class Scratch:
         """Read (C, height, width) from a place."""
         pixels = np.empty((height, width, self._channels), np.float32)
         for place, row in enumerate(pixels, top):
-            found = os.preadv(self._descriptor, [row.data.cast("B")], place * self._row + left * self._cell)
-            assert found == row.nbytes, "read before it was written"
+            rest, offset = row.data.cast("B"), place * self._row + left * self._cell
+            while rest:
+                found = self._read(rest, offset)
+                assert found, "read before it was written"
+                rest, offset = rest[found:], offset + found
         return pixels.transpose(2, 0, 1)
+
+    def _write(self, data: memoryview, offset: int) -> int:
+        """Bytes that were written of `data`; several threads do so at the same time."""
+        if hasattr(os, "pwrite"):
+            return os.pwrite(self._descriptor, data, offset)
+        with self._seeking:  # Windows has one place in the file for all
+            os.lseek(self._descriptor, offset, os.SEEK_SET)
+            return os.write(self._descriptor, data)
+
+    def _read(self, room: memoryview, offset: int) -> int:
+        """Bytes that were read into `room`; several threads do so at the same time."""
+        if hasattr(os, "preadv"):
+            return os.preadv(self._descriptor, [room], offset)
+        if hasattr(os, "pread"):  # macOS had no preadv until version 11
+            found = os.pread(self._descriptor, len(room), offset)
+        else:
+            with self._seeking:
+                os.lseek(self._descriptor, offset, os.SEEK_SET)
+                found = os.read(self._descriptor, len(room))
+        room[: len(found)] = found
+        return len(found)
 
     def _full(self, reason: str | None) -> OutputError:
         return OutputError(

@@ -22,7 +22,12 @@ def to_numpy(tensors: Mapping[str, Tensor]) -> dict[str, NDArray[Any]]:
 def indices(numbers: Sequence[int], device: torch.device) -> Tensor:
     """Numbers (N,) int64 on a device, without waiting for what a GPU has still to do."""
     found = torch.tensor(numbers)
-    return found.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else found
+    return found.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else found.to(device)
+
+
+def in_float64(x: Tensor) -> Tensor:
+    """The same in float64: on its device, or, since a Mac's GPU has no float64, on the CPU."""
+    return (x.cpu() if x.device.type == "mps" else x).double()
 
 
 def resized(images: Tensor, size: Sequence[int]) -> Tensor:

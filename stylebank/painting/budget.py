@@ -11,8 +11,8 @@ from stylebank.machine.memory import SMALLEST_TILE, Tiling
 from stylebank.network.architecture import decoder, encoder
 from stylebank.painting.windows import PIXELS, Shape, convolved
 
-_BEST_TILE = {"cpu": 512, "cuda": 2048}
-"""Sides that are as fast as larger ones and need less memory."""
+_BEST_TILE = {"cpu": 512, "cuda": 2048, "mps": 1024}
+"""Sides that are as fast as larger ones and need less memory; that of "mps" is guessed."""
 
 _PICTURE = 17
 """Bytes for each pixel of a painted picture: Pillow's own 4, 4 of the copy that is encoded, 3 of the file; 4 of the
@@ -57,10 +57,10 @@ def tile_side(
     pixels = size[0] * size[1]
     by_region = stages.bytes_by_region * regions
     each = stages.bytes_per_pixel + by_region
-    on_cpu = stages.device_type == "cpu"
-    lasting = pixels * (_PICTURE + _REGION * regions) if on_cpu else 0
-    taken = (memory.resident() if on_cpu else 0) if taken is None else taken
-    limit = tiling.limit(stages.device_type, taken)
+    is_shared = stages.device_type != "cuda"  # memory, with the process: on Macs with the GPU too
+    lasting = pixels * (_PICTURE + _REGION * regions) if is_shared else 0
+    taken = (memory.resident() if is_shared else 0) if taken is None else taken
+    limit = tiling.limit(stages.device_name, taken)
     at_once = max(stages.workers, stages.together)
     if taken + at_once * (pixels * (each + _FLOATS) + lasting) <= limit:
         return None

@@ -13,6 +13,7 @@ from stylebank.bank.bundle import Bundle
 from stylebank.bank.mixture import PHOTO, Mix, Mixture
 from stylebank.errors import ConfigError, too_large
 from stylebank.machine.memory import Report
+from stylebank.network import centring
 from stylebank.painting import fusion, maps, strokes
 from stylebank.painting.fusion import Mode
 from stylebank.painting.maps import Map
@@ -22,7 +23,7 @@ from stylebank.painting.sources import Source
 from stylebank.painting.strokes import Size
 from stylebank.painting.windows import Window, cells_of
 from stylebank.pixels import masks
-from stylebank.pixels.masks import Mask
+from stylebank.pixels.masks import Mask, Overlap
 
 Picture = TypeVar("Picture")
 
@@ -85,6 +86,8 @@ class Canvas(Generic[Picture]):
         mode: Mode = "exact",
         feather: float = 0.0,
         keep_color: bool = False,
+        overlap: Overlap = "over",
+        fit: bool = False,
     ) -> Picture:
         """Paint the regions of the photo, each in its style or mixture; see `StyleBank.fuse`.
 
@@ -92,15 +95,17 @@ class Canvas(Generic[Picture]):
             UnknownStyleError, ConfigError, ImageError: see there.
         """
         regions = list(regions)
-        check_fusion(len(regions), mode, feather, self.size)
+        check_fusion(len(regions), mode, feather, self.size, overlap)
         mixes = [mix for _, mix in regions] + ([rest] if rest != PHOTO else [])
         mixed = [mixture.of(mix, strength=strength, stroke=stroke) for mix in mixes]
         with self._complaining():
             given = [masks.of(mask) for mask, _ in regions]
+            for mask in given if not fit else []:
+                masks.check_shape("mask", mask.shape, self.size, remedy="give fit=True")
 
             def laid_out(size: Size) -> tuple[Map, Map]:
                 width = feather * max(size) / max(self.size)
-                shares, cover = masks.layout(given, size, fill=rest != PHOTO, feather=width)
+                shares, cover = masks.layout(given, size, fill=rest != PHOTO, feather=width, overlap=overlap)
                 return maps.shown(shares), maps.shown(cover[None])
 
             size = strokes.painted_size(self.size, [each.stroke or 1.0 for each in mixed])
@@ -130,7 +135,7 @@ class Canvas(Generic[Picture]):
                 passes = Passes(self._bank, level.way.stages, self.size, level.windows)
                 found = level.photo.features(passes).read(Window(0, 0, *cells_of(self.size)))
             features: NDArray[np.float32] = level.way.stages.numpy(found)[0]
-        return features
+        return features + centring.rest(self._bank.network, self._bank.coder)[:, None, None]
 
     def _painted(
         self,
@@ -209,7 +214,7 @@ class Canvas(Generic[Picture]):
             raise too_large(width=self.size[1], height=self.size[0]) from error
 
 
-def check_fusion(regions: int, mode: str, feather: float, size: tuple[int, int]) -> None:
+def check_fusion(regions: int, mode: str, feather: float, size: tuple[int, int], overlap: str) -> None:
     """Refuse what cannot be fused.
 
     Raises:
@@ -217,6 +222,8 @@ def check_fusion(regions: int, mode: str, feather: float, size: tuple[int, int])
     """
     if mode not in get_args(Mode):
         raise ConfigError(f"fusion '{mode}': is unknown; choose one of {', '.join(get_args(Mode))}")
+    if overlap not in get_args(Overlap):
+        raise ConfigError(f"overlap '{overlap}': is unknown; choose one of {', '.join(get_args(Overlap))}")
     if not regions:
         raise ConfigError("regions: there are none; give at least one mask")
     if not 0 <= feather < math.inf:

@@ -17,6 +17,7 @@ from typing import Literal
 import numpy as np
 
 from stylebank.engines.stages import Affine, Floats, Moments
+from stylebank.network import centring
 from stylebank.network.architecture import FLAT, decoder, encoder
 from stylebank.painting import maps
 from stylebank.painting.maps import Map
@@ -82,7 +83,7 @@ class Ground:
 def _encoded(passes: Passes, image: Map) -> Map:
     if passes.is_whole:
         return passes.keep(passes.whole(image, passes.stages.encode))
-    x = image
+    x = passes.centred(image)
     for part in encoder(passes.bank.network):
         _, x = passes.trace(part, x)
     return x
@@ -121,8 +122,13 @@ def fuse(
     if mode == "exact":
         return _exact(passes, grounds, paints, masks)
     stages, within = passes.stages, masks if mode == "region" else None
+    # Differences between styles that a flat photo shows are part of the formula.
+    rest = centring.rest(passes.bank.network, passes.bank.coder)
     mixed = maps.total(
-        passes.filter(maps.inside(stages, ground.features(passes), masks, region), each.kernel)
+        passes.filter(
+            maps.inside(stages, maps.shifted(stages, ground.features(passes), rest), masks, region),
+            each.kernel,
+        )
         for region, (ground, each) in enumerate(zip(grounds, paints, strict=True))
     )
     output = passes.keep(mixed)

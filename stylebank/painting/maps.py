@@ -12,7 +12,7 @@ import numpy as np
 
 from stylebank.engines.stages import Affine, Array, Floats, Stages, averaged
 from stylebank.painting.windows import PIXELS, Shape, Window, places
-from stylebank.pixels.srgb import LUMA
+from stylebank.photos.srgb import LUMA
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,11 @@ def scaled(stages: Stages, found: Map, rows: Affine, masks: Map | None) -> Map:
         return x * stages.array(scale) + stages.array(shift)
 
     return Map(found.shape, read)
+
+
+def shifted(stages: Stages, found: Map, by: Floats) -> Map:
+    """A map plus a number for each of its channels, (C,)."""
+    return replace(found, read=lambda window: found.read(window) + stages.array(by[:, None, None]))
 
 
 def laid_over(stages: Stages, photo: Map, output: Map, cover: Map) -> Map:

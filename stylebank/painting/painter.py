@@ -19,8 +19,9 @@ from stylebank.painting.fusion import Mode
 from stylebank.painting.pyramid import Way
 from stylebank.painting.sources import Photo, Photos, Source, Tensors
 from stylebank.painting.strokes import Size
-from stylebank.pixels import images, srgb
-from stylebank.pixels.masks import Mask
+from stylebank.photos import srgb
+from stylebank.pixels import images
+from stylebank.pixels.masks import Mask, Overlap
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -92,7 +93,7 @@ class StyleBank:
             path: of the file; "shipped" for the one that comes with the package.
             engine: "auto", the fastest that is installed, "openvino", "onnx" or "torch".
             precision: of the convolutions, "float32", "bfloat16", or "auto": bfloat16 where the processor has it.
-            device: "auto", "cpu" or "cuda".
+            device: see `devices.choose_device`.
             tiling: see the class.
 
         Raises:
@@ -156,22 +157,27 @@ class StyleBank:
         mode: Mode = "exact",
         feather: float = 0.0,
         keep_color: bool = False,
+        overlap: Overlap = "over",
+        fit: bool = False,
     ) -> Picture:
         """Paint the regions of an image, each in its style or mixture.
 
         Args:
             image: see the class; the images of a batch share the masks.
-            regions: mask and mixture of each. A mask is a PIL image (white is covered) or an array (H, W) in [0, 1];
-                it is resized to the image. Where masks overlap they share the pixel.
+            regions: mask and mixture of each, painted in this order. A mask is a PIL image (white is covered, or what
+                is not transparent) or an array (H, W), in [0, 1] or of 8 or 16 bits; see `masks`. One of another size
+                is resized to the image.
             rest: what pixels get that no mask covers: "photo", themselves, or a mixture.
             strength: of every region that says none of its own.
             stroke: likewise; see `stylize`.
             mode: "exact", "region" or "paper", whose statistics count where styles meet; see `fusion.Mode`.
             feather: width in pixels of the seams that edges of masks are softened to.
             keep_color: see `stylize`.
+            overlap: "over", later masks go before earlier ones, or "share", they divide the pixel; see `masks.layout`.
+            fit: whether masks of another shape than the image's are stretched to it; else they are refused.
 
         Raises:
-            UnknownStyleError, ConfigError, ImageError: see `stylize`; or a mask is no mask.
+            UnknownStyleError, ConfigError, ImageError: see `stylize`; or a mask is no mask, or of another shape.
         """
         regions = list(regions)
         canvas = self._open(image, regions=len(regions) + (rest != PHOTO))
@@ -183,6 +189,8 @@ class StyleBank:
             mode=mode,
             feather=feather,
             keep_color=keep_color,
+            overlap=overlap,
+            fit=fit,
         )
 
     def stylize_all(

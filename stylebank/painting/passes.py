@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from functools import reduce
+from functools import cached_property, reduce
 from operator import add
 from typing import TypeVar
 
@@ -17,10 +17,12 @@ import numpy as np
 from stylebank.bank.bundle import Bundle
 from stylebank.engines import stages as statistics
 from stylebank.engines.stages import Affine, Array, Floats, Given, Moments, Stages, affine
+from stylebank.files.tensorfile import Arrays
 from stylebank.machine.memory import Report
 from stylebank.machine.scratch import Scratch
 from stylebank.network.architecture import Layer, Part
-from stylebank.painting.maps import Map, at, scaled, total
+from stylebank.network.centring import centred, rest_of
+from stylebank.painting.maps import Map, at, scaled, shifted, total
 from stylebank.painting.windows import Shape, Window, cells_of, convolved, filtered
 
 Found = TypeVar("Found")
@@ -54,6 +56,10 @@ class Passes:
         self._cells, self._windows = cells_of(size), windows
         self._report, self._total, self._done = report, total, 0.0
         self.work, self.owner = 0.0, owner or self
+
+    @cached_property
+    def _coder(self) -> Arrays:
+        return centred(self.bank.network, self.bank.coder)
 
     @property
     def is_whole(self) -> bool:
@@ -196,11 +202,15 @@ class Passes:
         made = scaled(self.stages, raw, known[-1], masks)
         if not last.relu:
             return known, made
-        return known, Map(made.shape, lambda window: made.read(window).clip(0, None))
+        rest = rest_of(self._coder, last)
+        assert rest is not None, "the coder is centred"
+        return known, shifted(
+            self.stages, replace(made, read=lambda window: made.read(window).clip(0, None)), -rest
+        )
 
     def norm(self, layer: Layer, moments: Moments) -> Affine:
         """A layer's norm by given moments."""
-        weight, bias = (self.bank.coder[f"{layer.norm}.{name}"] for name in ("weight", "bias"))
+        weight, bias = (self._coder[f"{layer.norm}.{name}"] for name in ("weight", "bias"))
         return affine(moments, weight, bias)
 
     def _next_moments(
@@ -227,6 +237,16 @@ class Passes:
             return found[0]
         total = _sum([moments for (moments,) in found], shape.channels, masks)
         return [total if masks is None else _of_regions(total)]
+
+    def centred(self, image: Map) -> Map:
+        """An image less about its mean colour, the same in all windows; see `Stages.encode`."""
+        colours = [
+            colour
+            for _, colour in self.each(
+                image.shape, lambda window, _: self.stages.numpy(image.read(window)).mean((0, 2, 3))
+            )
+        ]
+        return shifted(self.stages, image, -np.mean(colours, 0)) if colours else image
 
     def whole(self, source: Map, make: Callable[[Array], Array]) -> Map:
         """What several parts make of a whole image in one go; see `Stages.paint`, `encode` and `decode`."""

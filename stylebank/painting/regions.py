@@ -1,5 +1,6 @@
 """Which region gets which style: the command line's words, label images, clusters, and a choice by colour."""
 
+import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,19 +32,25 @@ _SMALL = 256  # pixels of the long side at which styles are tried
 
 
 def from_masks(
-    words: Sequence[str], *, size: tuple[int, int], strength: float, note: Callable[[str], None]
+    words: Sequence[str],
+    *,
+    size: tuple[int, int],
+    strength: float,
+    note: Callable[[str], None],
+    fit: bool = False,
 ) -> Regions:
-    """Read `--region MASK=MIX`: a grey image each.
+    """Read `--region MASK=MIX`: an image each.
 
     Args:
         words: at least one.
         size: (H, W) of the photo; a mask of another is resized, and `note` told.
         strength: of regions that say none of their own.
         note: receives lines of text.
+        fit: whether masks of another shape are stretched.
 
     Raises:
         ConfigError: the words have another form.
-        ImageError: a mask cannot be read.
+        ImageError: a mask cannot be read, or has another shape than the photo.
     """
     found: Regions = []
     for region in words:
@@ -52,9 +59,9 @@ def from_masks(
             raise ConfigError(f"--region {region}: has another form; write MASK=STYLE")
         mixed = mixture.parse(mix, strength=strength, where=f"--region {region}")
         mask = masks.read_mask(Path(path))
-        _note_size(path, mask.shape, size, note)
+        _check_size(path, mask.shape, size, note, fit=fit)
         if not mask.any():
-            note(f"{path}: is all black and covers nothing")
+            note(f"{path}: is all black, or transparent, and covers nothing")
         found.append((masks.resized(mask, size), mixed))
     return found
 
@@ -67,38 +74,42 @@ def from_labels(
     photo: "Image",
     strength: float,
     note: Callable[[str], None],
+    fit: bool = False,
 ) -> Regions:
     """Give the regions of a label image their styles by `--assign LABEL=MIX`; the rest by `--assign auto`, if asked.
 
+    Soft edges are settled at the label image's own size; see `labels`.
+
     Raises:
         ConfigError: the words have another form, or name a label twice.
-        ImageError: the image has no such label.
+        ImageError: the image has no such label, or another shape than the photo.
     """
     size = (photo.height, photo.width)
-    _note_size(labels.source, labels.values.shape, size, note)
-    labels = labels.resized(size)
+    _check_size(labels.source, labels.values.shape, size, note, fit=fit)
     pairs = [words.rpartition("=") for words in assigned if words != AUTO]
     for key, _, mix in pairs:
         if not (key and mix):
             raise ConfigError(f"--assign {key or mix}: has another form; write LABEL=STYLE, or auto")
     mixes = {
-        labels.label(key): mixture.parse(mix, strength=strength, where=f"--assign {key}={mix}")
+        labels.meant(key): mixture.parse(mix, strength=strength, where=f"--assign {key}={mix}")
         for key, _, mix in pairs
     }
-    if len(mixes) < len(pairs):
+    assigned_labels = list(itertools.chain(*mixes))
+    if len(mixes) < len(pairs) or len(set(assigned_labels)) < len(assigned_labels):
         raise ConfigError("--assign: names a label twice; give each label one style")
-    others = [label for label in labels.found() if label not in mixes]
+    labels = labels.settled(assigned_labels).resized(size)
+    others = [label for label in labels.found() if label not in assigned_labels]
     if AUTO in assigned and others:
         chosen = choose(bank, photo, [labels.mask(label) for label in others])
         for label, style in zip(others, chosen, strict=True):
             note(f"region {labels.shown(label)}: {style}")
-            mixes[label] = Mixture(((style, 1.0),), strength)
+            mixes[(label,)] = Mixture(((style, 1.0),), strength)
     elif others:
         share = float(np.isin(labels.values, others).mean())
         note(
             f"{labels.source}: {', '.join(map(labels.shown, others[:12]))} ({share:.0%} of the pixels) left to the rest"
         )
-    return [(labels.mask(label), mix) for label, mix in mixes.items()]
+    return [(labels.mask(*each), mix) for each, mix in mixes.items()]
 
 
 def clustered(bank: StyleBank, photo: "Image", count: int, *, seed: int = 0) -> NDArray[np.uint8]:
@@ -148,8 +159,11 @@ def _mean_colours(image: "Image", shares: Floats) -> NDArray[np.float64]:
     return found
 
 
-def _note_size(
-    source: str, found: Sequence[int], wanted: tuple[int, int], note: Callable[[str], None]
+def _check_size(
+    source: str, found: Sequence[int], wanted: tuple[int, int], note: Callable[[str], None], *, fit: bool
 ) -> None:
+    """Refuse another shape, unless it is to be stretched; note another size."""
+    if not fit:
+        masks.check_shape(source, found, wanted, remedy="add --fit")
     if tuple(found) != wanted:
         note(f"{source}: resized from {found[1]} x {found[0]} to {wanted[1]} x {wanted[0]} px")

@@ -15,10 +15,11 @@ from PIL import Image
 
 from stylebank.errors import OutputError
 from stylebank.files.atomic import write_atomically
-from stylebank.pixels.decoding import MAX_PIXELS, decode, opened
-from stylebank.pixels.encoding import encode
+from stylebank.photos import decoding, originals
+from stylebank.photos.decoding import MAX_PIXELS
+from stylebank.photos.srgb import upright
+from stylebank.pixels.encoding import NOTHING, USUAL, Beside, Encoding, encode
 from stylebank.pixels.formats import check_suffix
-from stylebank.pixels.srgb import upright, upright_rgb
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,7 +32,7 @@ def read(path: Path, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     Raises:
         ImageError: it is missing, no image, damaged, cut short, or has more than `max_pixels` pixels.
     """
-    return decode(path, upright_rgb, max_pixels=max_pixels)
+    return originals.read(path, max_pixels=max_pixels).image
 
 
 def read_bytes(data: bytes, name: str) -> Image.Image:
@@ -40,7 +41,7 @@ def read_bytes(data: bytes, name: str) -> Image.Image:
     Raises:
         ImageError: see `read`.
     """
-    return decode(Path(name), upright_rgb, max_pixels=MAX_PIXELS, data=io.BytesIO(data))
+    return originals.read_bytes(data, name).image
 
 
 def read_unconverted(path: Path) -> Image.Image:
@@ -49,16 +50,12 @@ def read_unconverted(path: Path) -> Image.Image:
     Raises:
         ImageError: see `read`.
     """
-    return decode(path, lambda image: upright(image).copy(), max_pixels=MAX_PIXELS)
+    return decoding.decode(path, lambda found: upright(found.image).copy(), max_pixels=MAX_PIXELS, plain=True)
 
 
 def is_image(path: Path) -> bool:
     """Whether a file opens as an image; its pixels are not read."""
-    try:
-        with opened(path, MAX_PIXELS):
-            return True
-    except Exception:  # as in `decode`
-        return False
+    return decoding.is_image(path)
 
 
 def load(path: Path) -> "Tensor":
@@ -70,20 +67,28 @@ def load(path: Path) -> "Tensor":
     return to_tensor(read(path))
 
 
-def save(path: Path, image: Image.Image, *, quality: int = 95, sweeping: bool = True) -> None:
-    """Write an image atomically, in the format of the file name's suffix, without metadata.
+def save(
+    path: Path,
+    image: Image.Image,
+    how: Encoding = USUAL,
+    beside: Beside = NOTHING,
+    *,
+    sweeping: bool = True,
+) -> None:
+    """Write an image atomically, in the format of the file name's suffix, tagged as sRGB.
 
     Args:
         path: the file.
         image: of any mode.
-        quality: see `encode`.
+        how: see `encoding.encode`.
+        beside: what the file holds beside its colours; see there.
         sweeping: see `files.write_atomically`.
 
     Raises:
         OutputError: see `check_suffix` and `encode`; or the file cannot be written.
     """
     check_suffix(path)
-    write_atomically(path, encode(image, path.suffix, quality=quality), sweeping=sweeping)
+    write_atomically(path, encode(image, path.suffix, how, beside), sweeping=sweeping)
 
 
 def save_labels(path: Path, image: Image.Image) -> None:

@@ -1,34 +1,55 @@
-"""Masks of regions: grey images, label images and arrays into shares (R, H, W) that sum to 1 at each pixel.
+"""Masks of regions: grey images, alpha, label images and arrays into shares (R, H, W) that sum to 1 at each pixel.
 
 A mask (H, W) float32 in [0, 1] says how much of each pixel a region covers. A label image holds many regions as the
-indices of a palette, as grey levels or as colours.
+entries of a palette, as grey levels, numbers or colours.
+
+Both are data: no colour profile and no gamma changes them, so that 50 % grey covers 50 %. What counts of an image:
+
+- where its alpha is not opaque all over, alpha alone, whatever the colour: a shape drawn on transparency covers by its
+  outline, black parts of it too;
+- else the luma (BT.601) of its colours, palette entries and CMYK included, linearly from black to white of its depth:
+  255, 65535, or 1 of floats, in which more than 1 is 1, and what is no number is 0;
+- where no value is more than 1, as programs write booleans, 1 is white.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageColor
+from PIL import Image
 
-from stylebank.errors import ImageError, nearest
-from stylebank.pixels import images, resampling, srgb
+from stylebank.errors import ImageError
+from stylebank.photos import srgb
+from stylebank.pixels import images, resampling
+from stylebank.pixels.labels import NOWHERE, Labels, of_rgb
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+__all__ = ["Labels", "Mask", "Overlap", "check_shape", "layout", "of", "read_labels", "read_mask", "resized"]
+
 Floats = NDArray[np.float32]
 
 Mask: TypeAlias = "Tensor | NDArray[np.generic] | Image.Image"
-"""What a Python caller may give: numbers (H, W) in [0, 1], booleans, or a PIL image, whose luma counts."""
+"""What a Python caller may give (H, W): a PIL image of any mode, as in a file; numbers in [0, 1]; booleans; unsigned
+integers of 8 or 16 bits, in which 255 or 65535 is white, or 1 if none is more."""
 
-_SHOWN_LABELS = 12
+Overlap = Literal["over", "share"]
+"""Whose a pixel is that several masks claim.
+
+over: the last one's, as of layers in a painting program; what it leaves is the one's before, and so on.
+share: everybody's, in proportion to the claims.
+"""
+
+_OPAQUE = 250 / 255  # lossy files have alpha that is opaque but for noise
+_NUMBERS = ("I", "F")
+_LOSSY = (".jpg", ".jpeg", ".jpe", ".jfif", ".avif", ".heic", ".heif")
 
 
 def read_mask(path: Path) -> Floats:
-    """Read a grey image as a mask (H, W): white is covered, black and transparent are not, greys are soft.
+    """Read an image as a mask (H, W): white is covered, black and transparent are not, greys are soft; see the module.
 
     Raises:
         ImageError: it cannot be read.
@@ -43,13 +64,78 @@ def of(mask: Mask) -> Floats:
         ImageError: it has another form.
     """
     if isinstance(mask, Image.Image):
-        return _to_mask(srgb.upright(mask))
-    numbers = np.array(mask.detach().cpu().float().numpy() if hasattr(mask, "detach") else mask)
+        try:
+            return _to_mask(srgb.upright(mask))
+        except (OSError, SyntaxError, ValueError) as error:  # a file that is read only now
+            raise ImageError(f"mask: cannot be read ({error}); give another") from error
+    if hasattr(mask, "detach"):
+        mask = mask.detach().cpu()
+        mask = (mask.float() if mask.is_floating_point() else mask).numpy()
+    numbers = np.asarray(mask)
     if numbers.ndim != 2 or not numbers.size or numbers.dtype.kind not in "biuf":
         raise ImageError(f"mask: is {numbers.dtype} of shape {numbers.shape}; give numbers (H, W)")
+    if numbers.dtype in (np.uint8, np.uint16):
+        return _scaled(numbers, np.iinfo(numbers.dtype).max)
     if not ((numbers >= 0) & (numbers <= 1)).all():
         raise ImageError("mask: holds numbers outside [0, 1]; divide by the largest")
-    return numbers.astype(np.float32)
+    return np.array(numbers, np.float32)
+
+
+def read_labels(path: Path) -> Labels:
+    """Read a label image: palette entries, grey levels, numbers or, if it has none of these, colours.
+
+    A colour image whose every pixel is grey counts as grey. Pixels more transparent than not have no label.
+
+    Raises:
+        ImageError: it cannot be read, or holds fractions.
+    """
+    image = images.read_unconverted(path)
+    cover, colours = _alpha(image), None
+    seen = np.ones((image.height, image.width), bool) if cover is None else cover >= 0.5
+    if image.mode.startswith(_NUMBERS):
+        values = _whole(np.asarray(image), str(path))
+    elif image.mode in ("P", "PA"):
+        values = _band(image)
+        entries = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)[:256]
+        colours = np.pad(entries, ((0, 256 - len(entries)), (0, 0)))
+    elif image.mode in ("1", "L", "LA", "La"):
+        values = _band(image if image.mode != "La" else image.convert("LA"))
+        colours = _greys(255 if image.mode == "1" else 1)
+    else:
+        pixels = np.asarray(_plain(image, "RGB"))
+        grey = bool((pixels == pixels[..., :1])[seen].all())
+        values, colours = (pixels[..., 0].astype(np.int64), _greys(1)) if grey else (of_rgb(pixels), None)
+    are_colours = colours is None and not image.mode.startswith(_NUMBERS)
+    lossy = path.suffix.lower() in _LOSSY
+    return Labels(str(path), np.where(seen, values, NOWHERE), are_colours, colours, lossy)
+
+
+def check_shape(source: str, size: Sequence[int], wanted: tuple[int, int], *, remedy: str) -> None:
+    """Refuse a mask whose shape is not that of the image, but for rounding: it would lie in the wrong place.
+
+    Rounding is less than 1 pixel of the smaller one along one side, or 2 pixels if that is no more than 1 %.
+
+    Args:
+        source: what to call it.
+        size: (H, W) of the mask.
+        wanted: (H, W) of the image.
+        remedy: what stretches it nevertheless.
+
+    Raises:
+        ImageError: it has another shape.
+    """
+    small, large = sorted((tuple(size), wanted), key=lambda each: each[0] * each[1])
+    ratio = small[1] * large[0] / (small[0] * large[1])
+    # What a side would have to be for the other one's sake, against what it is.
+    off = small[1] * abs(1 - 1 / ratio), small[0] * abs(1 - ratio)
+    if min(off) < 1 or (max(off) <= 2 and abs(1 - ratio) <= 0.01):
+        return
+    advice = "another shape; crop it"
+    if tuple(size) == wanted[::-1]:
+        advice = "the photo's on its side, as before EXIF turns it; turn it"
+    raise ImageError(
+        f"{source}: is {size[1]} x {size[0]} px, and the photo {wanted[1]} x {wanted[0]}: {advice}, or {remedy}"
+    )
 
 
 def resized(mask: Floats, size: tuple[int, int]) -> Floats:
@@ -60,94 +146,41 @@ def resized(mask: Floats, size: tuple[int, int]) -> Floats:
     return found
 
 
-@dataclass(frozen=True)
-class Labels:
-    """A label image: an integer per pixel.
-
-    Attributes:
-        source: what to call it in complaints.
-        values: (H, W) int64: palette indices, grey levels, or colours as 0xRRGGBB.
-        are_colours: whether the values are colours.
-    """
-
-    source: str
-    values: NDArray[np.int64]
-    are_colours: bool
-
-    def found(self) -> list[int]:
-        """The labels there are, the most frequent first."""
-        values, counts = np.unique(self.values, return_counts=True)
-        return [int(values[i]) for i in np.argsort(-counts, kind="stable")]
-
-    def label(self, key: str) -> int:
-        """The label that a word means: "3", or for colours "#ff0000" or "red".
-
-        Raises:
-            ImageError: the image has no such label; the message says which it has.
-        """
-        value = _colour(key) if self.are_colours else int(key) if key.isdecimal() and len(key) < 12 else None
-        if value is None or not (self.values == value).any():
-            known = [self.shown(label) for label in self.found()]
-            more = f" and {len(known) - _SHOWN_LABELS} more" if len(known) > _SHOWN_LABELS else ""
-            raise ImageError(
-                f"{self.source}: has no label '{key}'{nearest(key, known)}; "
-                f"it has {', '.join(known[:_SHOWN_LABELS])}{more}"
-            )
-        return value
-
-    def mask(self, label: int) -> Floats:
-        """The pixels of one label as a mask (H, W)."""
-        found: Floats = (self.values == label).astype(np.float32)
-        return found
-
-    def resized(self, size: tuple[int, int]) -> "Labels":
-        """The nearest label at each pixel of another size (H, W)."""
-        rows, columns = (
-            (np.arange(wanted) + 0.5) * length // wanted
-            for wanted, length in zip(size, self.values.shape, strict=True)
-        )
-        values = self.values[rows.astype(int)[:, None], columns.astype(int)]
-        return Labels(self.source, values, self.are_colours)
-
-    def shown(self, label: int) -> str:
-        """A label as a user writes it."""
-        return f"#{label:06x}" if self.are_colours else str(label)
-
-
-def read_labels(path: Path) -> Labels:
-    """Read a label image: palette indices, grey levels or, if it has neither, colours.
-
-    Raises:
-        ImageError: it cannot be read.
-    """
-    image = images.read_unconverted(path)
-    if image.mode == "1":
-        image = image.convert("L").point(lambda level: level // 255)
-    if image.mode in ("P", "L") or image.mode.startswith("I"):
-        return Labels(str(path), np.array(image, dtype=np.int64), are_colours=False)
-    red, green, blue = np.moveaxis(np.array(srgb.to_rgb(image), dtype=np.int64), -1, 0)
-    return Labels(str(path), (red << 16) + (green << 8) + blue, are_colours=True)
-
-
 def layout(
-    masks: Sequence[Floats], size: tuple[int, int], *, fill: bool = False, feather: float = 0.0
+    masks: Sequence[Floats],
+    size: tuple[int, int],
+    *,
+    fill: bool = False,
+    feather: float = 0.0,
+    overlap: Overlap = "over",
 ) -> tuple[Floats, Floats]:
     """Divide the pixels of an image among masks that overlap or leave gaps.
 
+    Of masks m_1 ... m_R, resized, the claims are
+        over:  c_r = min(m_r, 1 - sum_{j > r} c_j), so that later ones go before, and m and 1 - m stay what they are;
+        share: c_r = m_r / max(1, sum_j m_j);
+    then 1 - sum_r c_r, of one more region, if asked for; then each is blurred. The shares are s_r = c_r / sum_j c_j.
+
     Args:
-        masks: (h, w) each, of any sizes.
+        masks: (h, w) each, of any sizes, in the order in which they are painted.
         size: (H, W) of the image.
         fill: whether one more region is to take what the masks leave.
         feather: width in pixels of the seams that edges are softened to.
+        overlap: see `Overlap`.
 
     Returns:
         Shares (R, H, W), 1 in sum at each pixel, where no mask covers it those of the nearest pixel that one does; and
         the cover (H, W) in [0, 1], how much of each pixel the masks claim together.
     """
     found = np.stack([resized(mask, size) for mask in masks])
-    found = found / np.maximum(found.sum(0), 1)
+    if overlap == "share":
+        found = found / np.maximum(found.sum(0), 1)
+    left = np.ones(size, np.float32)
+    for claim in found[::-1]:
+        np.minimum(claim, left, out=claim)
+        left -= claim
     if fill:
-        found = np.concatenate([found, (1 - found.sum(0, keepdims=True)).clip(0)])
+        found = np.concatenate([found, left[None]])
     if feather:
         from scipy import ndimage
 
@@ -178,17 +211,82 @@ def _nearest(found: Floats, covered: NDArray[np.bool_]) -> Floats:
 
 
 def _to_mask(image: Image.Image) -> Floats:
-    """Luma, and where an image is transparent nothing."""
-    luma = np.array(srgb.to_rgb(image).convert("L"), dtype=np.float32) / 255
-    if image.has_transparency_data:
-        # `to_rgb` laid it over white, which is in the luma as 1 - alpha.
-        luma -= 1 - np.array(image.convert("RGBA").getchannel("A"), dtype=np.float32) / 255
-    return luma.clip(0, 1)
+    """What a mask's image means; see the module."""
+    if not image.width * image.height:
+        raise ImageError(f"mask: has no pixels ({image.width} x {image.height}); give another")
+    cover = _alpha(image)
+    if cover is not None and cover.min() < _OPAQUE:
+        return cover
+    if image.mode == "F":
+        return _scaled(np.nan_to_num(np.asarray(image), nan=0), _white(np.asarray(image)))
+    if image.mode.startswith("I"):
+        numbers = np.asarray(image)
+        return _scaled(numbers, 65535 if numbers.max() <= 65535 else 2**31 - 1)
+    if image.mode == "1":
+        return np.array(image, np.float32)
+    return _scaled(np.asarray(_plain(image, "L")), 255)
 
 
-def _colour(key: str) -> int | None:
-    try:
-        red, green, blue = ImageColor.getrgb(key)[:3]
-    except ValueError:
+def _scaled(numbers: NDArray[np.generic], white: float) -> Floats:
+    """Numbers as parts of what white is, 1 where none is more than 1."""
+    white = 1 if numbers.max() <= 1 else white
+    found: Floats = (np.asarray(numbers, np.float32) / np.float32(white)).clip(0, 1)
+    return found
+
+
+def _white(numbers: Floats) -> float:
+    """What white is in floats: 1, but 255 or 65535 if they are all whole numbers far beyond 1, levels converted."""
+    finite = numbers[np.isfinite(numbers)]
+    brightest = float(finite.max(initial=0))
+    if brightest < 128 or (finite != np.rint(finite)).any():
+        return 1
+    return 255 if brightest <= 255 else 65535
+
+
+def _plain(image: Image.Image, mode: str) -> Image.Image:
+    """An image's own colours in another mode, without its alpha and its profile."""
+    if image.mode == "LAB":
+        return image.getchannel(0).convert(mode)
+    if image.mode in ("La", "RGBa"):
+        image = image.convert(image.mode.upper())
+    if image.mode in ("LA", "L"):
+        return image.getchannel(0).convert(mode)
+    return image if image.mode == mode else image.convert("RGB").convert(mode)
+
+
+def _alpha(image: Image.Image) -> Floats | None:
+    """Alpha (H, W) in [0, 1], or that of a colour, or of palette entries, which are declared transparent."""
+    if not image.has_transparency_data:
         return None
-    return (red << 16) + (green << 8) + blue
+    key = image.info.get("transparency")
+    if image.mode[-1] in "Aa":
+        levels = np.asarray(image)[..., -1]
+    elif image.mode == "P":
+        levels = np.asarray(image.convert("RGBA"))[..., 3]
+    elif isinstance(key, int | tuple):
+        differs = np.asarray(image if image.mode != "1" else image.convert("L")) != np.array(key)
+        levels = 255 * (differs.any(-1) if differs.ndim == 3 else differs)
+    else:
+        return None
+    cover: Floats = np.asarray(levels, np.float32) / np.float32(255)
+    return cover
+
+
+def _band(image: Image.Image) -> NDArray[np.int64]:
+    """The first band (H, W) of an image, its values as they are."""
+    pixels = np.asarray(image)
+    return (pixels[..., 0] if pixels.ndim == 3 else pixels).astype(np.int64)
+
+
+def _whole(numbers: NDArray[np.generic], source: str) -> NDArray[np.int64]:
+    """Numbers as labels; what is no number is none."""
+    wanted = np.nan_to_num(np.asarray(numbers, np.float64), nan=NOWHERE, posinf=NOWHERE, neginf=NOWHERE)
+    if (wanted != np.rint(wanted)).any():
+        raise ImageError(f"{source}: holds fractions; give labels as whole numbers")
+    return wanted.astype(np.int64)
+
+
+def _greys(step: int) -> NDArray[np.uint8]:
+    """Colours (256, 3) of grey levels; of 0 and 1 by steps of 255."""
+    levels = (np.arange(256) * step).clip(0, 255).astype(np.uint8)
+    return levels[:, None].repeat(3, 1)

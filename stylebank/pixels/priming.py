@@ -2,7 +2,8 @@
 
 Networks with instance norms paint nothing where there is nothing. So the first pass is over a photo whose flat parts
 have a faint grain. It is the same for pictures of all sizes, relative to the strokes, so that a preview and its final
-look alike.
+look alike. A faint photo, in fog or at night, has the less of it, so that it is painted as if it had full contrast; a
+wholly flat one stays flat.
 """
 
 from functools import lru_cache
@@ -11,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from stylebank.pixels.srgb import LUMA
+from stylebank.photos.srgb import LUMA
 
 Floats = NDArray[np.float32]
 
 _CELL = 8  # pixels from one grain to the next
 _GRAIN = 0.08  # deviation, of full scale
 _FLAT = 0.06  # deviation within cells at which there is two thirds of it: faces keep their features
+_FAINT = 0.1  # deviation of a photo below which all of that shrinks with it; 99 of 100 photos have more
 
 
 def primed(photo: Floats, share: float) -> Floats:
@@ -27,15 +29,25 @@ def primed(photo: Floats, share: float) -> Floats:
         photo: at the size of that pass.
         share: of the style against the photo, in [0, 1]; at 0 the photo stays as it is.
     """
+    contrast = _contrast(photo)
+    if not contrast:
+        return photo.copy()
     # No matrix product: threads of NumPy's library would spin on the cores that the engine is to have next.
     luma: Floats = LUMA[0] * photo[0] + LUMA[1] * photo[1] + LUMA[2] * photo[2]
     height, width = luma.shape
     cells = max(1, round(width / _CELL)), max(1, round(height / _CELL))
     mean, square = (_resized(x, cells, Image.Resampling.BOX) for x in (luma, luma * luma))
     variance = _resized(np.maximum(square - mean * mean, 0), (width, height), Image.Resampling.BILINEAR)
-    change = _GRAIN * _grain(height, width) * np.exp(-variance / (2 * _FLAT**2))
+    change = contrast * _GRAIN * _grain(height, width) * np.exp(-variance / (2 * (contrast * _FLAT) ** 2))
     found: Floats = (photo + np.float32(share) * change).clip(0, 1)
     return found
+
+
+def _contrast(photo: Floats) -> np.float32:
+    """That of a photo in any of its colours against an ordinary one's, in [0, 1]."""
+    first = photo[:, :1, :1]  # subtracted: then a flat photo has none to the last digit
+    deviation = np.sqrt((photo - first).var((1, 2)).mean())
+    return np.float32(min(1.0, deviation / _FAINT))
 
 
 def _grain(height: int, width: int) -> Floats:

@@ -118,7 +118,7 @@ def evaluate(
         side: of the photos' centre squares, in pixels, divisible by 4.
         count: of photos.
         optimization: the most steps of per-image optimisation, for comparison; 0 for none.
-        device: "auto", "cpu" or "cuda".
+        device: see `devices.choose_device`.
         vgg_weights: a VGG file, or "torchvision".
         perceptual: LPIPS and FID, if wanted.
         note: takes one line of text, such as a style that is skipped.

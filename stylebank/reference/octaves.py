@@ -63,7 +63,7 @@ def measure(
         styles: folder that holds the style images, as there.
         plan: sizes and stroke.
         count: of photos.
-        device: "auto", "cpu" or "cuda".
+        device: see `devices.choose_device`.
         vgg_weights: a VGG file, or "torchvision".
         note: takes one line of text, such as a style that is skipped.
         report: see there.

@@ -128,7 +128,7 @@ def paint(
         style: of size 0: as large as the photo on the coarsest scale.
         loss: weights and layers.
         settings: see `Settings`.
-        device: "auto", "cpu" or "cuda".
+        device: see `devices.choose_device`.
         vgg_weights: a VGG file, or "torchvision".
         working: size (h, w) to paint at, where there is no memory for the photo's own; the result is enlarged.
         report: see `optimize`.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from stylebank.network.tensors import in_float64
 from stylebank.pixels import images
 from stylebank.supervision.vgg import VGG
 
@@ -51,9 +52,9 @@ def grams(network: VGG, picture: "Image", layers: Sequence[str], *, tile: int = 
                 inside_x = _cells(columns, left, picture.width, stride)
                 flat = features.pop(layer)[0, :, inside_y, inside_x].flatten(1)
                 # Over tiles in float64: a large picture's sums are to be as good as a small one's.
-                sums[layer] = sums.get(layer, 0) + (flat @ flat.T).double()
+                sums[layer] = sums.get(layer, 0) + in_float64(flat @ flat.T)
     cells = {layer: _whole(picture.height, layer) * _whole(picture.width, layer) for layer in layers}
-    return [(sums[layer] / cells[layer]).float() for layer in layers]
+    return [(sums[layer] / cells[layer]).float().to(network.mean.device) for layer in layers]
 
 
 def _spans(length: int, tile: int) -> Iterator[Span]:

@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stylebank.network.model import StyleBankNetwork, apply_filters
-from stylebank.pixels.srgb import LUMA
+from stylebank.network.tensors import in_float64
+from stylebank.photos.srgb import LUMA
 from stylebank.supervision.objective import Objective
 
 _FAR = 16  # pixels a side of what tone sees as one
@@ -67,8 +68,8 @@ def _ranks_of_lightness(image: Tensor) -> Tensor:
     found = []
     for levels in areas:
         _, places, counts = levels.unique(return_inverse=True, return_counts=True)
-        last = counts.cumsum(0).double()
-        found.append((last - (counts - 1) / 2)[places])
+        last = in_float64(counts.cumsum(0))
+        found.append((last - (counts - 1).to(last.device) / 2)[places.to(last.device)])
     ranks = torch.stack(found)
     return ranks - ranks.mean(dim=1, keepdim=True)
 
@@ -142,9 +143,9 @@ def filter_gain(network: StyleBankNetwork, images: Tensor, weight: Tensor) -> fl
     with torch.no_grad():
         for batch in images.split(_BATCH):
             features = network.encode(batch)
-            before += float(features.double().square().sum())
+            before += float(in_float64(features).square().sum())
             filtered = apply_filters(features, [weight] * len(batch))
-            after += float(filtered.double().square().sum())
+            after += float(in_float64(filtered).square().sum())
     # A filter of zeros, or photos of one grey, have no strength to match.
     return math.sqrt(before / after) if before > 0 and after > 0 else 1.0
 

@@ -84,7 +84,7 @@ def add_style(
         vgg_weights: a VGG file, or "torchvision".
         steps: how many; None trains until the loss on photos held back no longer falls.
         seed: of everything random.
-        device: "auto", "cpu" or "cuda".
+        device: see `devices.choose_device`.
 
     Raises:
         StyleBankError: something the user can correct, found before any training where it can be.

@@ -9,6 +9,7 @@ import os
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -83,7 +84,7 @@ class FeaturePool:
             return [tensor.new_empty((self._size, *tensor.shape[1:])) for tensor in example]
         try:
             with tempfile.TemporaryFile(dir=self._folder) as file:
-                os.posix_fallocate(file.fileno(), 0, wanted)  # a disk that fills up later would be a crash
+                _reserve(file, wanted)  # a disk that fills up later would be a crash
                 memory = mmap.mmap(file.fileno(), wanted)  # keeps the file alive, and nothing else does
         except OSError as error:
             raise OutputError(
@@ -97,3 +98,16 @@ class FeaturePool:
             stores.append(flat.view(self._size, *tensor.shape[1:]))
             offset += count * tensor.element_size()
         return stores
+
+
+def _reserve(file: BinaryIO, size: int) -> None:
+    """Take room on the disk for a file; macOS and Windows take it as bytes are written."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file.fileno(), 0, size)
+        return
+    for start in range(0, size, len(_ZEROS)):
+        file.write(_ZEROS[: size - start])
+    file.flush()
+
+
+_ZEROS = bytes(1 << 22)

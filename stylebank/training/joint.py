@@ -59,7 +59,7 @@ def train(
         run: folder of this run; made if missing, continued if it holds a checkpoint.
         out: the bank; written when the run ends or is asked to stop.
         callbacks: see `Callbacks`.
-        device: "auto", "cpu" or "cuda".
+        device: see `devices.choose_device`.
         vgg_weights: a VGG file, or "torchvision".
         resume: insist that there is a run to continue.
         tensorboard: also log to `run`/tensorboard, with the extra of that name.

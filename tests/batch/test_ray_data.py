@@ -34,19 +34,24 @@ def folders(tmp_path: Path) -> Folders:
     return Folders(f"file://{tmp_path}/in/", str(tmp_path / "out"), "wave", ".png", overwrite=False)
 
 
-def rows(*photos: str) -> dict[str, object]:
-    return {"photo": np.array(photos, object)}
+def rows(folders: Folders, *photos: str) -> dict[str, object]:
+    return {"photo": np.array(photos, object), "picture": np.array(folders.pictures(photos), object)}
 
 
 def test_photos_are_found_below_a_folder_and_keep_their_places(folders: Folders) -> None:
     assert folders.photos() == ["a.jpg", "day/b.png"]
-    assert [folders.picture(photo) for photo in folders.photos()] == ["a-wave.png", "day/b-wave.png"]
+    assert folders.pictures(folders.photos()) == ["a-wave.png", "day/b-wave.png"]
+
+
+def test_photos_that_differ_by_their_suffix_only_become_two_pictures(
+    folders: Folders, tmp_path: Path
+) -> None:
+    draw(tmp_path / "in/day/b.jpg")
+    wanted = ["a-wave.png", "day/b.jpg-wave.png", "day/b.png-wave.png"]
+    assert folders.pictures(folders.photos()) == wanted
 
 
 def test_what_cannot_become_pictures_is_refused(folders: Folders, tmp_path: Path) -> None:
-    draw(tmp_path / "in/day/b.jpg")
-    with pytest.raises(ContentError, match=r"day/b\.jpg and day/b\.png would become one picture"):
-        folders.photos()
     (tmp_path / "empty").mkdir()
     with pytest.raises(ContentError, match="is inside"):
         replace(folders, output=str(tmp_path / "in/out")).photos()
@@ -66,7 +71,7 @@ def test_an_actor_paints_what_is_not_yet_there(
     computing = Computing("onnx", "float32", "cpu")
     actor = Stylizer(contents, computing, mixed, False, folders)
     (tmp_path / "in/bad.jpg").write_bytes(b"no image")
-    found = actor(rows("a.jpg", "bad.jpg", "day/b.png", "gone.jpg"))
+    found = actor(rows(folders, "a.jpg", "bad.jpg", "day/b.png", "gone.jpg"))
     assert list(found["picture"]) == ["a-wave.png", "bad-wave.png", "day/b-wave.png", "gone-wave.png"]
     assert [bool(error) for error in found["error"]] == [False, True, False, True]
     assert found["error"][1].startswith("bad.jpg: is no image")
@@ -74,12 +79,12 @@ def test_an_actor_paints_what_is_not_yet_there(
     wanted = images.to_pixels(StyleBank(contents, computing=computing).stylize(photo, mixed))
     assert np.array_equal(images.to_pixels(images.read(tmp_path / "out/a-wave.png")), wanted)
     (tmp_path / "out/a-wave.png").write_bytes(b"there")
-    actor(rows("a.jpg"))
+    actor(rows(folders, "a.jpg"))
     assert (tmp_path / "out/a-wave.png").read_bytes() == b"there"
     anew = Folders(folders.source, folders.output, "wave", ".png", overwrite=True)
-    Stylizer(contents, computing, mixed, False, anew)(rows("a.jpg"))
+    Stylizer(contents, computing, mixed, False, anew)(rows(folders, "a.jpg"))
     assert np.array_equal(images.to_pixels(images.read(tmp_path / "out/a-wave.png")), wanted)
-    Stylizer(contents, computing, mixed, True, anew)(rows("a.jpg"))
+    Stylizer(contents, computing, mixed, True, anew)(rows(folders, "a.jpg"))
     kept = images.to_pixels(images.read(tmp_path / "out/a-wave.png"))
     assert not np.array_equal(kept, wanted), "the control, and colours that are kept"
 

@@ -1,5 +1,6 @@
 """What becomes of the photos of a batch: pictures, in order, several at a time; broken ones are skipped."""
 
+import errno
 import io
 import os
 from collections.abc import Callable, Iterator
@@ -13,9 +14,11 @@ from stylebank.batch import running
 from stylebank.batch.planning import STREAM, Job
 from stylebank.batch.running import Result
 from stylebank.errors import ImageError, OutputError
+from stylebank.photos import originals
+from stylebank.photos.originals import Original
 from stylebank.pixels import images
 
-Paint = Callable[[list[Image.Image]], list[Image.Image]]
+Paint = Callable[[list[Image.Image], int], list[Image.Image]]
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +41,7 @@ def broken(name: str) -> Path:
     return path
 
 
-def invert(photos: list[Image.Image]) -> list[Image.Image]:
+def invert(photos: list[Image.Image], _style: int = 0) -> list[Image.Image]:
     assert len({photo.size for photo in photos}) == 1, "photos of one size"
     return [photo.point(lambda level: 255 - level) for photo in photos]
 
@@ -55,7 +58,7 @@ PHOTOS = {
     "odd": (Image.new("RGB", (7, 5), "red"), "a.bmp", (7, 5), (0, 255, 255)),
     "tall": (Image.new("RGB", (33, 130), "red"), "a.webp", (33, 130), (0, 255, 255)),
     "turned": (Image.new("RGB", (30, 20), "white"), "a.jpg", (20, 30), (0, 0, 0)),
-    "transparent": (Image.new("RGBA", (7, 5), (255, 0, 0, 0)), "a.png", (7, 5), (0, 0, 0)),
+    "transparent": (Image.new("RGBA", (7, 5), (255, 0, 0, 0)), "a.png", (7, 5), (255, 255, 255)),
     "16 bits": (Image.new("I;16", (7, 5), 0x8080), "a.png", (7, 5), (127, 127, 127)),
     "CMYK": (Image.new("CMYK", (7, 5), (0, 0, 0, 0)), "a.tif", (7, 5), (0, 0, 0)),
     "palette": (Image.new("RGB", (7, 5), "red").convert("P"), "a.gif", (7, 5), (0, 255, 255)),
@@ -74,9 +77,13 @@ def test_a_picture_has_the_size_of_its_photo_upright_and_nothing_of_its_exif(kin
         assert kind != "turned" or {ORIENTATION, GPS} <= set(saved.getexif()), "what there is to lose"
     assert run([Job(Path(name), Path(f"out{suffix}"))])[0].size == size
     with Image.open(f"out{suffix}") as picture:
-        assert (picture.size, picture.mode) == (size, "RGB")
+        has_alpha = kind == "transparent" and suffix != ".jpg"
+        assert (picture.size, picture.mode) == (size, "RGBA" if has_alpha else "RGB")
         assert not set(picture.getexif()) & {ORIENTATION, GPS}
-        assert not {"exif", "xmp", "icc_profile", "transparency"} & set(picture.info)
+        assert not {"exif", "xmp", "transparency"} & set(picture.info)
+        if has_alpha:
+            assert picture.getchannel("A").getextrema() == (0, 0)
+            return
         found = picture.getpixel((0, 0))
         assert isinstance(found, tuple)
         # Lossy files, the photo's and the picture's, keep a flat colour to within 3 of 255 levels.
@@ -105,7 +112,7 @@ def test_broken_photos_are_skipped_and_the_rest_reported_in_order(workers: int, 
 def test_workers_work_at_the_same_time() -> None:
     meeting = Barrier(3, timeout=60)  # breaks, and fails the test, if one worker has to wait for another
 
-    def paint(photos: list[Image.Image]) -> list[Image.Image]:
+    def paint(photos: list[Image.Image], _style: int) -> list[Image.Image]:
         meeting.wait()
         return photos
 
@@ -116,7 +123,7 @@ def test_workers_work_at_the_same_time() -> None:
 def test_photos_of_one_size_are_painted_together() -> None:
     seen: list[list[tuple[int, int]]] = []
 
-    def paint(photos: list[Image.Image]) -> list[Image.Image]:
+    def paint(photos: list[Image.Image], _style: int) -> list[Image.Image]:
         seen.append([photo.size for photo in photos])
         return photos
 
@@ -148,7 +155,7 @@ def test_only_a_few_photos_are_taken_ahead() -> None:
 def test_a_photo_that_is_too_large_to_paint_is_skipped(kind: type[Exception]) -> None:
     """For memory, or for the temporary folder."""
 
-    def paint(photos: list[Image.Image]) -> list[Image.Image]:
+    def paint(photos: list[Image.Image], _style: int) -> list[Image.Image]:
         if photos[0].width > 5:
             raise kind("image: 9 x 5 px need more memory than there is; make it smaller")
         return photos
@@ -181,16 +188,76 @@ def test_who_ends_the_work_before_its_time_is_told_so_that_what_is_painted_ends_
         assert told == wanted
 
 
-def test_a_picture_that_cannot_be_written_ends_the_work() -> None:
-    """A full disk stays full: to go on would be one message a photo."""
+def test_a_picture_that_cannot_be_written_is_skipped_and_the_others_are_made() -> None:
     Path("file").write_text("in the way")
+    Path("y.png").mkdir()
     jobs = [
         Job(draw("a.png"), Path("file/a.png")),
-        *(Job(draw("b.png"), Path(f"b{n}.png")) for n in range(5)),
+        Job(draw("wide.png", size=(17000, 2)), Path("wide.webp")),
+        Job(draw("b.png"), Path("y.png")),
+        Job(draw("c.png"), Path("z.png")),
     ]
-    with pytest.raises(OutputError, match=r"file/a\.png"):
-        run(jobs)
-    assert not list(Path().glob("b?.png"))
+    errors = [result.error or "" for result in run(jobs, together=2)]
+    assert errors[0].startswith("a.png: file/a.png: cannot be written")
+    assert errors[1].startswith("wide.png: .webp file: cannot hold 17000 x 2 pixels")
+    assert errors[2].startswith("b.png: y.png: cannot be written")
+    assert (errors[3], Path("z.png").exists()) == ("", True)
+
+
+def test_a_full_disk_ends_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stays full: to go on would be one message a photo."""
+
+    def full(path: Path, *_: object, **__: object) -> None:
+        raise OutputError(f"{path}: cannot be written") from OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(images, "save", full)
+    jobs = [Job(draw(f"{n}.png"), Path(f"out/{n}.png")) for n in range(50)]
+    painted: list[int] = []
+
+    def paint(photos: list[Image.Image], _style: int) -> list[Image.Image]:
+        painted.append(len(photos))
+        return photos
+
+    with pytest.raises(OutputError, match=r"out/0\.png: cannot be written"):
+        run(jobs, paint)
+    assert len(painted) < 5
+
+
+def test_whatever_fails_with_one_photo_fails_with_that_alone() -> None:
+    """Also a bug, and also where several are painted at once."""
+
+    def paint(photos: list[Image.Image], _style: int) -> list[Image.Image]:
+        if any(photo.getpixel((0, 0)) == (0, 0, 255) for photo in photos):
+            raise RuntimeError("the engine fell over\nblue")
+        return photos
+
+    colours = ("red", "blue", "white")
+    jobs = [Job(draw(f"{colour}.png", colour), Path(f"out/{colour}.png")) for colour in colours]
+    results = run(jobs, paint, together=3)
+    assert [result.size is None for result in results] == [False, True, False]
+    wanted = "blue.png: failed (RuntimeError: the engine fell over blue); try it alone"
+    assert (results[1].error, type(results[1].bug)) == (wanted, RuntimeError)
+
+
+def test_several_styles_of_a_photo_are_painted_of_one_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Path] = []
+
+    def counted(path: Path) -> Original:
+        read.append(path)
+        return originals.read(path)
+
+    def paint(photos: list[Image.Image], style: int) -> list[Image.Image]:
+        return [photo.point(lambda level: level // (style + 1)) for photo in photos]
+
+    monkeypatch.setattr("stylebank.batch.streams.read", counted)
+    photos = [draw("a.png", "white"), draw("b.png", "white")]
+    jobs = [
+        Job(photo, Path(f"out/{photo.stem}{style}.png"), style=style) for photo in photos for style in (0, 1)
+    ]
+    run(jobs, paint, together=4)
+    assert read == photos
+    levels = [images.read(job.picture).getpixel((0, 0)) for job in jobs]
+    assert levels == [(255,) * 3, (127,) * 3] * 2
 
 
 def test_a_stream_is_read_and_written(monkeypatch: pytest.MonkeyPatch) -> None:

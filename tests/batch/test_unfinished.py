@@ -31,7 +31,7 @@ def make(jobs: list[Job], unfinished: Unfinished | None = None) -> None:
         if unfinished:
             unfinished.add(result.job)
 
-    running.run(jobs, lambda photos: photos, workers=1, together=1, report=report)
+    running.run(jobs, lambda photos, _: photos, workers=1, together=1, report=report)
 
 
 def many() -> list[Job]:

@@ -89,7 +89,7 @@ EVALUATE [--stroke 2|--sizes 512] -> --octaves
 EVALUATE --octaves --sizes [big|512,|9|512,1000000] -> ^--sizes %: \w+
 export -o new.onnx --bank bank --strength 0.5 --again -> ^export: give --style or --mix
 train tiny.toml INTO --from [none|thesis|cut|checkpoint] -> ^%: \w+
-[EACH|TRAIN] --device gpu -> 'gpu': is unknown; use auto, cpu or cuda
+[EACH|TRAIN] --device gpu -> 'gpu': is unknown; use auto, cpu, cuda
 [PAINT bank|SHEET photo.png] -o [out.gif|out] -> '(.gif)?' is no known image format; use one of
 [PAINT bank|SHEET photo.png] -o [photo.png|./photo.png|link.png|album/../photo.png] -> is the photo itself
 [PAINT bank|SHEET photo.png] -o thesis.png -> another kind of file.*--force

@@ -44,7 +44,7 @@ def test_broken_photos_of_a_folder_are_skipped_and_counted() -> None:
     Path("album/in/broken.png").write_bytes(b"\x89PNG\r\n\x1a\n no more")
     Path("album/in/thesis.png").write_text("my thesis")
     done = subprocess.run(start(f"{STYLIZE} -o out"), capture_output=True, text=True, check=False)
-    assert done.returncode == 2
+    assert done.returncode == 3
     made = ["a", "b", "f", "in/c", "in/d", "in/e"]
     assert done.stdout.splitlines() == [f"out/{name}-wave.png" for name in made]
     *skipped, rate, last = done.stderr.splitlines()
@@ -59,7 +59,7 @@ def test_json_has_a_line_for_each_photo(command_line: Run) -> None:
     Path("album/in/broken.png").write_bytes(b"no image")
     code, out, _ = command_line(f"{STYLIZE} -o out --json --format jpg")
     rows = {row["photo"]: row for row in map(json.loads, out.splitlines())}
-    assert (code, len(rows)) == (2, 7)
+    assert (code, len(rows)) == (3, 7)
     assert rows["album/a.png"] == {
         "photo": "album/a.png",
         "picture": "out/a-wave.jpg",

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from stylebank.bank.bundle import Bundle
-from stylebank.engines import runtimes
+from stylebank.engines import choice, runtimes
 from stylebank.engines.choice import Computing, Engine
 from stylebank.errors import ConfigError, DeviceError
 from stylebank.network.architecture import decoder, encoder
@@ -69,6 +69,31 @@ def test_auto_is_the_first_engine_that_is_installed(monkeypatch: pytest.MonkeyPa
     assert Computing(device="cuda").choose() == "torch"
 
 
+@pytest.mark.parametrize("device", ["cuda", "cuda:1", "mps"])
+def test_a_gpu_is_pytorch_s(device: str) -> None:
+    assert Computing(device=device).choose() == "torch"
+    assert choice.on_gpu(device)
+
+
+@pytest.mark.parametrize("system", ["nt", "posix"])
+def test_auto_leaves_the_cpu_only_for_a_driver_and_a_pytorch_that_knows_it(
+    system: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver, library = tmp_path / "driver", tmp_path / "torch/lib"
+    library.mkdir(parents=True)
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    monkeypatch.setattr(choice, "_DRIVERS", {system: [driver]})
+    monkeypatch.setattr(choice, "_SYSTEM", system)
+    assert not choice.on_gpu("auto")
+    driver.touch()
+    assert not choice.on_gpu("auto"), "PyTorch for the CPU alone, as Windows gets it from PyPI"
+    (library / choice._LIBRARIES[system]).touch()
+    assert choice.on_gpu("auto")
+    assert not choice.on_gpu("cpu")
+    driver.unlink()
+    assert not choice.on_gpu("auto")
+
+
 @pytest.mark.parametrize(
     ("computing", "error", "message"),
     [
@@ -78,8 +103,10 @@ def test_auto_is_the_first_engine_that_is_installed(monkeypatch: pytest.MonkeyPa
             "engine 'abacus': is unknown; choose one of auto, openvino, onnx, torch",
         ),
         (Computing("onnx", device="cuda"), ConfigError, "engine 'onnx': computes on the CPU only"),
+        (Computing("onnx", device="mps"), ConfigError, "CPU only; leave out --device mps, or use torch"),
+        (Computing("onnx", device="cuda:1"), ConfigError, "CPU only; leave out --device cuda:1"),
         (Computing("openvino", device="cuda"), ConfigError, "engine 'openvino': computes on the CPU only"),
-        (Computing(device="gpu"), DeviceError, "auto, cpu or cuda"),
+        (Computing(device="gpu"), DeviceError, "auto, cpu, cuda, cuda:N or mps"),
         (Computing(precision="float16"), DeviceError, "float16"),
     ],
     ids=str,

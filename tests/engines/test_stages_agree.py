@@ -1,4 +1,7 @@
-"""Every engine computes of every stage what float64 says: by own statistics, by given ones, in regions and crops."""
+"""Every engine computes of every stage what float64 says: by own statistics, by given ones, in regions and crops.
+
+All of it less what it is of a flat photo; `test_centring` has that the pictures are the same.
+"""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +20,7 @@ from stylebank.config import Network
 from stylebank.engines.choice import Computing, Engine
 from stylebank.engines.stages import Affine, Crop, Floats, Given, Stages, averaged
 from stylebank.network.architecture import Layer, Part, decoder, encoder
+from stylebank.network.centring import centred, rest_of
 from stylebank.network.model import StyleBankNetwork
 
 ENGINES: tuple[Engine, ...] = get_args(Engine)
@@ -84,7 +88,8 @@ def filtered(x: Tensor, kernel: Floats) -> Tensor:
 
 def convolved(bank: Bundle, layer: Layer, x: Tensor) -> Tensor:
     """The convolution of a layer, as `Layer` describes it, in float64."""
-    weight, bias = (bank.coder.get(f"{layer.name}.{name}") for name in ("weight", "bias"))
+    coder = centred(bank.network, bank.coder)
+    weight, bias = (coder.get(f"{layer.name}.{name}") for name in ("weight", "bias"))
     assert weight is not None
     x = F.interpolate(x, scale_factor=2.0, mode="nearest") if layer.upsampling else x
     x = F.pad(x, (layer.kernel // 2,) * 4, mode="reflect")
@@ -95,9 +100,10 @@ def convolved(bank: Bundle, layer: Layer, x: Tensor) -> Tensor:
 
 def normalised(bank: Bundle, layer: Layer, x: Tensor, norm: Affine | None, masks: Floats | None) -> Tensor:
     """The norm of a layer by own statistics or given ones, and its ReLU."""
+    coder = centred(bank.network, bank.coder)
     if norm is None:
         weight, bias = (
-            torch.from_numpy(bank.coder[f"{layer.norm}.{name}"]).double() for name in ("weight", "bias")
+            torch.from_numpy(coder[f"{layer.norm}.{name}"]).double() for name in ("weight", "bias")
         )
         x = F.instance_norm(x, weight=weight, bias=bias)
     else:
@@ -107,7 +113,8 @@ def normalised(bank: Bundle, layer: Layer, x: Tensor, norm: Affine | None, masks
             step = masks.shape[-1] // x.shape[-1]
             terms *= F.avg_pool2d(torch.from_numpy(masks).double()[:, None], step)
         x = terms.sum(0, keepdim=True)
-    return x.relu() if layer.relu else x
+    rest = rest_of(coder, layer)
+    return x if rest is None else x.relu() - torch.from_numpy(rest).double()[:, None, None]
 
 
 def transcribed(

@@ -22,7 +22,7 @@ EACH = 80
 
 def engine(**changes: Any) -> Any:
     """What a budget asks of an engine."""
-    facts = {"device_type": "cpu", "workers": 1, "together": 1}
+    facts = {"device_type": "cpu", "device_name": "cpu", "workers": 1, "together": 1}
     memory_ = {"bytes_per_pixel": EACH, "bytes_by_region": EACH // 2, "bytes_per_tile": EACH}
     return SimpleNamespace(**facts | memory_ | changes)
 

@@ -163,8 +163,6 @@ def test_strength_0_reconstructs_and_1_is_the_style(name: str, bank: StyleBank, 
     ):
         wanted, found = whole[0, :, :37, :50].clamp(0, 1), bank.stylize(photo, name, strength=strength)
         assert (found - wanted).abs().max() < SAME
-        if strength == 1 and isinstance(bank.stages, TorchStages):
-            assert torch.equal(found, wanted)
         assert (bank.stylize(photo, name, strength=near) - wanted).abs().max() > SAME, "the control"
 
 

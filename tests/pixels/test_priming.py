@@ -5,9 +5,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from stylebank.photos.srgb import LUMA
 from stylebank.pixels import priming
 from stylebank.pixels.priming import primed
-from stylebank.pixels.srgb import LUMA
 
 Floats = NDArray[np.float32]
 

@@ -1,0 +1,1 @@
+"""Photos out of files: every format that cameras, phones, scanners and editors write, as upright sRGB."""
