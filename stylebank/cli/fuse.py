@@ -122,11 +122,8 @@ def fuse(
     from stylebank.pixels import images
 
     ways = {"--mix": mix, "--region": region, "--regions": regions, "--auto-regions": auto_regions}
-    _check_ways(ways, has_labels=bool(assign))
-    if mix and (rest != PHOTO or feather or mode != "exact" or overlap != "over" or fit):
-        raise ConfigError(
-            "--rest, --fusion, --feather, --overlap, --fit: go with regions, not with --mix; leave them out"
-        )
+    for_regions = rest != PHOTO or bool(feather) or mode != "exact" or overlap != "over" or fit
+    _check_ways(ways, has_labels=bool(assign), for_regions=for_regions)
     target = output or Path(f"{photo.stem}-fused.png")
     known = cast("Mode", mode)  # an unknown one is refused by the painter
     masks = [Path(words.rpartition("=")[0]) for words in region or []]
@@ -165,14 +162,24 @@ def _say_all(notes: list[str], mixes: "list[Mixture]") -> None:
         say_weights(mixed)
 
 
-def _check_ways(ways: Mapping[str, object], *, has_labels: bool) -> None:
-    """Of the ways to say where styles go exactly one must be used, and labels assigned exactly where there are some."""
+def _check_ways(ways: Mapping[str, object], *, has_labels: bool, for_regions: bool) -> None:
+    """Of the ways to say where styles go exactly one must be used, labels assigned exactly where there are some.
+
+    Args:
+        ways: options and their values.
+        has_labels: whether any is assigned.
+        for_regions: whether there are options that only regions have.
+    """
     given = [word for word, value in ways.items() if value is not None]
     if len(given) != 1:
         raise ConfigError(f"fuse: has {' and '.join(given) or 'no styles'}; give one of {', '.join(ways)}")
     if has_labels != (given[0] in ("--regions", "--auto-regions")):
         raise ConfigError(
             "--assign: goes with --regions and --auto-regions, and they with it; give both or neither"
+        )
+    if for_regions and given[0] == "--mix":
+        raise ConfigError(
+            "--rest, --fusion, --feather, --overlap, --fit: go with regions, not with --mix; leave them out"
         )
 
 
