@@ -1,6 +1,6 @@
 """Commands that give regions of a photo styles of their own: fuse, and segment, which finds regions."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -125,7 +125,6 @@ def fuse(
     for_regions = rest != PHOTO or bool(feather) or mode != "exact" or overlap != "over" or fit
     _check_ways(ways, has_labels=bool(assign), for_regions=for_regions)
     target = output or Path(f"{photo.stem}-fused.png")
-    known = cast("Mode", mode)  # an unknown one is refused by the painter
     masks = [Path(words.rpartition("=")[0]) for words in region or []]
     planning.check_outputs([target], [photo, *masks, *([regions] if regions else [])], force=force)
     with tile_bar(tile, max_memory) as tiling:
@@ -136,16 +135,15 @@ def fuse(
             result = loaded.stylize(picture, mixed, keep_color=keep_color)
             say_weights(mixed)
         else:
-            notes: list[str] = []  # an error is to stand alone
             given = (loaded, picture, region, regions, auto_regions, assign)
-            found = _regions(*given, strength=strength, seed=seed, note=notes.append, fit=fit)
+            found, notes = _regions(*given, strength=strength, seed=seed, fit=fit)
             result = loaded.fuse(
                 picture,
                 found,
                 rest=rest,
                 strength=strength,
                 stroke=stroke,
-                mode=known,
+                mode=cast("Mode", mode),  # an unknown one is refused by the painter
                 feather=feather,
                 keep_color=keep_color,
                 overlap=cast("Overlap", overlap),
@@ -193,26 +191,26 @@ def _regions(
     *,
     strength: float,
     seed: int,
-    note: Callable[[str], None],
     fit: bool,
-) -> "Regions":
-    """The regions by whichever way they were given."""
+) -> "tuple[Regions, list[str]]":
+    """The regions by whichever way they were given, and what is to be noted if all goes well: an error stands alone."""
     from stylebank.painting import regions
     from stylebank.pixels import masks
 
+    notes: list[str] = []
     if words:
-        return regions.from_masks(
-            words, size=(photo.height, photo.width), strength=strength, note=note, fit=fit
-        )
+        size = (photo.height, photo.width)
+        return regions.from_masks(words, size=size, strength=strength, note=notes.append, fit=fit), notes
     if labels:
         found = masks.read_labels(labels)
     else:
         assert count is not None
         clusters = regions.clustered(bank, photo, count, seed=seed)
         found = masks.Labels(f"--auto-regions {count}", clusters.astype("int64"), are_colours=False)
-    return regions.from_labels(
-        found, assigned or (), bank=bank, photo=photo, strength=strength, note=note, fit=fit
+    given = regions.from_labels(
+        found, assigned or (), bank=bank, photo=photo, strength=strength, note=notes.append, fit=fit
     )
+    return given, notes
 
 
 def segment(

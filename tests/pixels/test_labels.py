@@ -273,3 +273,10 @@ def test_an_edge_leaves_no_line_of_a_label_that_it_passes() -> None:
     found = Labels("a.png", soft, are_colours=False, colours=greys).settled([0, 128, 255])
     assert set(np.unique(found.values)) == {0, 128, 255}
     assert not (found.values[:, :150] == 128).any()
+
+
+def test_a_colour_that_is_only_at_edges_is_no_label_that_somebody_means(tmp_path: Path) -> None:
+    found = masks.read_labels(file_of(tmp_path, lanczos(SHAPES["saturated"])))
+    edge = found.found()[-1]
+    with pytest.raises(ImageError, match=r"has no label .*; it has #ff0000, #0000ff, #00ff00$"):
+        found.meant(f"#{edge:06x}")
