@@ -64,9 +64,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except (MemoryError, RuntimeError, ImportError, OSError) as error:
         if not memory.ran_out(error):
             raise
-        code = _complain(
-            f"memory: is used up ({str(error) or 'no more of it'}); close other programs, or ask for less"
-        )
+        used_up = f"memory: is used up ({str(error) or 'no more of it'}); close other programs, or ask for less"
+        code = _complain(StyleBankError(used_up))
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -1,6 +1,6 @@
 """Commands that give regions of a photo styles of their own: fuse, and segment, which finds regions."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -24,6 +24,8 @@ from stylebank.cli.options import (
     Stroke,
     Tile,
     complete_share,
+    destination,
+    encoding,
     note,
     printable,
     read_photo,
@@ -127,23 +129,15 @@ def fuse(
     force: Force = False,
 ) -> None:
     """Paint one photo in several styles: a mixture of them, or each in regions of its own."""
-    from stylebank.batch import planning
     from stylebank.painting.painter import StyleBank
-    from stylebank.pixels import metadata
-    from stylebank.pixels.encoding import Encoding
 
     ways = {"--mix": mix, "--region": region, "--regions": regions, "--auto-regions": auto_regions}
-    _check_ways(ways, has_labels=bool(assign))
-    if mix and (rest != PHOTO or feather or mode != "exact" or overlap != "over" or fit):
-        raise ConfigError(
-            "--rest, --fusion, --feather, --overlap, --fit: go with regions, not with --mix; leave them out"
-        )
-    target = planning.target(photo, output, "fused")
-    how = Encoding(quality, lossless, metadata.check(keep_metadata))
-    known = cast("Mode", mode)  # an unknown one is refused by the painter
+    for_regions = rest != PHOTO or bool(feather) or mode != "exact" or overlap != "over" or fit
+    _check_ways(ways, has_labels=bool(assign), for_regions=for_regions)
+    how = encoding(quality, lossless, keep_metadata)
     masks = [Path(words.rpartition("=")[0]) for words in region or []]
-    planning.check_outputs([target], [photo, *masks, *([regions] if regions else [])], force=force)
-    how.check(target.suffix or ".png")
+    others = [*masks, *([regions] if regions else [])]
+    target = destination(photo, output, "fused", how, others=others, force=force)
     with tile_bar(tile, max_memory) as tiling:
         loaded = StyleBank.load(bank, engine=engine, precision=precision, device=device, tiling=tiling)
         original = read_photo(photo)
@@ -153,16 +147,15 @@ def fuse(
             result = loaded.stylize(picture, mixed, keep_color=keep_color)
             say_weights(mixed)
         else:
-            notes: list[str] = []  # an error is to stand alone
             given = (loaded, picture, region, regions, auto_regions, assign)
-            found = _regions(*given, strength=strength, seed=seed, note=notes.append, fit=fit)
+            found, notes = _regions(*given, strength=strength, seed=seed, fit=fit)
             result = loaded.fuse(
                 picture,
                 found,
                 rest=rest,
                 strength=strength,
                 stroke=stroke,
-                mode=known,
+                mode=cast("Mode", mode),  # an unknown one is refused by the painter
                 feather=feather,
                 keep_color=keep_color,
                 overlap=cast("Overlap", overlap),
@@ -178,14 +171,24 @@ def _say_all(notes: list[str], mixes: "list[Mixture]") -> None:
         say_weights(mixed)
 
 
-def _check_ways(ways: Mapping[str, object], *, has_labels: bool) -> None:
-    """Of the ways to say where styles go exactly one must be used, and labels assigned exactly where there are some."""
+def _check_ways(ways: Mapping[str, object], *, has_labels: bool, for_regions: bool) -> None:
+    """Of the ways to say where styles go exactly one must be used, labels assigned exactly where there are some.
+
+    Args:
+        ways: options and their values.
+        has_labels: whether any is assigned.
+        for_regions: whether there are options that only regions have.
+    """
     given = [word for word, value in ways.items() if value is not None]
     if len(given) != 1:
         raise ConfigError(f"fuse: has {' and '.join(given) or 'no styles'}; give one of {', '.join(ways)}")
     if has_labels != (given[0] in ("--regions", "--auto-regions")):
         raise ConfigError(
             "--assign: goes with --regions and --auto-regions, and they with it; give both or neither"
+        )
+    if for_regions and given[0] == "--mix":
+        raise ConfigError(
+            "--rest, --fusion, --feather, --overlap, --fit: go with regions, not with --mix; leave them out"
         )
 
 
@@ -199,26 +202,26 @@ def _regions(
     *,
     strength: float,
     seed: int,
-    note: Callable[[str], None],
     fit: bool,
-) -> "Regions":
-    """The regions by whichever way they were given."""
+) -> "tuple[Regions, list[str]]":
+    """The regions by whichever way they were given, and what is to be noted if all goes well: an error stands alone."""
     from stylebank.painting import regions
     from stylebank.pixels import masks
 
+    notes: list[str] = []
     if words:
-        return regions.from_masks(
-            words, size=(photo.height, photo.width), strength=strength, note=note, fit=fit
-        )
+        size = (photo.height, photo.width)
+        return regions.from_masks(words, size=size, strength=strength, note=notes.append, fit=fit), notes
     if labels:
         found = masks.read_labels(labels)
     else:
         assert count is not None
         clusters = regions.clustered(bank, photo, count, seed=seed)
         found = masks.Labels(f"--auto-regions {count}", clusters.astype("int64"), are_colours=False)
-    return regions.from_labels(
-        found, assigned or (), bank=bank, photo=photo, strength=strength, note=note, fit=fit
+    given = regions.from_labels(
+        found, assigned or (), bank=bank, photo=photo, strength=strength, note=notes.append, fit=fit
     )
+    return given, notes
 
 
 def segment(

@@ -7,7 +7,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stylebank.cli.options import Device, Force, MaxMemory, StyleWords, VggSource, note, printable
+from stylebank.cli.options import (
+    Device,
+    Force,
+    KeepMetadata,
+    Lossless,
+    MaxMemory,
+    OneOutput,
+    Quality,
+    StyleWords,
+    VggSource,
+    destination,
+    encoding,
+    note,
+    read_photo,
+    write_picture,
+)
 from stylebank.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -34,10 +49,6 @@ Blend = Annotated[
 ]
 
 
-Output = Annotated[
-    Path | None,
-    typer.Option("-o", "--output", metavar="FILE", help="\\[default: PHOTO-optimized.png in this folder]"),
-]
 Size = Annotated[
     int | None,
     typer.Option(
@@ -55,7 +66,10 @@ Snapshots = Annotated[
 def optimize(
     photo: Annotated[Path, typer.Argument(metavar="PHOTO")],
     style: StyleWords,
-    output: Output = None,
+    output: OneOutput = None,
+    quality: Quality = None,
+    lossless: Lossless = False,
+    keep_metadata: KeepMetadata = "date",
     steps: Steps = None,
     method: Method = None,
     init: Start = None,
@@ -84,15 +98,19 @@ def optimize(
     from stylebank.reference import optimization
     from stylebank.supervision import styleset
 
-    target = output or Path(f"{photo.stem}-optimized.png")
+    how = encoding(quality, lossless, keep_metadata)
     settings, loss, chosen = _experiment(style, styles)
     settings = replace(settings, **_given(steps=steps, method=method, start=init, seed=seed))
     loss = replace(loss, **_given(content=content_weight, style=style_weight, tv=tv_weight))
     _check(settings, loss)
     chosen = replace(chosen, size=size or chosen.size, weights=_blend(style_blend) or chosen.weights)
-    outputs = [target, *_snapshots(target, settings.steps, every=snapshots)]
-    planning.check_outputs(outputs, [photo, *styleset.files_of(chosen)], force=force)
-    picture = images.load(photo)
+    sources = styleset.files_of(chosen)
+    target = destination(photo, output, "optimized", how, others=sources, force=force)
+    planning.check_outputs(
+        _snapshots(target, settings.steps, every=snapshots), [photo, *sources], force=force
+    )
+    original = read_photo(photo)
+    picture = images.to_tensor(original.image)
     paint = partial(optimization.paint, device=device, vgg_weights=resources.vgg_source(vgg))
     working = _working(picture, settings, chosen, max_memory=max_memory, device=device)
     with Watch(settings.steps, what="optimizing") as watch:
@@ -106,10 +124,9 @@ def optimize(
         try:
             result = paint(picture, chosen, loss, settings, working=working, report=report)
         except optimization.UnfinishedError as error:
-            images.save(target, images.to_pil(error.image))
+            write_picture(target, images.to_pil(error.image), how, photo, original)
             raise
-    images.save(target, images.to_pil(result))
-    typer.echo(printable(str(target)))
+    write_picture(target, images.to_pil(result), how, photo, original)
     if watch.stop():
         raise typer.Exit(watch.stop.exit_code)
 
@@ -153,6 +170,8 @@ def _snapshot(target: Path, step: int) -> Path:
 
 
 def _snapshots(target: Path, steps: int, *, every: int | None) -> list[Path]:
+    if every and target == Path("-"):
+        raise ConfigError("--snapshots: are files beside the picture; give it a name with -o")
     return [_snapshot(target, step) for step in range(every, steps + 1, every)] if every else []
 
 

@@ -1,6 +1,6 @@
 """Options that several commands share, and how they print."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -135,6 +135,33 @@ def read_photo(path: Path) -> "Original":
     for line in original.notes:
         note(f"{path}: {line}")
     return original
+
+
+def encoding(quality: int | None, lossless: bool, keep_metadata: str) -> "Encoding":
+    """What the options of writing come to."""
+    from stylebank.pixels import metadata
+    from stylebank.pixels.encoding import Encoding
+
+    return Encoding(quality, lossless, metadata.check(keep_metadata))
+
+
+def destination(
+    photo: Path,
+    output: str | None,
+    word: str,
+    how: "Encoding | None" = None,
+    *,
+    others: Sequence[Path] = (),
+    force: bool,
+) -> Path:
+    """Where the one picture of a command goes; nothing that the command reads is replaced, see `planning.target`."""
+    from stylebank.batch import planning
+
+    target = planning.target(photo, output, word)
+    planning.check_outputs([target], [photo, *others], force=force)
+    if how:
+        how.check(target.suffix or ".png")
+    return target
 
 
 def write_picture(

@@ -17,6 +17,7 @@ from stylebank.cli.options import (
     PrecisionName,
     Stroke,
     complete_style,
+    destination,
     read_photo,
     write_picture,
 )
@@ -42,7 +43,7 @@ def sheet(
     force: Force = False,
 ) -> None:
     """Show one photo in every style of a bank, as one picture."""
-    target = _target(photo, output, "sheet", force=force)
+    target = destination(photo, output, "sheet", force=force)
     loaded = _load(bank, engine=engine, precision=precision, device=device)
     mixes = [(name, mixture.of(name, stroke=stroke)) for name in loaded.styles]
     _show(photo, target, loaded, mixes, size=size, beside_photo=True)
@@ -72,18 +73,10 @@ def sweep(
     """Show the way from one style to another, or from the photo to a style, as one picture."""
     if len(styles) > 2:
         raise ConfigError(f"sweep: has {len(styles)} styles; give one or two")
-    target = _target(photo, output, "sweep", force=force)
+    target = destination(photo, output, "sweep", force=force)
     loaded = _load(bank, engine=engine, precision=precision, device=device)
     path = mixture.path([mixture.parse(words, stroke=stroke) for words in styles], steps)
     _show(photo, target, loaded, path, size=size, columns=steps, keep_color=keep_color)
-
-
-def _target(photo: Path, output: str | None, word: str, *, force: bool) -> Path:
-    from stylebank.batch import planning
-
-    target = planning.target(photo, output, word)
-    planning.check_outputs([target], [photo], force=force)
-    return target
 
 
 def _load(bank: Path | None, *, engine: str, precision: str, device: str) -> "StyleBank":

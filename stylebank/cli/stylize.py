@@ -24,6 +24,7 @@ from stylebank.cli.options import (
     Stroke,
     Tile,
     complete_style,
+    encoding,
     note,
     say,
     say_weights,
@@ -181,8 +182,7 @@ def stylize(
     from stylebank.batch.unfinished import Unfinished
     from stylebank.engines.choice import Computing
     from stylebank.machine.distributed import rank_and_world
-    from stylebank.pixels import formats, metadata
-    from stylebank.pixels.encoding import Encoding
+    from stylebank.pixels import formats
 
     mixes = [
         mixture.parse(words, strength=strength, stroke=stroke, where=f"--style {words}") for words in style
@@ -195,7 +195,7 @@ def stylize(
     suffix = f".{form.removeprefix('.')}"
     formats.check_suffix(Path(f"--format {suffix}"))
     names.check(name)
-    how = Encoding(quality, lossless, metadata.check(keep_metadata))
+    how = encoding(quality, lossless, keep_metadata)
     words = ["+".join(mixed.names) for mixed in mixes]
     plan = planning.plan(photos, output, styles=words, suffix=suffix, template=name, force=force)
     for suffix in {job.suffix if job.picture == planning.STREAM else job.picture.suffix for job in plan.jobs}:

@@ -56,8 +56,8 @@ class Labels:
         """
         number = int(key) if key.isdecimal() and len(key) < 12 else None
         found = self._coloured(self._colour_meant(key, number))
-        if number is not None and not self.are_colours and not found and (self.values == number).any():
-            found = [number]
+        if number is not None and not self.are_colours and not found:
+            found = [label for label in self._possible().tolist() if label == number]
         if not found:
             raise ImageError(self._unknown(key))
         return tuple(found)
@@ -116,6 +116,9 @@ class Labels:
         assert self.colours is not None
         return self.colours[labels].astype(np.float32)
 
+    def _possible(self) -> Integers:
+        return np.array(self.found(), np.int64) if self._kind == "numbers" else self._survey.possible()
+
     def _colour_meant(self, key: str, number: int | None) -> int | None:
         """The colour that a word means, or the number that it is, where numbers stand for colours."""
         if number is None:
@@ -130,8 +133,8 @@ class Labels:
         """The labels of a colour; in files that change colours, the nearest one of its own right."""
         if colour is None:
             return []
-        present, own = self._survey.present, self._survey.own
-        exact: list[int] = present[of_rgb(self._rgb(present)) == colour].tolist()
+        possible, own = self._possible(), self._survey.own
+        exact: list[int] = possible[of_rgb(self._rgb(possible)) == colour].tolist()
         may_differ = self._survey.is_rough or self._kind == "palette"
         if not len(own) or not may_differ or (exact and not self._survey.is_rough):
             return exact

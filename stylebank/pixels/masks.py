@@ -113,7 +113,7 @@ def read_labels(path: Path) -> Labels:
 def check_shape(source: str, size: Sequence[int], wanted: tuple[int, int], *, remedy: str) -> None:
     """Refuse a mask whose shape is not that of the image, but for rounding: it would lie in the wrong place.
 
-    Rounding is less than 1 pixel of the smaller one along one side, or 2 pixels if that is no more than 1 %.
+    Rounding is less than 1 pixel of the smaller one along either side, or 2 pixels if that is no more than 1 %.
 
     Args:
         source: what to call it.
@@ -128,7 +128,7 @@ def check_shape(source: str, size: Sequence[int], wanted: tuple[int, int], *, re
     ratio = small[1] * large[0] / (small[0] * large[1])
     # What a side would have to be for the other one's sake, against what it is.
     off = small[1] * abs(1 - 1 / ratio), small[0] * abs(1 - ratio)
-    if min(off) < 1 or (max(off) <= 2 and abs(1 - ratio) <= 0.01):
+    if min(off) < 1 or (min(off) <= 2 and abs(1 - ratio) <= 0.01):
         return
     advice = "another shape; crop it"
     if tuple(size) == wanted[::-1]:

@@ -22,6 +22,9 @@ Run = Callable[[str], tuple[object, str, str]]
 """A command line -> exit code, standard output, standard error."""
 
 HEIGHT, WIDTH = 33, 42
+COLOUR = "#{:02x}{:02x}{:02x}".format(
+    *pictures.label_image(np.ones((1, 1), np.uint8)).convert("RGB").tobytes()
+)
 
 # Command line -> what its one line of complaint must say; FUSE is `fuse photo.png --bank bank`, the others alike.
 MISTAKES = {
@@ -64,6 +67,11 @@ MISTAKES = {
     "FUSE --region left.png=wave --rest wvae": "'wvae': is not in the bank",
     "FUSE --region left.png=wave --rest wave:x": "weight of 'wave': 'x' is no number",
     "FUSE --region left.png=wave --fusion best": "^fusion 'best': is unknown; choose one of exact, region, paper",
+    "FUSE --region left.png=wave --overlap under": "^overlap 'under': is unknown; choose one of over, share",
+    "FUSE --mix wave=1 --fit": "--fit: go with regions, not with --mix",
+    "FUSE --mix wave=1 --overlap share": "--overlap, --fit: go with regions",
+    "FUSE --region turned.png=wave": "^turned.png: is 33 x 42 px, and the photo 42 x 33: the photo's on its side",
+    "FUSE --regions turned.png --assign 0=wave": "^turned.png: is 33 x 42 px, and the photo 42 x 33",
     "FUSE --region left.png=wave --feather -1": "^feather -1: is out of range; give 0 or more",
     "FUSE --region left.png=wave --feather nan": "^feather nan: is out of range",
     "FUSE --region left.png=wave -o left.png": "^left.png: is ",
@@ -74,7 +82,7 @@ MISTAKES = {
     "FUSE --region left.png=wave:2 --feather -1": "^feather -1",
     "FUSE --regions labels.png --assign auto --rest wvae": "'wvae': is not in the bank",
     "FUSE --regions none.png --assign auto": "^none.png: is no file",
-    "FUSE --regions labels.png --assign 3=wave": "^labels.png: has no label '3'; it has 1, 0$",
+    "FUSE --regions labels.png --assign 3=wave": r"has no label '3'; it has 1 \(#\w{6}\), 0 \(#ffffff\)$",
     "FUSE --regions labels.png --assign 1=wave --assign 1=night": "^--assign: names a label twice",
     "FUSE --regions labels.png --assign wave": "^--assign wave: has another form; write LABEL=STYLE, or auto",
     "FUSE --regions photo.png --assign auto": "^--assign auto: cannot give 1[0-9]+ regions",
@@ -126,7 +134,8 @@ def template(tmp_path_factory: pytest.TempPathFactory, make_bank: Callable[..., 
     pictures.label_image(labels).save(home / "labels.png")
     left = Image.fromarray(255 - 255 * labels)
     left.save(home / "left.png")
-    left.resize((20, 12)).save(home / "small.png")
+    left.resize((14, 11)).save(home / "small.png")
+    left.rotate(90, expand=True).save(home / "turned.png")
     for name in ("thesis.png", "taken-preview.png"):
         (home / name).write_bytes(b"my thesis")
     return home
@@ -237,9 +246,32 @@ def test_strokes_are_those_of_the_command_or_of_a_region(run: Run) -> None:
 
 
 def test_fuse_notes_what_it_did_to_masks(run: Run) -> None:
-    assert run("FUSE --region small.png=wave")[2] == "note: small.png: resized from 20 x 12 to 42 x 33 px\n"
+    assert run("FUSE --region small.png=wave")[2] == "note: small.png: resized from 14 x 11 to 42 x 33 px\n"
     line = "FUSE --region left.png=wave:2+night:2 --force"
     assert run(line)[2] == "note: weights sum to 4; taken as wave 0.5, night 0.5\n"
+
+
+def test_fuse_paints_later_regions_over_earlier_ones(run: Run) -> None:
+    Image.new("L", (WIDTH, HEIGHT), 255).save("all.png")
+    bank, mask = StyleBank.load("bank", device="cpu"), masks.read_mask(Path("left.png"))
+    line = "FUSE --region all.png=wave --region left.png=night"
+    over = bank.fuse(photo(), [(1 - mask, "wave"), (mask, "night")])
+    share = bank.fuse(photo(), [(1 - mask / 2, "wave"), (mask / 2, "night")])
+    for more, wanted, other in (
+        ("", over, share),
+        (" --overlap over", over, share),
+        (" --overlap share", share, over),
+    ):
+        assert run(f"{line}{more} --force") == (0, "photo-fused.png\n", "")
+        assert same("photo-fused.png", wanted)
+        assert not same("photo-fused.png", other), "the control"
+
+
+def test_fuse_stretches_a_mask_of_another_shape_if_asked(run: Run) -> None:
+    said = "note: turned.png: resized from 33 x 42 to 42 x 33 px\n"
+    assert run("FUSE --region turned.png=wave --fit") == (0, "photo-fused.png\n", said)
+    line = "FUSE --regions turned.png --assign 0=wave --assign 255=night --fit --force"
+    assert run(line) == (0, "photo-fused.png\n", said)
 
 
 def test_fuse_paints_labelled_regions(run: Run) -> None:
@@ -248,7 +280,7 @@ def test_fuse_paints_labelled_regions(run: Run) -> None:
     bank, mask = StyleBank.load("bank", device="cpu"), masks.read_mask(Path("left.png"))
     assert same("photo-fused.png", bank.fuse(photo(), [(mask, "wave"), (1 - mask, "night@0.5")]))
     code, _, err = run("FUSE --regions labels.png --assign 0=wave -o part.png")
-    assert (code, err) == (0, "note: labels.png: 1 (76% of the pixels) left to the rest\n")
+    assert (code, err) == (0, f"note: labels.png: 1 ({COLOUR}) (76% of the pixels) left to the rest\n")
     assert same("part.png", bank.fuse(photo(), [(mask, "wave")]))
 
 

@@ -16,6 +16,7 @@ from stylebank.errors import ConfigError, ImageError, UnknownStyleError
 from stylebank.network.layers import reflect_conv
 from stylebank.painting.fusion import Mode
 from stylebank.painting.painter import StyleBank
+from stylebank.pixels.masks import Mask, Overlap
 
 pytestmark = pytest.mark.usefixtures("in_one_pass")
 
@@ -137,11 +138,33 @@ def test_rest_mix_paints_uncovered_pixels(bank: StyleBank, photo: Tensor, left: 
         assert (bank.fuse(photo, [(mask, "wave")], rest=other) - wanted).abs().max() > SAME, "the control"
 
 
-def test_overlapping_masks_share_the_pixel(bank: StyleBank, photo: Tensor, left: Floats) -> None:
-    painted = bank.fuse(photo, [(np.ones((37, 50)), "wave"), (left, "night")])
-    for share, same in ((0.5, True), (1.0, False)):  # the control: the last mask wins
+@pytest.mark.parametrize("overlap", get_args(Overlap))
+def test_later_regions_are_painted_over_earlier_ones_or_share_the_pixel(
+    overlap: Overlap, bank: StyleBank, photo: Tensor, left: Floats
+) -> None:
+    painted = bank.fuse(photo, [(np.ones((37, 50)), "wave"), (left, "night")], overlap=overlap)
+    for share, way in ((0.5, "share"), (1.0, "over")):  # each the other's control
         wanted = bank.fuse(photo, [(1 - share * left, "wave"), (share * left, "night")])
-        assert ((painted - wanted).abs().max() < SAME) == same
+        assert ((painted - wanted).abs().max() < SAME) == (way == overlap)
+
+
+def test_a_mask_of_another_shape_is_stretched_only_if_asked(
+    bank: StyleBank, photo: Tensor, left: Floats
+) -> None:
+    turned = np.ascontiguousarray(left.T)
+    given: list[tuple[Mask, str]] = [(turned, "wave")]
+    for mask in (turned, Image.fromarray((255 * turned).astype(np.uint8))):
+        with pytest.raises(
+            ImageError, match=r"^mask: is 37 x 50 px, and the photo 50 x 37: .* or give fit=True$"
+        ):
+            bank.fuse(photo, [(mask, "wave")])
+    assert bank.fuse(photo, given, fit=True).shape == photo.shape
+    assert bank.fuse(photo, [(left[:18, :25], "wave")]).shape == photo.shape, "the control: half the size"
+
+
+def test_arrays_of_8_bits_are_masks(bank: StyleBank, photo: Tensor, left: Floats) -> None:
+    levels = (255 * left).astype(np.uint8)
+    assert torch.equal(bank.fuse(photo, [(levels, "wave")]), bank.fuse(photo, [(left, "wave")]))
 
 
 @pytest.mark.parametrize("mode", get_args(Mode))
@@ -164,11 +187,12 @@ def test_batches_and_pil_are_fused_alike(mode: Mode, bank: StyleBank, photo: Ten
     ("wrong", "error", "message"),
     [
         ({"mode": "papre"}, ConfigError, r"'papre': is unknown; choose one of exact, region, paper"),
+        ({"overlap": "under"}, ConfigError, r"overlap 'under': is unknown; choose one of over, share"),
         ({"regions": []}, ConfigError, r"regions: there are none"),
         ({"feather": -1.0}, ConfigError, r"feather -1: is out of range"),
         ({"feather": 51.0}, ConfigError, r"feather 51: is more than the image's 50 pixels"),
         ({"strength": 1.5}, ConfigError, r"strength 1\.5 is out of range"),
-        ({"regions": [(np.ones((4, 4)), "nihgt")]}, UnknownStyleError, r"'nihgt'.*did you mean 'night'"),
+        ({"regions": [(np.ones((37, 50)), "nihgt")]}, UnknownStyleError, r"'nihgt'.*did you mean 'night'"),
         ({"rest": {"wave": 1.0, "raim": 1.0}}, UnknownStyleError, r"'raim'.*did you mean 'rain'"),
         (
             {"regions": [(np.ones((1, 4, 4), np.float32), "wave")]},
@@ -180,7 +204,7 @@ def test_batches_and_pil_are_fused_alike(mode: Mode, bank: StyleBank, photo: Ten
 def test_what_is_wrong_is_refused_in_one_line(
     wrong: dict[str, object], error: type[Exception], message: str, bank: StyleBank, photo: Tensor
 ) -> None:
-    right: dict[str, object] = {"regions": [(np.ones((4, 4)), "wave")]}
+    right: dict[str, object] = {"regions": [(np.ones((37, 50)), "wave")]}
     assert bank.fuse(photo, **right).shape == photo.shape  # type: ignore[arg-type]
     with pytest.raises(error, match=message) as raised:
         bank.fuse(photo, **right | wrong)  # type: ignore[arg-type]

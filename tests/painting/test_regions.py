@@ -58,10 +58,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def by_masks(*words: str, strength: float = 1.0) -> tuple[list[tuple[Mask, str]], list[str]]:
+def by_masks(
+    *words: str, strength: float = 1.0, fit: bool = False
+) -> tuple[list[tuple[Mask, str]], list[str]]:
     """Masks and mixtures as words, and what is noted."""
     notes: list[str] = []
-    found = regions.from_masks(words, size=(HEIGHT, WIDTH), strength=strength, note=notes.append)
+    found = regions.from_masks(words, size=(HEIGHT, WIDTH), strength=strength, note=notes.append, fit=fit)
     return [(mask, str(mix)) for mask, mix in found], notes
 
 
@@ -95,8 +97,20 @@ def test_a_mask_of_another_size_is_resized_and_that_is_noted() -> None:
 
 
 @pytest.mark.usefixtures("home")
+def test_a_mask_of_another_shape_is_refused_or_stretched() -> None:
+    Image.new("L", (WIDTH, WIDTH), 255).save("square.png")
+    with pytest.raises(
+        ImageError, match=r"^square.png: is 40 x 40 px, and the photo 40 x 24: .*, or add --fit$"
+    ):
+        by_masks("square.png=wave")
+    ((mask, _),), notes = by_masks("square.png=wave", fit=True)
+    assert np.asarray(mask).shape == (HEIGHT, WIDTH)
+    assert notes == ["square.png: resized from 40 x 40 to 40 x 24 px"]
+
+
+@pytest.mark.usefixtures("home")
 def test_a_mask_that_covers_nothing_is_noted() -> None:
-    assert by_masks("black.png=wave")[1] == ["black.png: is all black and covers nothing"]
+    assert by_masks("black.png=wave")[1] == ["black.png: is all black, or transparent, and covers nothing"]
 
 
 @pytest.mark.parametrize(
@@ -154,9 +168,9 @@ def test_where_every_label_is_assigned_nothing_is_noted(bank: StyleBank, photo: 
 
 
 def test_labels_of_another_size_are_resized_and_that_is_noted(bank: StyleBank, photo: Image.Image) -> None:
-    small = Labels("l.png", COLUMNS[:3, ::2], are_colours=False)
+    small = Labels("l.png", COLUMNS[::2, ::2], are_colours=False)
     found, notes = by_labels(bank, photo, "2=wave", "auto", labels=small)
-    assert notes[0] == "l.png: resized from 20 x 3 to 40 x 24 px"
+    assert notes[0] == "l.png: resized from 20 x 12 to 40 x 24 px"
     assert np.array_equal(np.asarray(found[0][0]), column(2))
 
 
@@ -165,6 +179,30 @@ def test_colours_are_assigned_by_name_or_number(bank: StyleBank, photo: Image.Im
     found, notes = by_labels(bank, photo, "#00f=wave", labels=colours)
     assert shown(found) == [(2, "wave")]
     assert notes == ["l.png: #ff0000 (50% of the pixels) left to the rest"]
+
+
+def test_entries_of_one_colour_are_one_region(bank: StyleBank, photo: Image.Image) -> None:
+    colours = np.zeros((256, 3), np.uint8)
+    colours[[0, 2, 7]] = (200, 40, 40), (200, 40, 40), (1, 2, 3)
+    labels = Labels("l.png", COLUMNS, are_colours=False, colours=colours)
+    found, notes = by_labels(bank, photo, "#c82828=wave", labels=labels)
+    assert np.array_equal(np.asarray(found[0][0]), column(0) + column(2))
+    assert len(found) == 1
+    assert notes == ["l.png: 1 (#000000), 7 (#010203) (50% of the pixels) left to the rest"]
+    with pytest.raises(ConfigError, match="names a label twice"):
+        by_labels(bank, photo, "#c82828=wave", "2=night", labels=labels)
+
+
+def test_soft_edges_leave_no_ring_and_are_no_label_to_note(bank: StyleBank, photo: Image.Image) -> None:
+    soft = np.repeat(np.array([0xFF0000, 0xAA0055, 0x5500AA, 0x0000FF]), (18, 2, 2, 18))[None].repeat(
+        HEIGHT, 0
+    )
+    labels = Labels("l.png", soft, are_colours=True)
+    found, notes = by_labels(bank, photo, "red=wave", "blue=night", labels=labels)
+    assert np.array_equal(sum(np.asarray(mask) for mask, _ in found), np.ones((HEIGHT, WIDTH)))
+    assert notes == []
+    _, notes = by_labels(bank, photo, "red=wave", labels=labels)
+    assert notes == ["l.png: #0000ff (50% of the pixels) left to the rest"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
-"""Masks and label images as files hold them; shares that sum to 1 whatever overlaps, leaves gaps or is softened."""
+"""Masks as files hold them; shares that sum to 1 whatever overlaps, leaves gaps or is softened."""
 
-from collections.abc import Callable
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from stylebank.errors import ImageError
-from stylebank.pixels import masks, pictures
-from stylebank.pixels.masks import Labels
+from stylebank.pixels import images, masks
 
 Levels = NDArray[Any]
 Floats = NDArray[np.float32]
@@ -30,100 +29,10 @@ def left(share: float = 0.5, value: float = 1.0) -> Floats:
     return mask
 
 
-def numbers() -> Levels:
-    """Labels 0, 1, 2, 7, in columns of one width."""
-    return np.repeat(np.array([0, 1, 2, 7], np.uint8), WIDTH // 4)[None].repeat(HEIGHT, 0)
-
-
 def file_of(folder: Path, image: Image.Image, suffix: str = ".png", **options: Any) -> Path:
-    path = folder / f"labels{suffix}"
+    path = folder / f"mask{suffix}"
     image.save(path, **options)
     return path
-
-
-def wide(dtype: type, factor: int) -> Image.Image:
-    """More than 8 bits a pixel."""
-    return Image.fromarray(numbers().astype(dtype) * dtype(factor))
-
-
-def palette(values: Levels) -> Image.Image:
-    image = Image.fromarray(values)
-    image.putpalette(np.random.default_rng(0).integers(0, 256, 768, np.uint8).tolist())
-    return image
-
-
-# How a file is made, its suffix, and what the labels are.
-LABEL_FILES: dict[str, tuple[Callable[[], Image.Image], str, Callable[[Levels], Levels]]] = {
-    "palette": (lambda: palette(numbers()), ".png", lambda values: values),
-    "palette of a GIF": (lambda: pictures.label_image(numbers() % 3), ".gif", lambda values: values % 3),
-    "palette of greys": (lambda: Image.fromarray(numbers()).convert("P"), ".png", lambda values: values),
-    "grey": (lambda: Image.fromarray(numbers()), ".png", lambda values: values),
-    "grey BMP": (lambda: Image.fromarray(numbers()), ".bmp", lambda values: values),
-    "1 bit": (lambda: Image.fromarray(numbers() > 1), ".png", lambda values: values > 1),
-    "16 bits": (lambda: wide(np.uint16, 9000), ".png", lambda values: values * 9000),
-    "16 bits TIFF": (lambda: wide(np.uint16, 300), ".tif", lambda values: values * 300),
-    "32 bits": (lambda: wide(np.int32, 70000), ".tif", lambda values: values * 70000),
-}
-
-
-@pytest.mark.parametrize("case", LABEL_FILES)
-def test_labels_are_what_the_file_holds_and_no_brightness(case: str, tmp_path: Path) -> None:
-    make, suffix, meaning = LABEL_FILES[case]
-    found = masks.read_labels(file_of(tmp_path, make(), suffix))
-    wanted = meaning(numbers().astype(np.int64)).astype(np.int64)
-    assert np.array_equal(found.values, wanted)
-    assert found.values.dtype == np.int64
-    assert not found.are_colours
-    largest = int(wanted.max())
-    assert found.label(str(largest)) == largest
-    assert np.array_equal(found.mask(largest) == 1, wanted == largest)
-
-
-@pytest.mark.parametrize(
-    ("mode", "suffix"), [("RGB", ".png"), ("RGBA", ".png"), ("RGB", ".webp"), ("RGB", ".tif")]
-)
-def test_labels_of_a_colour_image_are_its_colours(mode: str, suffix: str, tmp_path: Path) -> None:
-    image = Image.new(mode, (WIDTH, HEIGHT), "#0000ff")
-    image.paste((255, 0, 0), (0, 0, 10, HEIGHT))
-    found = masks.read_labels(file_of(tmp_path, image, suffix, lossless=True))
-    assert found.are_colours
-    assert found.found() == [0x0000FF, 0xFF0000], "the most frequent first"
-    for key in ("red", "#f00", "#FF0000", "rgb(255, 0, 0)"):
-        assert found.label(key) == 0xFF0000
-        assert found.mask(found.label(key)).mean() == 10 / WIDTH
-    assert [found.shown(label) for label in found.found()] == ["#0000ff", "#ff0000"]
-
-
-def test_labels_stand_upright(tmp_path: Path) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    found = masks.read_labels(file_of(tmp_path, Image.fromarray(numbers()), exif=exif))
-    assert np.array_equal(found.values, np.rot90(numbers(), -1))
-
-
-@pytest.mark.parametrize(
-    "key", ["3", "", "x", "-1", "1.0", "red", "#000001", "\N{SUPERSCRIPT TWO}", "9" * 40]
-)
-def test_a_label_that_is_not_there_is_refused_with_those_that_are(key: str) -> None:
-    with pytest.raises(ImageError, match=r"^a.png: has no label '.*; it has 0, 1, 2, 7$"):
-        Labels("a.png", numbers().astype(np.int64), are_colours=False).label(key)
-
-
-def test_a_colour_that_is_not_there_is_refused_with_a_few_that_are() -> None:
-    many = Labels("a.png", np.arange(100, dtype=np.int64).reshape(10, 10), are_colours=True)
-    for key in ("5", "bluu", "#12", "white", ""):
-        with pytest.raises(ImageError, match=r"has no label .*; it has #000000, .* and 88 more$"):
-            many.label(key)
-    with pytest.raises(ImageError, match=r"did you mean '#000012'\?"):
-        many.label("000012")
-
-
-@pytest.mark.parametrize("size", [(24, 40), (12, 20), (48, 80), (7, 13), (1, 1), (25, 41)], ids=str)
-def test_labels_of_another_size_are_the_nearest_ones(size: tuple[int, int]) -> None:
-    found = Labels("a.png", numbers().astype(np.int64), are_colours=False).resized(size)
-    assert found.values.shape == size
-    places = (np.arange(size[1]) + 0.5) * 4 // size[1]  # which of four columns a pixel's centre lies in
-    assert (found.values == np.array([0, 1, 2, 7])[places.astype(int)]).all()
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "LA", "RGBA", "I;16", "F", "CMYK"])
@@ -137,18 +46,110 @@ def test_a_mask_counts_by_its_luma_whatever_its_mode(mode: str, tmp_path: Path) 
         assert np.array_equal(found, left())
 
 
-@pytest.mark.parametrize("mode", ["LA", "RGBA", "PA"])
-def test_white_on_a_transparent_ground_covers_where_it_is_white(mode: str, tmp_path: Path) -> None:
-    """As painting programs save what was painted on a layer of its own; black on it covers nothing."""
-    image = Image.new("RGBA", (WIDTH, HEIGHT), (255, 255, 255, 0))
-    image.paste((255, 255, 255, 255), (0, 0, WIDTH // 4, HEIGHT))
-    image.paste((0, 0, 0, 255), (WIDTH // 2, 0, WIDTH, HEIGHT))
-    image = image.convert(mode)
-    forms = (
-        [masks.of(image)] if mode == "PA" else [masks.of(image), masks.read_mask(file_of(tmp_path, image))]
-    )
-    for found in forms:
-        assert np.array_equal(found, left(0.25))
+def drawn(colour: tuple[int, int, int], mode: str = "RGBA") -> Image.Image:
+    """A colour drawn on the left of a layer, over transparent red on the right, and half in the middle."""
+    image = Image.new("RGBA", (WIDTH, HEIGHT), (255, 0, 0, 0))
+    image.paste((*colour, 255), (0, 0, WIDTH // 4, HEIGHT))
+    image.paste((*colour, 102), (WIDTH // 4, 0, WIDTH // 2, HEIGHT))
+    return image.convert(mode)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "PA", "RGBa", "La"])
+@pytest.mark.parametrize("colour", [(255, 255, 255), (0, 0, 0), (200, 30, 30)], ids=str)
+def test_where_there_is_alpha_it_alone_is_the_cover(
+    colour: tuple[int, int, int], mode: str, tmp_path: Path
+) -> None:
+    image = drawn(colour, mode.upper() if mode == "La" else mode)
+    image = image.convert("La") if mode == "La" else image
+    wanted = left(0.5, 102 / 255)
+    wanted[:, : WIDTH // 4] = 1
+    found = [masks.of(image)]
+    if mode in ("RGBA", "LA"):
+        found.append(masks.read_mask(file_of(tmp_path, image)))
+        found.append(masks.read_mask(file_of(tmp_path, image, ".tif")))
+    assert all(np.array_equal(mask, wanted) for mask in found)
+
+
+def test_colours_declared_transparent_are_alpha(tmp_path: Path) -> None:
+    grey = Image.fromarray((255 * left()).astype(np.uint8))
+    sixteen = Image.fromarray((65535 * left()).astype(np.uint16))
+    files = {
+        "grey": (grey, 255),
+        "colours": (grey.convert("RGB"), (255, 255, 255)),
+        "16 bits": (sixteen, 65535),
+        "palette": (grey.convert("P", palette=Image.Palette.ADAPTIVE, colors=2), None),
+    }
+    for image, key in files.values():
+        if key is None:
+            key = int(np.asarray(image)[0, 0])
+        mask = masks.read_mask(file_of(tmp_path, image, transparency=key))
+        assert np.array_equal(mask, 1 - left()), "white is transparent, and black covers"
+        assert np.array_equal(masks.read_mask(file_of(tmp_path, image)), left()), "the control"
+
+
+def test_alpha_that_is_opaque_all_over_leaves_the_luma(tmp_path: Path) -> None:
+    image = Image.fromarray((255 * left()).astype(np.uint8)).convert("RGBA")
+    assert np.array_equal(masks.of(image), left())
+    image.putalpha(252)  # as lossy files have it
+    assert np.array_equal(masks.read_mask(file_of(tmp_path, image)), left())
+    image.putalpha(128)
+    assert (masks.of(image) == np.float32(128 / 255)).all(), "the control"
+
+
+def grey_profile(gamma: float) -> bytes:
+    """A grey ICC profile, as Photoshop embeds one."""
+    numbers = b"".join(struct.pack(">i", round(value * 65536)) for value in (0.9642, 1, 0.8249))
+    point = b"XYZ " + bytes(4) + numbers
+    tags = {
+        b"desc": b"desc" + bytes(4) + struct.pack(">I", 5) + b"gray" + bytes(79),
+        b"wtpt": point,
+        b"kTRC": b"curv" + bytes(4) + struct.pack(">IH", 1, round(gamma * 256)),
+    }
+    table, body = struct.pack(">I", len(tags)), b""
+    for name, data in tags.items():
+        table += name + struct.pack(">II", 132 + 12 * len(tags) + len(body), len(data))
+        body += data + bytes(-len(data) % 4)
+    head = b"lcms\x02\x10\0\0mntrGRAYXYZ " + struct.pack(">6H", 2024, 1, 1, 0, 0, 0) + b"acsp" + bytes(28)
+    head += numbers
+    return struct.pack(">I", 132 + len(table) - 4 + len(body)) + head.ljust(124, b"\0") + table + body
+
+
+def test_a_mask_is_data_whatever_profile_or_gamma_it_has(tmp_path: Path) -> None:
+    grey = Image.new("L", (WIDTH, HEIGHT), 128)
+    gamma = PngImagePlugin.PngInfo()
+    gamma.add(b"gAMA", struct.pack(">I", 100000))
+    profiled = file_of(tmp_path, grey, icc_profile=grey_profile(1.8))
+    assert abs(np.asarray(images.read(profiled))[0, 0, 0] - 128) > 3, "the control: of a photo it counts"
+    for path in (profiled, file_of(tmp_path, grey, ".tif"), file_of(tmp_path, grey, pnginfo=gamma)):
+        assert (masks.read_mask(path) == np.float32(128 / 255)).all()
+
+
+def test_values_count_by_the_depth_and_not_by_the_brightest_pixel(tmp_path: Path) -> None:
+    wanted = 20000 / 65535 * left()
+    sixteen = Image.fromarray((20000 * left()).astype(np.uint16))
+    for suffix in (".png", ".tif"):
+        assert np.allclose(masks.read_mask(file_of(tmp_path, sixteen, suffix)), wanted, rtol=0, atol=ONE)
+    floats = Image.fromarray(np.array([[0.25, np.nan, 2.5, -1, np.inf]], np.float32))
+    for found in (masks.read_mask(file_of(tmp_path, floats, ".tif")), masks.of(floats)):
+        assert found.tolist() == [[0.25, 0, 1, 0, 1]]
+    levels = Image.fromarray(np.array([[0, 51, 255]], np.float32))
+    assert masks.of(levels)[0].tolist() == pytest.approx([0, 0.2, 1]), "levels converted to floats"
+
+
+def test_a_mask_of_zeros_and_ones_says_yes_and_no(tmp_path: Path) -> None:
+    for dtype in (np.uint8, np.uint16):
+        image = Image.fromarray(left().astype(dtype))
+        for found in (masks.read_mask(file_of(tmp_path, image)), masks.of(image)):
+            assert np.array_equal(found, left())
+
+
+def test_colours_count_by_their_luma(tmp_path: Path) -> None:
+    image = Image.new("RGB", (WIDTH, HEIGHT), (0, 255, 0))
+    for each in (image, image.quantize(2), image.convert("YCbCr")):
+        found = masks.of(each)
+        assert np.allclose(found, 0.587, rtol=0, atol=0.006)  # a level of luma, and one of YCbCr
+    cmyk = Image.new("CMYK", (WIDTH, HEIGHT), (0, 0, 0, 102))
+    assert np.allclose(masks.read_mask(file_of(tmp_path, cmyk, ".tif")), 0.6, rtol=0, atol=0.004)
 
 
 def test_greys_are_soft() -> None:
@@ -162,6 +163,14 @@ def test_an_array_is_a_mask(dtype: type) -> None:
         found = masks.of(mask)
         assert np.array_equal(found, left())
         assert found.dtype == np.float32
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_integers_without_sign_count_by_their_depth(dtype: type) -> None:
+    white = np.iinfo(dtype).max
+    array: Levels = (left(0.5, 0.2) * white).round().astype(dtype)
+    for mask in (array, torch.from_numpy(array)):
+        assert np.allclose(masks.of(mask), left(0.5, 0.2), rtol=0, atol=0.5 / white)
 
 
 def test_a_tensor_is_a_mask_whatever_it_is_used_for() -> None:
@@ -191,11 +200,12 @@ def test_an_array_may_lie_in_memory_as_it_likes(form: str) -> None:
         np.ones(4),
         np.ones((0, 4)),
         255 * left(),
+        (255 * left()).astype(np.int32),
         -left(),
         left() * np.nan,
         np.where(left() > 0, np.inf, 0),
     ],
-    ids=["3 axes", "1 axis", "empty", "255", "negative", "nan", "inf"],
+    ids=["3 axes", "1 axis", "empty", "255", "255 of 32 bits", "negative", "nan", "inf"],
 )
 def test_numbers_that_are_no_mask_are_refused(mask: Levels) -> None:
     for form in (mask, torch.from_numpy(mask)):
@@ -238,8 +248,55 @@ def test_shares_sum_to_1_at_every_pixel(values: list[float], fill: bool, feather
         assert np.allclose(cover, 1, rtol=0, atol=1e-5)  # a blur of ones: as many roundings
 
 
-def test_overlapping_masks_divide_the_pixel_by_what_they_claim() -> None:
-    shares, cover = masks.layout([left(1), left(0.5, 1 / 3)], (HEIGHT, WIDTH))
+def claims(given: NDArray[np.float64], overlap: str) -> NDArray[np.float64]:
+    """The formulas of `layout`, pixel by pixel, in float64."""
+    found = np.zeros_like(given)
+    if overlap == "share":
+        found += given / np.maximum(given.sum(0), 1)
+        return found
+    for region in reversed(range(len(given))):
+        found[region] = np.minimum(given[region], 1 - found[region + 1 :].sum(0))
+    return found
+
+
+@pytest.mark.parametrize("fill", [False, True])
+@pytest.mark.parametrize("overlap", ["over", "share"])
+def test_claims_are_those_of_the_formula(overlap: masks.Overlap, fill: bool) -> None:
+    chance = np.random.default_rng(0)
+    given = chance.random((4, 11, 17)) * (chance.random((4, 11, 17)) > 0.4)
+    given[0] = np.maximum(given[0], 0.01)  # no gaps
+    claimed = claims(given, overlap)
+    cover = claimed.sum(0)
+    wanted = np.concatenate([claimed, 1 - cover[None]]) if fill else claimed / cover
+    shares, found = masks.layout(list(given.astype(np.float32)), (11, 17), fill=fill, overlap=overlap)
+    assert np.allclose(shares, wanted, rtol=0, atol=100 * ONE)  # sums as small as 0.01 are divided by
+    assert np.allclose(found, 1 if fill else cover, rtol=0, atol=ONE)
+    other = claims(given, "over" if overlap == "share" else "share")
+    assert np.abs(claimed - other).max() > 0.1, "the control"
+
+
+def test_later_masks_go_before_earlier_ones() -> None:
+    shares, cover = masks.layout([left(1), left(0.5)], (HEIGHT, WIDTH))
+    assert np.array_equal(shares, np.stack([1 - left(0.5), left(0.5)]))
+    assert (cover == 1).all()
+    shared, _ = masks.layout([left(1), left(0.5)], (HEIGHT, WIDTH), overlap="share")
+    assert shared[:, 0, 0].tolist() == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("feather", [0.0, 8.0])
+@pytest.mark.parametrize("fill", [False, True])
+def test_soft_masks_that_complement_each_other_leave_no_seam(fill: bool, feather: float) -> None:
+    slope = np.linspace(0, 1, WIDTH, dtype=np.float32)[None].repeat(HEIGHT, 0)
+    for pair in ([slope, 1 - slope], [1 - slope, slope]):
+        shares, cover = masks.layout(pair, (HEIGHT, WIDTH), fill=fill, feather=feather)
+        assert np.allclose(cover, 1, rtol=0, atol=1e-5)
+        assert np.allclose(shares[:2].sum(0), 1, rtol=0, atol=1e-5)
+        if not feather:
+            assert np.allclose(shares[:2], pair, rtol=0, atol=ONE)
+
+
+def test_overlapping_masks_may_divide_the_pixel_by_what_they_claim() -> None:
+    shares, cover = masks.layout([left(1), left(0.5, 1 / 3)], (HEIGHT, WIDTH), overlap="share")
     assert shares[:, 0, 0].tolist() == pytest.approx([0.75, 0.25])
     assert shares[:, 0, -1].tolist() == [1, 0]
     assert (cover == 1).all()
@@ -293,3 +350,49 @@ def test_masks_of_several_sizes_meet_at_the_size_of_the_image() -> None:
     shares, _ = masks.layout([np.ones((3, 5), np.float32), np.zeros((50, 70), np.float32)], (HEIGHT, WIDTH))
     assert shares.shape == (2, HEIGHT, WIDTH)
     assert np.allclose(shares[0], 1, rtol=0, atol=ONE)
+
+
+@pytest.mark.parametrize(
+    ("size", "photo", "same"),
+    [
+        ((160, 240), (160, 240), True),
+        ((80, 120), (160, 240), True),
+        ((683, 1024), (3000, 4498), True),
+        ((21, 32), (160, 240), True),  # 21.3 rounded
+        ((2002, 3000), (2000, 3000), True),
+        ((2010, 3000), (2000, 3000), False),
+        ((101, 600), (16, 96), True),
+        ((240, 160), (160, 240), False),
+        ((160, 160), (160, 240), False),
+        ((12, 20), (33, 42), False),
+        ((22, 30), (160, 240), False),
+    ],
+    ids=str,
+)
+def test_a_mask_has_the_shape_of_the_photo_but_for_rounding(
+    size: tuple[int, int], photo: tuple[int, int], same: bool
+) -> None:
+    for one, other in ((size, photo), (photo, size)):
+        if same:
+            masks.check_shape("m.png", one, other, remedy="add --fit")
+            continue
+        with pytest.raises(
+            ImageError, match=r"^m.png: is \d+ x \d+ px, and the photo \d+ x \d+: .*, or add --fit$"
+        ):
+            masks.check_shape("m.png", one, other, remedy="add --fit")
+
+
+def test_a_mask_on_its_side_is_told_from_one_of_another_shape() -> None:
+    for size, said in (
+        ((240, 160), "on its side, as before EXIF turns it; turn it"),
+        ((160, 200), "another shape; crop"),
+    ):
+        with pytest.raises(ImageError, match=said):
+            masks.check_shape("m.png", size, (160, 240), remedy="add --fit")
+
+
+def test_the_package_offers_masks() -> None:
+    from stylebank import masks as offered
+
+    assert offered is masks
+    assert set(masks.__all__) <= set(dir(masks))
