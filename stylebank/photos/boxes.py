@@ -89,11 +89,13 @@ class _Bits:
         self._rest = int.from_bytes(data[:64].ljust(64, b"\0"), "little")
 
     def take(self, count: int) -> int:
+        """The next bits as a number."""
         value = self._rest & ((1 << count) - 1)
         self._rest >>= count
         return value
 
     def one_of(self, *widths: int) -> int:
+        """A number of as many bits as the next two choose."""
         return self.take(widths[self.take(2)])
 
 

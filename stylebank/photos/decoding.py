@@ -6,7 +6,8 @@ import logging
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, TypeVar
 
@@ -243,10 +244,19 @@ _pillow = _PillowSettings()
 
 def _silence_libtiff(before: ExitStack) -> None:
     """Libtiff prints its complaints itself, past Python; the ones that matter come as exceptions too."""
-    with suppress(AttributeError, OSError):  # where Pillow does not let its functions be seen
-        setter = ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler
-        setter.restype, setter.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+    if setter := _setter():
         before.callback(setter, setter(None))
+
+
+@cache
+def _setter() -> "ctypes._FuncPointer | None":
+    """Libtiff's own function, or None where Pillow does not let it be seen."""
+    try:
+        setter = ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler
+    except (AttributeError, OSError):
+        return None
+    setter.restype, setter.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+    return setter
 
 
 def _reason(error: Exception, kind: str, max_pixels: int) -> str:

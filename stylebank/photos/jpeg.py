@@ -3,11 +3,8 @@
 from typing import BinaryIO
 
 _KINDS = {
-    0xC3: "lossless",
-    0xC5: "hierarchical",
-    0xC6: "hierarchical",
-    0xC7: "hierarchical",
-    0xCB: "lossless",
+    **dict.fromkeys((0xC3, 0xC7, 0xCB, 0xCF, 0xF7), "lossless"),  # the last is that of JPEG-LS
+    **dict.fromkeys((0xC5, 0xC6, 0xCD, 0xCE), "hierarchical"),
 }
 _MOST = 1000  # markers
 _ALONE = (0x01, *range(0xD0, 0xD8))
@@ -26,9 +23,9 @@ def refusal(file: BinaryIO) -> str:
         if marker == 0xFF or marker in _ALONE:
             place += 1 if marker == 0xFF else 2
             continue
+        if marker in _KINDS:
+            return f"is a {_KINDS[marker]} JPEG; save it as an ordinary one, or as PNG"
         if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            if marker in _KINDS:
-                return f"is a {_KINDS[marker]} JPEG; save it as an ordinary one, or as PNG"
             return f"is a JPEG of {head[4]} bits; save it with 8 bits" if head[4] in (12, 16) else ""
         if marker in (0xD9, 0xDA):
             return ""

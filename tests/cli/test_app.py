@@ -66,7 +66,7 @@ sheet photo.png --size [3|9999|big] -> '--size'
 [verify|list --bank|PAINT] [none|empty|nothing|foreign|thesis|pickle|cut|flipped|LONG|checkpoint] -> ^%: .+; \w+
 [SHEET|STYLIZE|FUSE|SEGMENT] [none.png|empty.png|broken.png|thesis.png|huge.png] -> ^%: \w+ \w+
 [SHEET|STYLIZE|FUSE|SEGMENT] LONG -> ^x+(-[a-z]+.png)?: .*(too long|does not exist)
-[SHEET|FUSE|SEGMENT] album -> ^album: is no file
+[SHEET|FUSE|SEGMENT] album -> ^album: is a folder
 STYLIZE nothing -> ^nothing: holds no photos
 stylize photo.png --bank bank --style [wvae|WAVE|""|../wave|a/b|..|LONG] -> ^style '.*': is not in the bank
 stylize photo.png --bank bank --style wvae -> did you mean 'wave'
