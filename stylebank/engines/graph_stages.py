@@ -29,8 +29,9 @@ from stylebank.engines.graphs import (
     through,
 )
 from stylebank.engines.stages import Crop, Floats, Given, Moments, Pixels
+from stylebank.files.tensorfile import Arrays
 from stylebank.network.architecture import Part
-from stylebank.network.centring import centred
+from stylebank.network.centring import centred, rest_of
 
 Input = NDArray[np.float32] | NDArray[np.int64]
 
@@ -172,7 +173,7 @@ class GraphStages:
         if kernel is not None:
             inputs.append(kernel)
         if plan.part and given:
-            inputs += _statistics(plan.part, given, x.shape[-2])
+            inputs += _statistics(plan.part, given, x.shape[-2], self._bank.coder)
         if crop:
             inputs += [np.array(crop[:2], np.int64), np.array(crop[2:], np.int64)]
         try:
@@ -201,12 +202,17 @@ def _moments(found: Sequence[Floats], cells: int) -> list[Moments]:
     ]
 
 
-def _statistics(part: Part, given: Given, height: int) -> list[Input]:
-    """Inputs for each given norm: scales, shifts (R, C, 1, 1) and, of several regions, their shares (R, 1, h, w)."""
+def _statistics(part: Part, given: Given, height: int, coder: Arrays) -> list[Input]:
+    """Inputs for each given norm: scales, shifts (R, C, 1, 1) and, of several regions, their shares (R, 1, h, w).
+
+    Shifts lack the layer's rest, see `graphs.rectified`.
+    """
     inputs: list[Input] = []
     for norm, layer in zip(given.norms, part.layers, strict=False):
         height = height * 2 if layer.upsampling else height // layer.stride
-        inputs += [values[:, :, None, None] for values in norm]
+        rest = rest_of(coder, layer)
+        shift = norm.shift if rest is None else norm.shift - rest
+        inputs += [values[:, :, None, None] for values in (norm.scale, shift)]
         masks = given.cells(height)
         if masks is not None and len(masks) > 1:  # a single region has all of each cell
             inputs.append(np.ascontiguousarray(masks[:, None]))

@@ -118,28 +118,29 @@ def normalised(graph: Graph, coder: Arrays, layer: Layer, x: str, *, large: bool
     pays, mean and variance are taken row by row. It is slower by a quarter.
     """
     weight, bias = (coder[f"{layer.norm}.{part}"] for part in ("weight", "bias"))
+    rest = rest_of(coder, layer)
     if large:
+        bias = bias if rest is None else bias - rest
         mean, variance = moments(graph, x)
         deviation = graph.op("Sqrt", graph.op("Add", variance, graph.number(EPSILON)))
         scale = graph.op("Div", graph.constant(weight[:, None, None]), deviation)
         x = graph.op("Mul", graph.op("Sub", x, mean), scale)
-        x = graph.op("Add", x, graph.constant(bias[:, None, None]))
-    else:
-        x = graph.op(
-            "InstanceNormalization", x, graph.constant(weight), graph.constant(bias), epsilon=EPSILON
-        )
-    return rectified(graph, coder, layer, x)
-
-
-def rectified(graph: Graph, coder: Arrays, layer: Layer, x: str) -> str:
-    """What a layer's ReLU makes of the norm's output, if it has one.
-
-    Subtracted after a ReLU: engines do both with the norm, in float32; a largest value in its place costs 5 %.
-    """
-    if not layer.relu:
-        return x
-    x, rest = graph.op("Relu", x), rest_of(coder, layer)
+        return rectified(graph, coder, layer, graph.op("Add", x, graph.constant(bias[:, None, None])))
+    x = graph.op("InstanceNormalization", x, graph.constant(weight), graph.constant(bias), epsilon=EPSILON)
+    x = graph.op("Relu", x) if layer.relu else x
+    # Engines do this, and a ReLU, with the norm, in float32; a largest value in their place takes 5 % of all time.
     return x if rest is None else graph.op("Sub", x, graph.constant(rest[:, None, None]))
+
+
+def rectified(graph: Graph, coder: Arrays, layer: Layer, y: str) -> str:
+    """A layer's ReLU, if it has one, of what lacks the rest r: max(y, 0) - r is the larger of y - r and -r.
+
+    Where y is r there is no rounding, in any precision.
+    """
+    rest = rest_of(coder, layer)
+    if rest is not None:
+        return graph.op("Max", y, graph.constant(-rest[:, None, None]))
+    return graph.op("Relu", y) if layer.relu else y
 
 
 def moments(graph: Graph, x: str) -> tuple[str, str]:
@@ -164,7 +165,12 @@ def painted(graph: Graph, bank: Bundle, x: str, kernel: str, side: int, *, large
 
 
 def encoded(graph: Graph, bank: Bundle, x: str, *, large: bool = False) -> str:
-    """The encoder by its input's own statistics; of a photo less its mean colour, which the first norm takes away."""
+    """The encoder by its input's own statistics; of a photo less its mean colour, which the first norm takes away.
+
+    And less its first pixel before: then of a flat photo nothing is left, to the last digit.
+    """
+    first = graph.op("Slice", x, graph.integers(0, 0), graph.integers(1, 1), graph.integers(2, 3))
+    x = graph.op("Sub", x, first)
     x = graph.op("Sub", x, graph.op("ReduceMean", x, graph.integers(2, 3)))
     for part in encoder(bank.network):
         x = through(graph, bank, part, x, large=large)

@@ -199,14 +199,12 @@ class Passes:
         # The last convolution's output is kept before its norm, so that one pass serves norm and result.
         raw, moments = self.keep_measured(found, masks)
         known.append(self.norm(last, moments))
-        made = scaled(self.stages, raw, known[-1], masks)
-        if not last.relu:
-            return known, made
-        rest = rest_of(self._coder, last)
-        assert rest is not None, "the coder is centred"
-        return known, shifted(
-            self.stages, replace(made, read=lambda window: made.read(window).clip(0, None)), -rest
-        )
+        rest, (scale, shift) = rest_of(self._coder, last), known[-1]
+        if rest is None:
+            return known, scaled(self.stages, raw, known[-1], masks)
+        made = scaled(self.stages, raw, Affine(scale, shift - rest), masks)
+        floor = self.stages.array(-rest[:, None, None])
+        return known, Map(made.shape, lambda window: made.read(window).clip(floor, None))
 
     def norm(self, layer: Layer, moments: Moments) -> Affine:
         """A layer's norm by given moments."""
@@ -240,13 +238,18 @@ class Passes:
 
     def centred(self, image: Map) -> Map:
         """An image less about its mean colour, the same in all windows; see `Stages.encode`."""
-        colours = [
-            colour
-            for _, colour in self.each(
-                image.shape, lambda window, _: self.stages.numpy(image.read(window)).mean((0, 2, 3))
-            )
-        ]
-        return shifted(self.stages, image, -np.mean(colours, 0)) if colours else image
+        if self.is_plan:
+            return image
+        first = self.stages.numpy(image.read(self._windows[0]))[0, :, :1, :1]
+
+        def compute(window: Window, _: Window) -> Floats:
+            # Less one of its pixels: then of a flat image nothing is left, to the last digit.
+            distance: Floats = self.stages.numpy(image.read(window)) - first
+            mean: Floats = distance.mean((0, 2, 3))
+            return mean
+
+        means = [mean for _, mean in self.each(image.shape, compute)]
+        return shifted(self.stages, shifted(self.stages, image, -first[:, 0, 0]), -np.mean(means, 0))
 
     def whole(self, source: Map, make: Callable[[Array], Array]) -> Map:
         """What several parts make of a whole image in one go; see `Stages.paint`, `encode` and `decode`."""
