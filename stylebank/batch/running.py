@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from stylebank.batch.planning import STREAM, Job
 from stylebank.errors import ImageError, OutputError
 from stylebank.files import atomic
+from stylebank.machine.interrupts import is_broken_pipe
 from stylebank.pixels import encoding, images
 
 if TYPE_CHECKING:
@@ -145,6 +146,6 @@ def _write(job: Job, picture: "Image") -> None:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
     except (AttributeError, OSError) as error:  # None, if it is closed from the beginning
-        if isinstance(error, BrokenPipeError):
+        if is_broken_pipe(error):
             raise
         raise OutputError(f"-: cannot be written ({error}); send the output elsewhere") from error

@@ -4,6 +4,7 @@ PyTorch is imported inside the commands, so that `stylebank --help` answers at o
 as one line on standard error and exit code 2; 130, 141 and 143 answer SIGINT, a closed pipe and SIGTERM; 1 is a bug.
 """
 
+import io
 import logging
 import os
 import sys
@@ -16,6 +17,7 @@ from stylebank.cli import evaluate, export, fuse, optimize, share, sheets, styli
 from stylebank.cli.options import printable
 from stylebank.errors import ConfigError, StyleBankError
 from stylebank.machine import distributed
+from stylebank.machine.interrupts import is_broken_pipe
 
 app = typer.Typer(
     add_completion=False,
@@ -48,16 +50,22 @@ for _command in (
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run one command and leave with its exit code."""
     logging.getLogger("PIL").addHandler(logging.NullHandler())  # what it warns of, images.py answers
+    if isinstance(
+        sys.stdout, io.TextIOWrapper
+    ):  # what the console has no letter for is escaped, as on stderr
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = _run(arguments)
     except StyleBankError as error:
         code = _complain(str(error))
     except KeyboardInterrupt:
         code = 130
-    except BrokenPipeError:
+    except OSError as error:
+        if not is_broken_pipe(error):
+            raise
         code = _after_broken_pipe()
     except SystemExit as leaving:
-        if not isinstance(leaving.__context__, BrokenPipeError):
+        if not is_broken_pipe(leaving.__context__):
             raise
         code = _after_broken_pipe()
     sys.exit(code if isinstance(code, int) else 0)

@@ -190,6 +190,8 @@ def _make(jobs: "list[Job]", painting: _Painting, unfinished: "Unfinished | None
     if unfinished:
         computing = tuning.tuned(computing, painting.contents, photos=len(remaining), note=note)
     workers = max(1, min(devices.cores(), len(remaining)))  # a photo for each core
+    if computing.device == "mps":
+        workers = 1  # PyTorch up to 2.14 crashes there when threads compute at the same time
     bank = StyleBank(painting.contents, computing=computing, tiling=painting.tiling, workers=workers)
 
     def paint(photos: "list[Image]") -> "list[Image]":

@@ -219,8 +219,8 @@ def windows(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def closed_only(act: Callable[..., None]) -> Callable[..., None]:
         def refuse_open(path: Path, *others: Any, **named: Any) -> None:
-            names = (os.path.realpath(fd) for fd in Path("/proc/self/fd").iterdir())
-            if os.path.realpath(path) in names:
+            names = {os.path.realpath(fd) for fd in Path("/proc/self/fd").iterdir()}
+            if names & {os.path.realpath(name) for name in (path, *others)}:
                 raise PermissionError(13, "it is open")
             act(path, *others, **named)
 
@@ -240,13 +240,67 @@ def windows(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("windows")
 def test_a_file_is_replaced_with_what_windows_offers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file"
-    for data, permissions in ((b"old", 0o600), (b"new", 0o444)):
+    for data in (b"old", b"new"):
         atomic.write_atomically(path, data)
-        path.chmod(permissions)
-    atomic.write_atomically(path, b"newer")
-    assert (path.read_bytes(), mode(path)) == (b"newer", 0o444)
+    assert path.read_bytes() == b"new"
     monkeypatch.setattr(atomic, "_WINDOWS", False)
+    monkeypatch.setattr(os, "fchmod", lambda *_: None, raising=False)
     assert "it is open" in refusal(path), "the control: elsewhere the file stays open to the end"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.usefixtures("windows")
+def test_on_windows_a_file_that_somebody_has_open_is_waited_for_and_then_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    with path.open("rb") as reader:
+        monkeypatch.setattr(atomic, "_OPEN_FOR", 0.05)
+        assert "it is open" in refusal(path)
+        monkeypatch.setattr(atomic, "_OPEN_FOR", 60)
+        monkeypatch.setattr(time, "sleep", lambda _: reader.close())
+        atomic.write_atomically(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("number", "is_known"), [(errno.EINVAL, True), (errno.EIO, False)])
+def test_a_folder_that_knows_no_flushing_is_written_and_one_that_fails_to_is_an_error(
+    number: int, is_known: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flush = os.fsync
+
+    def of_files_only(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, os.strerror(number))
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fsync", of_files_only)
+    if is_known:
+        atomic.write_atomically(tmp_path / "file", b"new")
+        assert (tmp_path / "file").read_bytes() == b"new"
+    else:
+        refusal(tmp_path / "file")
+
+
+def test_where_files_have_no_number_their_names_tell_them_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).touch()
+    found = Path.stat
+
+    def without_number(path: Path, **how: Any) -> Any:
+        status = found(path, **how)
+        return os.stat_result((status.st_mode, 0, *status[2:]))
+
+    monkeypatch.setattr(Path, "stat", without_number)
+    first, second, again = (
+        atomic.identity(tmp_path / name) for name in ("a", "b", "../" + tmp_path.name + "/a")
+    )
+    assert first == again != second
+    assert atomic.identity(tmp_path / "none") is None
 
 
 @pytest.mark.usefixtures("windows")
