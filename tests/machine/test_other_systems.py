@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from stylebank.files import resources
-from stylebank.machine import interrupts, scratch
+from stylebank.machine import interrupts
 from stylebank.machine.scratch import Scratch
 from stylebank.training import feature_pool
 
@@ -73,6 +73,7 @@ for name in ("SIGHUP", "SIGPIPE", "SIGUSR1", "SIGUSR2", "SIGKILL", "SIGCHLD", "S
     if hasattr(signal, name):
         delattr(signal, name)
 signal.SIGBREAK = signal.SIGQUIT
+os.environ["USERNAME"] = "somebody"  # else a library looks it up with pwd
 opened = os.open
 def no_folder(path, flags, *others, **named):
     if isinstance(path, (str, Path)) and os.path.isdir(path):
@@ -172,7 +173,7 @@ def test_without_a_lock_around_its_place_a_map_would_be_torn(monkeypatch: pytest
         return seek(descriptor, offset, how)
 
     found = Scratch(1, 2, 2)
-    monkeypatch.setattr(scratch.os, "lseek", noted)
+    monkeypatch.setattr(os, "lseek", noted)
     found.write(np.ones((1, 2, 2), np.float32), 0, 0)
     found.read(0, 0, 2, 2)
     assert held == [True] * 4
