@@ -94,6 +94,7 @@ def test_two_photos_never_become_one_picture(names: tuple[str, str]) -> None:
             plan("x", "y", output="out")
 
 
+@pytest.mark.posix
 def test_two_photos_never_become_one_picture_by_a_link() -> None:
     draw("x/one/a.jpg")
     draw("x/two/a.jpg")
@@ -103,6 +104,7 @@ def test_two_photos_never_become_one_picture_by_a_link() -> None:
         plan("x", output="out")
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("way", ["a.png", "./a.png", "sub/../a.png", "link.png", "hard.png", "folder/a.png"])
 def test_a_picture_never_replaces_its_photo(way: str) -> None:
     photo = draw("a.png")

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from stylebank.errors import ConfigError
 from stylebank.machine import memory
@@ -73,3 +74,19 @@ def test_what_is_free_is_what_the_kernel_says(monkeypatch: pytest.MonkeyPatch) -
     rows = dict(line.split(":") for line in Path("/proc/meminfo").read_text("ascii").splitlines())
     # Other processes take and give between the two looks; cached files, which give way, are counted as free.
     assert memory.available("cpu") == pytest.approx(1024 * int(rows["MemAvailable"].split()[0]), rel=0.2)
+
+
+def test_what_is_free_on_a_gpu_is_its_own_or_on_a_mac_a_part_of_the_machine_s(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    free = {None: 7, 0: 7, 1: 99}
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda index: (free[index], 100))
+    assert [memory.available(name) for name in ("cuda", "cuda:0", "cuda:1")] == [7, 7, 99]
+    assert Tiling().limit("cuda:1", 1) == 1 + int(0.6 * 99)
+    monkeypatch.setattr(torch.mps, "recommended_max_memory", lambda: 5000)
+    for taken, left in ((1000, 4000), (6000, 0)):
+        monkeypatch.setattr(torch.mps, "driver_allocated_memory", lambda taken=taken: taken)
+        assert memory.available("mps") == left
+    monkeypatch.setattr(memory, "_control_groups", lambda *_: [4321])
+    monkeypatch.setattr(torch.mps, "recommended_max_memory", lambda: 10**15)
+    assert memory.available("mps") == 4321

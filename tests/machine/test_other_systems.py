@@ -6,6 +6,7 @@ And what comes of it is the same to the last byte: files, names, lines.
 import csv
 import io
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,7 @@ from stylebank.machine import interrupts
 from stylebank.machine.scratch import Scratch
 from stylebank.training import feature_pool
 
+pytestmark = pytest.mark.linux  # it is a Linux that lacks things here
 ROOT = Path(__file__).resolve().parents[2]
 
 POSIX_ONLY = ("fcntl", "grp", "pwd", "resource", "termios", "tty", "pty", "syslog", "readline")
@@ -243,3 +245,16 @@ def test_tables_have_the_same_line_ends_on_every_system() -> None:
         if ".write_text(" in path.read_text("utf-8") or 'open("w"' in path.read_text("utf-8")
     ]
     assert writers == ["app.py"], "files are written as bytes; app.py opens the null device"
+
+
+def test_the_workflow_runs_these_tests_on_three_systems() -> None:
+    yaml = pytest.importorskip("yaml")
+    found = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text("utf-8"))
+    assert found["permissions"] == {"contents": "read"}
+    matrix = found["jobs"]["test"]["strategy"]["matrix"]
+    assert {name.partition("-")[0] for name in matrix["system"]} == {"ubuntu", "macos", "windows"}
+    assert matrix["python"] == ["3.11", "3.14"]
+    for job in found["jobs"].values():
+        assert job["timeout-minutes"] <= 60
+        used = [step["uses"] for step in job["steps"] if "uses" in step]
+        assert used == [name for name in used if re.fullmatch(r"actions/[a-z-]+@v\d+", name)] != []
