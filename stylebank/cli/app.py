@@ -16,7 +16,7 @@ import typer
 from stylebank.cli import evaluate, export, fuse, optimize, share, sheets, stylize, train
 from stylebank.cli.options import printable
 from stylebank.errors import ConfigError, StyleBankError
-from stylebank.machine import distributed
+from stylebank.machine import distributed, memory
 from stylebank.machine.interrupts import is_broken_pipe
 
 app = typer.Typer(
@@ -60,6 +60,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         code = _complain(str(error))
     except KeyboardInterrupt:
         code = 130
+    except (MemoryError, RuntimeError) as error:
+        if not memory.is_lacking(error):
+            raise
+        code = _complain("memory: is not enough for this; use smaller images or batches, or --device cpu")
     except OSError as error:
         if not is_broken_pipe(error):
             raise

@@ -74,6 +74,25 @@ def parse(words: str) -> int:
     return int(float(found[1]) * (1024 if found[3] else 1000) ** ("kmgt".index(found[2]) + 1))
 
 
+def is_lacking(error: BaseException) -> bool:
+    """Whether an error says that there is not enough memory; each library, device and system has its own words."""
+    names = {kind.__name__ for kind in type(error).mro()}
+    said = str(error)
+    return bool({"MemoryError", "OutOfMemoryError"} & names) or (  # PyTorch's is known without importing it
+        isinstance(error, RuntimeError) and any(words in said for words in _LACKING)
+    )
+
+
+_LACKING = (
+    "allocate memory",  # PyTorch on Linux and macOS
+    "not enough memory",  # on Windows
+    "MPS backend out of memory",
+    "Invalid buffer size",  # a single tensor that is too large for a Mac's GPU
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "CUBLAS_STATUS_ALLOC_FAILED",
+)
+
+
 def resident() -> int:
     """Bytes of memory that this process has taken."""
     import psutil

@@ -1,7 +1,9 @@
 """What is free is what the machine and its control groups leave; what painting may take is said in words."""
 
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -90,3 +92,46 @@ def test_what_is_free_on_a_gpu_is_its_own_or_on_a_mac_a_part_of_the_machine_s(
     monkeypatch.setattr(memory, "_control_groups", lambda *_: [4321])
     monkeypatch.setattr(torch.mps, "recommended_max_memory", lambda: 10**15)
     assert memory.available("mps") == 4321
+
+
+@pytest.mark.parametrize(
+    ("error", "is_lacking"),
+    [
+        (MemoryError(), True),
+        (np._core._exceptions._ArrayMemoryError((10**9, 10**9), np.dtype("f4")), True),  # type: ignore[attr-defined]
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), True),
+        (
+            RuntimeError(
+                "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8"
+            ),
+            True,
+        ),
+        (
+            RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried to allocate 8"),
+            True,
+        ),
+        (RuntimeError("MPS backend out of memory (MPS allocated: 9.00 GB, max allowed: 9.07 GB)."), True),
+        (RuntimeError("Invalid buffer size: 40.00 GiB"), True),
+        (RuntimeError("shapes do not go together"), False),
+        (ValueError("not enough memory"), False),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_whatever_says_so_a_lack_of_memory_is_known(error: Exception, is_lacking: bool) -> None:
+    assert memory.is_lacking(error) == is_lacking
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError()])
+def test_a_command_without_memory_ends_with_one_line(
+    error: Exception,
+    command_line: Callable[[str], tuple[object, str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def failing(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("stylebank.bank.bundle.read", failing)
+    code, out, err = command_line("list")
+    assert (code, out) == (2, "")
+    assert err.startswith("stylebank: error: memory: is not enough for this; ")
+    assert err.count("\n") == 1
