@@ -68,7 +68,7 @@ def pack(
     (out / "sets").mkdir(exist_ok=True)
     short = round(wanted.training.crop * wanted.training.zoom)
     photos = (
-        [content / line for line in listed.read_text().split("\n") if line]
+        [content / line for line in listed.read_text("utf-8").split("\n") if line]
         if listed
         else folders.find_photos(content)
     )
@@ -120,7 +120,7 @@ def train(
         )
     saved = run / "steps.json"
     if saved.exists():
-        steps = json.loads(saved.read_text())
+        steps = json.loads(saved.read_text("utf-8"))
     elif steps is None:
         seconds = _seconds_of_a_step(wanted, folder / "photos", device)
         left = 0.96 * (ends - time.monotonic() - 25 + 60 * more)
@@ -148,7 +148,7 @@ def train(
 
 def _from_pack(folder: Path, wanted: Config) -> Config:
     """Make the style sets of a pack known in the place of files that are not there."""
-    listed = json.loads((folder / "sets.json").read_text())
+    listed = json.loads((folder / "sets.json").read_text("utf-8"))
     sets = {name: _packed(folder / "sets", found) for name, found in listed.items()}
 
     def resolve(style: Style, layers: Sequence[str], weights: Sequence[float]) -> StyleSet:

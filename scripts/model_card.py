@@ -17,12 +17,12 @@ BEGIN, END = "<!-- begin: scripts/model_card.py -->", "<!-- end -->"
 def main() -> None:
     """Bring the model card up to date with the bank beside it."""
     card = resources.weights_folder() / "README.md"
-    before, begin, rest = card.read_text().partition(BEGIN)
+    before, begin, rest = card.read_text("utf-8").partition(BEGIN)
     _, end, after = rest.partition(END)
     assert begin, f"{card}: lacks the line {BEGIN}"
     assert end, f"{card}: lacks the line {END}"
     tables = section(bundle.read(resources.shipped_bank()), resources.weights_folder() / "paintings.csv")
-    card.write_text(f"{before}{BEGIN}\n{tables}\n{END}{after}")
+    card.write_text(f"{before}{BEGIN}\n{tables}\n{END}{after}", "utf-8", newline="\n")
 
 
 def section(bank: Bundle, paintings: Path) -> str:

@@ -52,12 +52,35 @@ def _refuse_network(event: str, arguments: tuple[object, ...]) -> None:
 sys.addaudithook(_refuse_network)
 
 
+# What is killed, torn and continued there are processes that fork and files of Linux's kernel; and PyTorch's wheels for
+# Windows start no processes that train together.
+collect_ignore_glob = ["reliability/*"] if sys.platform != "linux" else []
+collect_ignore = ["machine/test_distributed.py"] if sys.platform == "win32" else []
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name the marks of tests that not every system can run."""
+    for name, reason in _OTHER_SYSTEMS.items():
+        config.addinivalue_line("markers", f"{name}: {reason[1]}")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what is marked `shared` where the folder is missing."""
-    if not SHARED.is_dir():
-        for item in items:
-            if item.get_closest_marker("shared"):
-                item.add_marker(pytest.mark.skip(reason=f"needs the project's photos in {SHARED}"))
+    """Skip what is marked `shared` where the folder is missing, and what this system cannot do."""
+    for item in items:
+        if item.get_closest_marker("shared") and not SHARED.is_dir():
+            item.add_marker(pytest.mark.skip(reason=f"needs the project's photos in {SHARED}"))
+        for name, (is_here, reason) in _OTHER_SYSTEMS.items():
+            if item.get_closest_marker(name) and not is_here:
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+_OTHER_SYSTEMS = {
+    "posix": (
+        os.name == "posix",
+        "needs signals, permissions, links or forks that Windows lacks or has otherwise",
+    ),
+    "linux": (sys.platform == "linux", "looks into /proc or /dev/full, or measures as Linux does"),
+}
 
 
 @pytest.fixture(scope="session")
@@ -100,10 +123,19 @@ def command_line(capsys: pytest.CaptureFixture[str]) -> Callable[[str], tuple[ob
         from stylebank.cli import app
 
         with pytest.raises(SystemExit) as leaving:
-            app.main(shlex.split(line))
+            app.main(_words(line))
         return leaving.value.code, *capsys.readouterr()
 
     return run
+
+
+def _words(line: str) -> list[str]:
+    """The words of a command line; in paths of Windows a backslash is only itself."""
+    words = shlex.shlex(line, posix=True)
+    words.whitespace_split, words.commenters = True, ""
+    if os.name == "nt":
+        words.escape = ""
+    return list(words)
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from stylebank.batch import streams
 from stylebank.batch.planning import Job
 from stylebank.errors import StyleBankError
 from stylebank.files import atomic
+from stylebank.machine.interrupts import is_broken_pipe
 from stylebank.photos.decoding import one_line
 from stylebank.photos.originals import Original
 from stylebank.pixels import encoding
@@ -144,7 +145,7 @@ def _make(group: Sequence[Job], paint: Paint, how: Encoding) -> list[Result]:
                 )
                 results[job] = Result(job, size=size, notes=notes)
             except Exception as error:
-                if isinstance(error, BrokenPipeError) or _is_of_the_disk(error):
+                if is_broken_pipe(error) or _is_of_the_disk(error):
                     raise
                 results[job] = _failed(job, error)
     return [results[job] for job in group]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from stylebank.batch.planning import STREAM
 from stylebank.errors import OutputError
+from stylebank.machine.interrupts import is_broken_pipe
 from stylebank.photos import originals
 from stylebank.photos.originals import Original
 from stylebank.pixels import encoding, images
@@ -66,6 +67,6 @@ def _send(data: bytes) -> None:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
     except (AttributeError, OSError) as error:  # None, if it is closed from the beginning
-        if isinstance(error, BrokenPipeError):
+        if is_broken_pipe(error):
             raise
         raise OutputError(f"-: cannot be written ({error}); send the output elsewhere") from error

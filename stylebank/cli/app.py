@@ -18,6 +18,7 @@ from stylebank.cli import evaluate, export, fuse, optimize, share, sheets, styli
 from stylebank.cli.options import printable
 from stylebank.errors import ConfigError, StyleBankError
 from stylebank.machine import distributed, memory
+from stylebank.machine.interrupts import is_broken_pipe
 
 app = typer.Typer(
     pretty_exceptions_enable=False,
@@ -49,23 +50,30 @@ for _command in (
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run one command and leave with its exit code."""
     logging.getLogger("PIL").addHandler(logging.NullHandler())  # what it warns of, images.py answers
+    if isinstance(
+        sys.stdout, io.TextIOWrapper
+    ):  # what the console has no letter for is escaped, as on stderr
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = _run(arguments)
     except StyleBankError as error:
         code = _complain(error)
     except KeyboardInterrupt:
         code = 130
-    except BrokenPipeError:
-        code = _after_broken_pipe()
     except SystemExit as leaving:
-        if not isinstance(leaving.__context__, BrokenPipeError):
+        if not is_broken_pipe(leaving.__context__):
             raise
         code = _after_broken_pipe()
     except (MemoryError, RuntimeError, ImportError, OSError) as error:
-        if not memory.ran_out(error):
+        if is_broken_pipe(error):
+            code = _after_broken_pipe()
+        elif memory.ran_out(error):
+            said = str(error) or "no more of it"
+            code = _complain(
+                StyleBankError(f"memory: is used up ({said}); close other programs, or ask for less")
+            )
+        else:
             raise
-        used_up = f"memory: is used up ({str(error) or 'no more of it'}); close other programs, or ask for less"
-        code = _complain(StyleBankError(used_up))
     sys.exit(code if isinstance(code, int) else 0)
 
 

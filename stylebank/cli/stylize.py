@@ -243,6 +243,8 @@ def _make(plan: "Plan", painting: _Painting, reporter: Reporter, *, skip_existin
     if unfinished:
         computing = tuning.tuned(computing, painting.contents, photos=len(remaining), note=note)
     workers = max(1, min(devices.cores(), len(remaining)))  # a photo for each core
+    if computing.device == "mps":
+        workers = 1  # PyTorch up to 2.14 crashes there when threads compute at the same time
     bank = StyleBank(painting.contents, computing=computing, tiling=painting.tiling, workers=workers)
 
     def paint(photos: "list[Image]", style: int) -> "list[Image]":

@@ -27,15 +27,18 @@ _ROOM = 100
 
 _LONGEST = 255
 """Bytes of a name that a file system takes, at most."""
+_OPEN_FOR = 2.0
+"""Seconds that somebody else may have a file open on Windows before it is given up to replace it."""
 
 _POLL = 0.01
-"""Seconds between two attempts to get a lock."""
+"""Seconds between two attempts to get a lock, or to replace a file that is open."""
 
 
 def write_atomically(path: Path, data: bytes, *, sweeping: bool = True) -> None:
     """Write a file so that at every instant, and after a crash, the old or the new bytes are there, whole.
 
-    Missing folders are made; a symbolic link is written through; a replaced file keeps its permissions.
+    Missing folders are made; a symbolic link is written through; a replaced file keeps its permissions (on Windows,
+    one that is marked read-only is not replaced).
 
     Args:
         path: the file.
@@ -56,14 +59,15 @@ def write_atomically(path: Path, data: bytes, *, sweeping: bool = True) -> None:
         temporary, file = _temporary(target)
         try:
             with file:
-                with suppress(FileNotFoundError):  # before there is content
-                    _set_mode(file, temporary, stat.S_IMODE(target.stat().st_mode))
+                if not _WINDOWS:  # which has one bit of them: against being replaced
+                    with suppress(FileNotFoundError):  # before there is content
+                        os.fchmod(file.fileno(), stat.S_IMODE(target.stat().st_mode))
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
                 if _WINDOWS:
                     file.close()
-                os.replace(temporary, target)
+                _rename(temporary, target)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
@@ -144,6 +148,8 @@ def identity(path: Path) -> tuple[int, int] | None:
         status = path.stat()
     except (OSError, ValueError):  # also names that are too long, and links in circles
         return None
+    if not status.st_ino:  # file systems of a network, on Windows: then it is the name that counts
+        return status.st_dev, -1 - int(sha256_bytes(os.path.normcase(path.resolve()).encode())[:15], 16)
     return status.st_dev, status.st_ino
 
 
@@ -194,12 +200,17 @@ def _is_young(entry: os.DirEntry[str]) -> bool:
     return True
 
 
-def _set_mode(file: BinaryIO, path: Path, mode: int) -> None:
-    """Give an open file its permissions; on Windows, before Python 3.13, by its name."""
-    if hasattr(os, "fchmod"):
-        os.fchmod(file.fileno(), mode)
-    else:
-        path.chmod(mode)
+def _rename(temporary: Path, target: Path) -> None:
+    """Put a file in the place of another; on Windows once whoever has that open, such as a virus scanner, lets go."""
+    patience = time.monotonic() + _OPEN_FOR
+    while True:
+        try:
+            os.replace(temporary, target)
+            return
+        except PermissionError:
+            if not _WINDOWS or time.monotonic() > patience:
+                raise
+        time.sleep(_POLL)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -213,6 +224,9 @@ def _sync_folder(folder: Path) -> None:
         return
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # file systems of a network may not know it
+            raise
     finally:
         os.close(descriptor)
 

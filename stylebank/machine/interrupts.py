@@ -4,6 +4,8 @@ On Windows SIGBREAK too: Ctrl-Break, and what a console sends to programs that w
 There, SIGTERM comes from nobody but the program itself: who ends a process ends it at once.
 """
 
+import errno
+import os
 import signal
 from collections.abc import Callable
 from threading import current_thread, main_thread
@@ -11,6 +13,8 @@ from types import FrameType, TracebackType
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name))
 """Those that ask to stop, on this system."""
+
+_WINDOWS = os.name == "nt"
 
 
 class StopRequest:
@@ -56,3 +60,10 @@ class StopRequest:
         for number, handler in self._previous.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
         self._previous.clear()
+
+
+def is_broken_pipe(error: BaseException | None) -> bool:
+    """Whether an error says that nobody reads the output any more; on Windows that is an invalid argument."""
+    return isinstance(error, BrokenPipeError) or (
+        _WINDOWS and isinstance(error, OSError) and error.errno == errno.EINVAL
+    )

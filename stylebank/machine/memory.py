@@ -16,10 +16,11 @@ _SHARE = 0.6
 
 _RAN_OUT = re.compile(
     r"out of memory|not enough memory|cannot allocate memory|can't allocate memory|bad_alloc|failed to map segment|"
-    r"can't start new thread|could not create a (?:primitive|memory)|failed to create memory|unable to mmap",
+    r"can't start new thread|could not create a (?:primitive|memory)|failed to create memory|unable to mmap|"
+    r"Invalid buffer size|CU(?:DNN|BLAS)_STATUS_ALLOC_FAILED",
     re.IGNORECASE,
 )
-"""How PyTorch, its libraries, the loader of libraries and Python say that there is no memory left."""
+"""How PyTorch, its libraries and devices, the loader of libraries and Python say that there is no memory left."""
 
 Report = Callable[[float, float], object]
 """Told after each tile how much work is done, and how much there is in all."""

@@ -12,6 +12,7 @@ from stylebank.bank import mixture
 from stylebank.bank.bundle import Bundle
 from stylebank.bank.mixture import PHOTO, Mix, Mixture
 from stylebank.errors import ConfigError, too_large
+from stylebank.machine import memory
 from stylebank.machine.memory import Report
 from stylebank.network import centring
 from stylebank.painting import fusion, maps, strokes
@@ -208,8 +209,7 @@ class Canvas(Generic[Picture]):
         try:
             yield
         except (MemoryError, RuntimeError) as error:
-            names = {kind.__name__ for kind in type(error).mro()}
-            if not {"MemoryError", "OutOfMemoryError"} & names and "allocate memory" not in str(error):
+            if not memory.ran_out(error):
                 raise
             raise too_large(width=self.size[1], height=self.size[0]) from error
 

@@ -94,6 +94,7 @@ def test_photos_of_one_name_in_several_folders_are_numbered() -> None:
     assert plan("x", "y", "z", output="out") == wanted | {"z/a-wave.jpg": "out/a-wave-wave.png"}
 
 
+@pytest.mark.posix
 def test_two_photos_never_become_one_picture_by_a_link_or_capitals() -> None:
     for name in ("x/one/a.jpg", "x/two/a.jpg", "x/two/A.jpg"):
         draw(name)
@@ -103,6 +104,7 @@ def test_two_photos_never_become_one_picture_by_a_link_or_capitals() -> None:
     assert len({Path(picture).resolve().as_posix().lower() for picture in found.values()}) == 3
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("way", ["a.png", "./a.png", "sub/../a.png", "link.png", "hard.png", "folder/a.png"])
 def test_a_picture_never_replaces_its_photo(way: str) -> None:
     photo = draw("a.png")

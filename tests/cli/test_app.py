@@ -4,7 +4,6 @@ import hashlib
 import itertools
 import json
 import re
-import resource
 import shutil
 import subprocess
 import sys
@@ -25,6 +24,9 @@ from stylebank.bank.bundle import Bundle
 from stylebank.cli import app
 from stylebank.files import tensorfile
 from stylebank.supervision.vgg import STYLE_LAYERS
+
+if sys.platform != "win32":
+    import resource
 
 Run = Callable[[str], tuple[object, str, str]]
 """A command line -> exit code, standard output, standard error."""
@@ -265,6 +267,7 @@ def test_commands_and_options_are_these() -> None:
     assert {name: " ".join(words) for name, words in shown.items()} == OPTIONS
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("line", ["--help", "--version", "train --help", "stylize --help"])
 def test_help_answers_at_once(line: str) -> None:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)

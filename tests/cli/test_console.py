@@ -4,7 +4,6 @@ import hashlib
 import io
 import os
 import re
-import resource
 import signal
 import subprocess
 import sys
@@ -22,6 +21,9 @@ from stylebank.bank import bundle
 from stylebank.cli import app
 from stylebank.cli.console import Watch
 from stylebank.training import checkpoint, report
+
+if sys.platform != "win32":
+    import resource
 
 LOSSES = {"total": 0.5, "content": 0.25, "tv": 9.0}
 
@@ -125,6 +127,7 @@ def test_a_note_is_printed_as_it_is(
     assert (line in shown) if terminal else (shown == f"{line}\n")
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_watched_job_hears_a_request_to_stop(number: int, code: int) -> None:
     with Watch(10, what="training") as watch:
@@ -135,6 +138,7 @@ def test_a_watched_job_hears_a_request_to_stop(number: int, code: int) -> None:
         assert watch.stop.exit_code == code
 
 
+@pytest.mark.posix
 def test_before_the_first_step_ctrl_c_leaves_at_once() -> None:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with pytest.raises(KeyboardInterrupt), Watch(10, what="training"):
@@ -276,6 +280,7 @@ def test_another_config_in_the_same_run_folder_is_refused(
     assert [digest(path) for path in kept] == before
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_training_asked_to_stop_saves_and_continues_to_the_same_bytes(
     number: signal.Signals, code: int, home: Path, whole: Training, vgg_file: Path
@@ -302,6 +307,7 @@ def test_a_training_asked_to_stop_saves_and_continues_to_the_same_bytes(
     assert digest(home / f"{name}.bank") == digest(home / "whole.bank")
 
 
+@pytest.mark.posix
 def test_ctrl_c_ends_a_short_command_without_a_trace(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -137,6 +137,7 @@ def test_snapshots_are_the_images_of_every_nth_step(run: Run) -> None:
         assert picture.size == (44, 33)
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_ctrl_c_leaves_the_best_image_so_far(
     number: signal.Signals, code: int, run: Run, monkeypatch: pytest.MonkeyPatch

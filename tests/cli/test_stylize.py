@@ -104,6 +104,7 @@ def test_processes_that_share_a_folder_make_each_picture_once(
     assert {f"out/{picture}" for picture in pictures()} == set(made)
 
 
+@pytest.mark.posix
 def test_a_killed_run_continues_where_it_stopped() -> None:
     """Killed in the middle, the same command makes the rest only; another style makes all."""
     for number in range(40):
@@ -138,6 +139,7 @@ def test_tiles_show_in_nothing_but_memory(command_line: Run) -> None:
     assert abs(whole - whole[::-1]).max() > 20, "the control: there is something to see"
 
 
+@pytest.mark.linux
 def test_a_closed_pipe_ends_without_a_trace() -> None:
     command = " ".join(start(f"{STYLIZE.replace('album', 'album/a.png')} -o -"))
     done = subprocess.run(["bash", "-c", f"{command} | true"], capture_output=True, text=True, check=False)

@@ -121,6 +121,7 @@ os.kill(os.getpid(), signal.SIGINT)
 """
 
 
+@pytest.mark.posix
 def test_a_signal_after_models_have_gone_does_not_crash_the_process() -> None:
     """OpenVINO gives the thread that compiles a stack for signals, and frees it."""
     pytest.importorskip("openvino")

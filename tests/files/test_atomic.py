@@ -1,11 +1,11 @@
 """Files are written whole or not at all, by one writer at a time, and never over somebody else's."""
 
 import errno
-import fcntl
 import hashlib
 import multiprocessing
 import os
 import stat
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +17,9 @@ from filelock import lock_descriptor
 
 from stylebank.errors import OutputError
 from stylebank.files import atomic
+
+if sys.platform != "win32":
+    import fcntl
 
 # Python 3.12 warns of forks beside threads, which an earlier test's torch may have; these children never touch torch.
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
@@ -71,6 +74,7 @@ def test_a_file_is_written_with_its_folders_and_nothing_beside_it(data: bytes, t
     assert list(path.parent.iterdir()) == [path]
 
 
+@pytest.mark.posix
 def test_an_old_file_is_replaced_and_not_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"old and longer")
@@ -80,6 +84,7 @@ def test_an_old_file_is_replaced_and_not_overwritten(tmp_path: Path) -> None:
     assert path.read_bytes() == b"new"
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("mask", [0o002, 0o022, 0o077])
 def test_a_new_file_has_the_permissions_that_the_umask_leaves(mask: int, tmp_path: Path) -> None:
     with umask(mask):
@@ -87,6 +92,7 @@ def test_a_new_file_has_the_permissions_that_the_umask_leaves(mask: int, tmp_pat
     assert mode(tmp_path / "file") == 0o666 & ~mask
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("permissions", [0o600, 0o664, 0o444])
 def test_a_replaced_file_keeps_its_permissions(permissions: int, tmp_path: Path) -> None:
     path = tmp_path / "file"
@@ -97,6 +103,7 @@ def test_a_replaced_file_keeps_its_permissions(permissions: int, tmp_path: Path)
     assert (path.read_bytes(), mode(path)) == (b"new", permissions)
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("there", [True, False])
 def test_a_symbolic_link_is_written_through(there: bool, tmp_path: Path) -> None:
     target, link = tmp_path / "far" / "target", tmp_path / "link"
@@ -115,6 +122,7 @@ def test_a_folder_is_refused_and_kept(tmp_path: Path) -> None:
     assert list(tmp_path.rglob("*")) == [tmp_path / "folder"]
 
 
+@pytest.mark.posix
 def test_a_device_is_refused_and_kept(tmp_path: Path) -> None:
     """Replacing one would put a file in its place: for root, even in that of /dev/null."""
     os.mkfifo(tmp_path / "pipe")
@@ -122,6 +130,7 @@ def test_a_device_is_refused_and_kept(tmp_path: Path) -> None:
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
 
 
+@pytest.mark.posix
 def test_a_folder_closed_to_listing_is_written_and_flushed_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,6 +148,7 @@ def test_a_folder_closed_to_listing_is_written_and_flushed_all_the_same(
     assert list(tmp_path.iterdir()) == [tmp_path / "file"]
 
 
+@pytest.mark.posix
 def test_a_path_that_cannot_be_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"old")
     (tmp_path / "a").symlink_to("b")
@@ -151,6 +161,7 @@ def test_a_path_that_cannot_be_is_refused_in_one_line(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 3
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("name", ["file", "photo[1].png", "a*b?", ".hidden"])
 @pytest.mark.parametrize("left", [b"", b"half"])
 def test_what_a_dead_writer_left_is_swept_whatever_the_name(name: str, left: bytes, tmp_path: Path) -> None:
@@ -170,6 +181,7 @@ def test_what_is_not_its_own_is_not_swept(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == others | {"file"}
 
 
+@pytest.mark.posix
 def test_the_file_of_a_living_writer_is_not_swept(tmp_path: Path) -> None:
     theirs = tmp_path / f".file.{TOKEN}.tmp"
     with theirs.open("xb") as file:
@@ -180,6 +192,7 @@ def test_the_file_of_a_living_writer_is_not_swept(tmp_path: Path) -> None:
     assert not theirs.exists(), "the control: it was the lock that kept it"
 
 
+@pytest.mark.posix
 def test_a_writer_swept_between_open_and_lock_starts_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -219,8 +232,8 @@ def windows(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def closed_only(act: Callable[..., None]) -> Callable[..., None]:
         def refuse_open(path: Path, *others: Any, **named: Any) -> None:
-            names = (os.path.realpath(fd) for fd in Path("/proc/self/fd").iterdir())
-            if os.path.realpath(path) in names:
+            names = {os.path.realpath(fd) for fd in Path("/proc/self/fd").iterdir()}
+            if names & {os.path.realpath(name) for name in (path, *others)}:
                 raise PermissionError(13, "it is open")
             act(path, *others, **named)
 
@@ -237,18 +250,76 @@ def windows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(atomic, "_WINDOWS", True)
 
 
+@pytest.mark.linux
 @pytest.mark.usefixtures("windows")
 def test_a_file_is_replaced_with_what_windows_offers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file"
-    for data, permissions in ((b"old", 0o600), (b"new", 0o444)):
+    for data in (b"old", b"new"):
         atomic.write_atomically(path, data)
-        path.chmod(permissions)
-    atomic.write_atomically(path, b"newer")
-    assert (path.read_bytes(), mode(path)) == (b"newer", 0o444)
+    assert path.read_bytes() == b"new"
     monkeypatch.setattr(atomic, "_WINDOWS", False)
+    monkeypatch.setattr(os, "fchmod", lambda *_: None, raising=False)
     assert "it is open" in refusal(path), "the control: elsewhere the file stays open to the end"
+    assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.linux
+@pytest.mark.usefixtures("windows")
+def test_on_windows_a_file_that_somebody_has_open_is_waited_for_and_then_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    with path.open("rb") as reader:
+        monkeypatch.setattr(atomic, "_OPEN_FOR", 0.05)
+        assert "it is open" in refusal(path)
+        monkeypatch.setattr(atomic, "_OPEN_FOR", 60)
+        monkeypatch.setattr(time, "sleep", lambda _: reader.close())
+        atomic.write_atomically(path, b"new")
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.posix
+@pytest.mark.parametrize(("number", "is_known"), [(errno.EINVAL, True), (errno.EIO, False)])
+def test_a_folder_that_knows_no_flushing_is_written_and_one_that_fails_to_is_an_error(
+    number: int, is_known: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flush = os.fsync
+
+    def of_files_only(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, os.strerror(number))
+        flush(descriptor)
+
+    monkeypatch.setattr(os, "fsync", of_files_only)
+    if is_known:
+        atomic.write_atomically(tmp_path / "file", b"new")
+        assert (tmp_path / "file").read_bytes() == b"new"
+    else:
+        refusal(tmp_path / "file")
+
+
+def test_where_files_have_no_number_their_names_tell_them_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).touch()
+    found = Path.stat
+
+    def without_number(path: Path, **how: Any) -> Any:
+        status = found(path, **how)
+        return os.stat_result((status.st_mode, 0, *status[2:]))
+
+    monkeypatch.setattr(Path, "stat", without_number)
+    first, second, again = (
+        atomic.identity(tmp_path / name) for name in ("a", "b", "../" + tmp_path.name + "/a")
+    )
+    assert first == again != second
+    assert atomic.identity(tmp_path / "none") is None
+
+
+@pytest.mark.linux
 @pytest.mark.usefixtures("windows")
 def test_on_windows_what_an_old_dead_writer_left_is_swept_and_what_may_be_renamed_now_is_not(
     tmp_path: Path,
@@ -264,6 +335,7 @@ def test_on_windows_what_an_old_dead_writer_left_is_swept_and_what_may_be_rename
         assert sorted(tmp_path.iterdir()) == [young, living]
 
 
+@pytest.mark.posix
 def test_readers_beside_many_writers_see_one_writer_s_whole_bytes(tmp_path: Path) -> None:
     path = tmp_path / "file"
     contents = {bytes([number]) * (100_000 + 1000 * number) for number in range(PROCESSES)}
@@ -284,6 +356,7 @@ def test_readers_beside_many_writers_see_one_writer_s_whole_bytes(tmp_path: Path
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("through_link", [False, True])
 def test_no_update_under_the_lock_is_lost(through_link: bool, tmp_path: Path) -> None:
     path, link = tmp_path / "count", tmp_path / "link"
@@ -302,6 +375,7 @@ def test_no_update_under_the_lock_is_lost(through_link: bool, tmp_path: Path) ->
     assert path.read_text() == str(5 * PROCESSES)
 
 
+@pytest.mark.posix
 def test_a_lock_is_free_again_after_an_error_and_after_a_kill(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), atomic.locked(tmp_path / "new" / "file"):
         raise ZeroDivisionError
@@ -316,6 +390,7 @@ def test_a_lock_is_free_again_after_an_error_and_after_a_kill(tmp_path: Path) ->
         assert not (tmp_path / "new" / "file").exists(), "the lock is another file"
 
 
+@pytest.mark.posix
 def test_who_does_not_wait_is_told_that_another_has_the_lock(tmp_path: Path) -> None:
     path = tmp_path / "file"
 
@@ -332,6 +407,7 @@ def test_who_does_not_wait_is_told_that_another_has_the_lock(tmp_path: Path) -> 
         pass
 
 
+@pytest.mark.posix
 def test_a_file_system_without_locks_is_refused_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -358,6 +434,7 @@ def test_only_a_file_of_another_kind_needs_force(tmp_path: Path) -> None:
     assert path.read_bytes() == b"old"
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("force", [True, False])
 def test_a_folder_or_a_device_is_refused_with_force_too(force: bool, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="is a folder; give a file name"):

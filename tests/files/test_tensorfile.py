@@ -399,6 +399,7 @@ def test_a_pickle_is_refused_by_its_name(start: bytes, small: Path) -> None:
     assert "is a PyTorch pickle, which is never opened; give a .safetensors file" in refusal(small)
 
 
+@pytest.mark.posix
 def test_a_path_that_is_no_readable_file_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: Path
 ) -> None:

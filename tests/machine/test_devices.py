@@ -1,13 +1,16 @@
 """A device or precision is what was asked for, or what this machine does best."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
+from stylebank.batch import running
 from stylebank.errors import DeviceError
-from stylebank.machine import devices
+from stylebank.machine import devices, distributed
 from stylebank.machine.devices import choose_device, choose_precision
 
 CPU = torch.device("cpu")
@@ -161,3 +164,41 @@ def test_cores_are_those_that_the_process_may_use(monkeypatch: pytest.MonkeyPatc
     for limit, wanted in (("3", 3), ("99", 8), ("0", 8), ("many", 8), ("", 8)):
         monkeypatch.setenv("OMP_NUM_THREADS", limit)
         assert devices.cores() == wanted
+
+
+@pytest.mark.parametrize(
+    ("device", "local", "found"),
+    [("cpu", 1, "cpu"), ("cuda", 1, "cuda:1"), ("cuda", 2, None), ("cuda:1", 0, None), ("mps", 0, None)],
+)
+def test_each_of_several_processes_has_a_cuda_device_of_its_own_or_all_the_cpu(
+    device: str, local: int, found: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine(monkeypatch, cuda=2)
+    monkeypatch.setenv("LOCAL_RANK", str(local))
+    group = distributed._Ranks(local, 4, torch.distributed.HashStore())  # type: ignore[attr-defined]
+    if found:
+        assert group.own_device(torch.device(device)) == torch.device(found)
+    else:
+        with pytest.raises(
+            DeviceError, match=r"device cuda: this machine has 2|is one, and there are 4 processes"
+        ):
+            group.own_device(torch.device(device))
+
+
+@pytest.mark.parametrize(("device", "workers"), [("cpu", 2), ("mps", 1)])
+def test_on_a_mac_s_gpu_one_thread_paints(
+    device: str,
+    workers: int,
+    tmp_path: Path,
+    command_line: Callable[[str], tuple[object, str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[int] = []
+    monkeypatch.setattr(devices, "choose_device", lambda _: CPU)
+    monkeypatch.setattr(devices, "cores", lambda: 2)
+    monkeypatch.setattr(running, "run", lambda *_, workers, **__: told.append(workers))
+    for name in ("a", "b"):
+        Image.new("RGB", (32, 32)).save(tmp_path / f"{name}.png")
+    words = f"--style munch_the_scream --engine torch --device {device} -o {tmp_path}/out"
+    assert command_line(f"stylize {tmp_path} {words}")[0] == 0
+    assert told == [workers]

@@ -10,6 +10,7 @@ import pytest
 
 from stylebank.machine.interrupts import StopRequest
 
+pytestmark = pytest.mark.posix  # on Windows a process that signals itself is ended
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 codes = pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 

@@ -2,9 +2,12 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from stylebank.errors import ConfigError
 from stylebank.machine import memory
@@ -120,3 +123,62 @@ def test_what_is_free_is_not_more_than_the_process_s_own_limit_leaves() -> None:
 )
 def test_errors_of_memory_are_told_from_others(error: Exception, wanted: bool) -> None:
     assert memory.ran_out(error) is wanted
+
+
+def test_what_is_free_on_a_gpu_is_its_own_or_on_a_mac_a_part_of_the_machine_s(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    free = {None: 7, 0: 7, 1: 99}
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda index: (free[index], 100))
+    assert [memory.available(name) for name in ("cuda", "cuda:0", "cuda:1")] == [7, 7, 99]
+    assert Tiling().limit("cuda:1", 1) == 1 + int(0.6 * 99)
+    monkeypatch.setattr(torch.mps, "recommended_max_memory", lambda: 5000)
+    for taken, left in ((1000, 4000), (6000, 0)):
+        monkeypatch.setattr(torch.mps, "driver_allocated_memory", lambda taken=taken: taken)
+        assert memory.available("mps") == left
+    monkeypatch.setattr(memory, "_control_groups", lambda *_: [4321])
+    monkeypatch.setattr(torch.mps, "recommended_max_memory", lambda: 10**15)
+    assert memory.available("mps") == 4321
+
+
+@pytest.mark.parametrize(
+    ("error", "is_lacking"),
+    [
+        (MemoryError(), True),
+        (np._core._exceptions._ArrayMemoryError((10**9, 10**9), np.dtype("f4")), True),  # type: ignore[attr-defined]
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"), True),
+        (
+            RuntimeError(
+                "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8"
+            ),
+            True,
+        ),
+        (
+            RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried to allocate 8"),
+            True,
+        ),
+        (RuntimeError("MPS backend out of memory (MPS allocated: 9.00 GB, max allowed: 9.07 GB)."), True),
+        (RuntimeError("Invalid buffer size: 40.00 GiB"), True),
+        (RuntimeError("shapes do not go together"), False),
+        (ValueError("not enough memory"), False),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_whatever_says_so_a_lack_of_memory_is_known(error: Exception, is_lacking: bool) -> None:
+    assert memory.ran_out(error) == is_lacking
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError()])
+def test_a_command_without_memory_ends_with_one_line(
+    error: Exception,
+    command_line: Callable[[str], tuple[object, str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def failing(_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("stylebank.bank.bundle.read", failing)
+    code, out, err = command_line("list")
+    assert (code, out) == (2, "")
+    assert err.startswith("stylebank: error: memory: is used up (")
+    assert err.count("\n") == 1

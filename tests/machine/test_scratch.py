@@ -30,6 +30,7 @@ def test_windows_come_back_as_they_were_written_and_no_name_is_left(folder: Path
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.posix
 def test_writes_in_pieces_are_completed(monkeypatch: pytest.MonkeyPatch) -> None:
     pwrite = os.pwrite
     monkeypatch.setattr(os, "pwrite", lambda fd, data, offset: pwrite(fd, data[:7], offset))
@@ -38,6 +39,7 @@ def test_writes_in_pieces_are_completed(monkeypatch: pytest.MonkeyPatch) -> None
     assert np.array_equal(scratch.read(0, 0, 3, 4), whole)
 
 
+@pytest.mark.posix
 def test_a_file_is_closed_with_its_map() -> None:
     scratch = Scratch(1, 2, 2)
     descriptor = scratch._descriptor
@@ -56,6 +58,7 @@ def test_a_disk_too_small_is_refused_before_anything_is_written(
         Scratch(2, 500, 500)
 
 
+@pytest.mark.posix
 def test_a_disk_that_fills_up_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -141,3 +141,9 @@ def test_tiles_are_as_small_as_an_engine_s_tiles_need(bank: Bundle, taken: int) 
     assert small is not None
     halos = 2 * budget.halo(bank)
     assert small + halos == (large + halos) // 2  # a half of each side is a quarter of the pixels
+
+
+def test_a_mac_s_gpu_shares_the_machine_s_memory(bank: Bundle, taken: int) -> None:
+    needed = taken + PIXELS * (EACH + budget._FLOATS + budget._PICTURE)
+    for share, whole in ((1.01, True), (0.99, False)):
+        assert is_whole(bank, share * needed, device_type="mps", device_name="mps") == whole

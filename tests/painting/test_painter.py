@@ -240,7 +240,7 @@ def test_a_file_that_is_no_bank_is_refused(contents: Bundle, tmp_path: Path) -> 
 
 
 def test_an_unknown_device_is_refused(contents: Bundle) -> None:
-    with pytest.raises(DeviceError, match="auto, cpu or cuda"):
+    with pytest.raises(DeviceError, match="auto, cpu, cuda"):
         StyleBank(contents, computing=Computing(device="gpu"))
 
 

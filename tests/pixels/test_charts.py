@@ -136,6 +136,7 @@ def test_a_name_is_no_formula_and_may_be_long() -> None:
     assert (long[:, -4:] == 255).all(), "it ends inside the picture"
 
 
+@pytest.mark.posix
 def test_a_chart_is_drawn_the_same_and_in_silence_whatever_the_home(tmp_path: Path) -> None:
     code = (
         "import sys; from stylebank.pixels import charts;"

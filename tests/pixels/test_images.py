@@ -1,7 +1,7 @@
 """Pixels arrive as their file means them, whatever the format; what is no image is an ImageError and no more."""
 
-import resource
 import struct
+import sys
 import time
 import warnings
 import zlib
@@ -19,6 +19,9 @@ from PIL import Image, ImageCms
 from stylebank.errors import ImageError, OutputError
 from stylebank.photos import srgb
 from stylebank.pixels import images, resampling
+
+if sys.platform != "win32":
+    import resource
 
 Levels = NDArray[Any]
 
@@ -307,6 +310,7 @@ def declared(suffix: str, side: int) -> bytes:
     return b"P6 %d %d 255\n" % (side, side) if suffix == ".ppm" else png(side, side, 8, 2, b"")
 
 
+@pytest.mark.linux
 @pytest.mark.parametrize("side", [15_000, 30_000])
 @pytest.mark.parametrize("suffix", [".png", ".ppm", ".tif", ".gif"])
 def test_too_many_pixels_are_refused_before_memory_is_taken_for_them(

@@ -127,6 +127,7 @@ def test_a_pool_that_fits_the_memory_makes_no_file(tmp_path: Path, monkeypatch: 
     assert made == [tmp_path]
 
 
+@pytest.mark.posix
 def test_a_program_killed_with_a_pool_on_the_disk_leaves_no_file(tmp_path: Path) -> None:
     program = """
 import os, signal, sys, torch
