@@ -93,8 +93,9 @@ def of_samples(values: Samples, opacity: Samples | None, space: Space | None) ->
 
 
 def _high(values: Samples) -> NDArray[np.uint8]:
-    """The nearest of 256 levels: v / 257, rounded, without floats."""
-    return ((values.astype(np.uint32) * 255 + 32895) >> 16).astype(np.uint8)
+    """The nearest of 256 levels: v / 257, rounded."""
+    levels: NDArray[np.uint8] = (np.arange(65536) / 257).round().astype(np.uint8)
+    return levels[values]
 
 
 def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:

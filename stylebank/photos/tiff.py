@@ -220,9 +220,11 @@ def _scaled(numbers: Numbers, directory: Directory) -> Samples:
     result = np.empty(numbers.shape, np.uint16)
     rows = max(1, _BAND // (numbers.shape[1] * numbers.shape[2]))
     for top in range(0, len(numbers), rows):
-        part = numbers[top : top + rows].astype(np.float64)
-        np.nan_to_num(part, copy=False, nan=0, posinf=white, neginf=0)
-        result[top : top + rows] = (part * (65535 / white)).clip(0, 65535) + 0.5
+        wide = np.float64 if numbers.dtype.itemsize > 4 else np.float32
+        with np.errstate(over="ignore", invalid="ignore"):  # lights without end, and what is no number
+            part = np.multiply(numbers[top : top + rows], 65535 / white, dtype=wide)
+        np.nan_to_num(part, copy=False, nan=0, posinf=65535, neginf=0)
+        result[top : top + rows] = np.clip(part, 0, 65535, out=part).round(out=part)
     return result
 
 
