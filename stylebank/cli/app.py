@@ -64,8 +64,9 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except (MemoryError, RuntimeError, ImportError, OSError) as error:
         if not memory.ran_out(error):
             raise
+        said = str(error) or "no more of it"
         code = _complain(
-            f"memory: is used up ({str(error) or 'no more of it'}); close other programs, or ask for less"
+            StyleBankError(f"memory: is used up ({said}); close other programs, or ask for less")
         )
     sys.exit(code if isinstance(code, int) else 0)
 
