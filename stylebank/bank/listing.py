@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from stylebank.bank.entries import Entry
@@ -39,7 +40,8 @@ def works(entry: Entry) -> list[Work | str]:
     Known is a work by the bytes of its image: a picture that only has the name of one is another.
     """
     images = [(image.sha256, image.source) for image in entry.style.layers if image.source != BLANK]
-    return list(dict.fromkeys(_known().get(digest, source) for digest, source in images))
+    known = _known(resources.paintings())
+    return list(dict.fromkeys(known.get(digest, source) for digest, source in images))
 
 
 def matching(entries: Sequence[Entry], words: str | None) -> list[Entry]:
@@ -116,10 +118,10 @@ def _once(words: Iterable[str]) -> list[str]:
 
 
 @cache
-def _known() -> Mapping[str, Work]:
+def _known(table: Path) -> Mapping[str, Work]:
     """Works by the SHA-256 of their images; none where the table is missing."""
     try:
-        text = resources.paintings().read_text("utf-8")
+        text = table.read_text("utf-8")
     except OSError:
         return {}
     rows = csv.DictReader(text.splitlines())

@@ -76,17 +76,8 @@ def plan(
     target = Path(output) if output else None
     if STREAM in photos:
         return Plan([_from_stream(photos, output, styles, suffix, force=force)], [], [])
-    found: list[tuple[Path, Path]] = []  # photo, its place in an output folder
-    given, listings = list(_matching(photos)), list[tuple[Path, folders.Listing]]()
-    for path in given:
-        if atomic.is_folder(path):
-            listings.append((path, folders.checked(path)))
-            found += _places(*listings[-1], target or Path())
-        elif atomic.identity(path) is None:
-            raise ImageError(f"{path}: does not exist; check the path")
-        else:
-            found.append((path, Path(path.name)))
-    found = list(dict.fromkeys(found))  # a photo that is given twice
+    given = list(_matching(photos))
+    found, lines = _found(given, target or Path())
     single = len(given) == 1 and len(styles) == 1 and not atomic.is_folder(given[0])
     if target == STREAM:
         if len(found) * len(styles) > 1:
@@ -106,7 +97,6 @@ def plan(
             for place, (each, path) in enumerate(zip(wanted, paths, strict=True))
         ]
     check_outputs([job.picture for job in jobs], [job.photo for job in jobs], force=force)
-    lines = [line for folder, each in listings for line in each.lines(folder)]
     closed = [line for line in lines if line.endswith("skipped")]
     return Plan(jobs, [line for line in lines if line not in closed], closed)
 
@@ -169,6 +159,22 @@ def _matching(paths: Sequence[Path]) -> Iterator[Path]:
             raise ImageError(
                 f"{path}: is no pattern ({error}); write folder/**/*.jpg, for example"
             ) from error
+
+
+def _found(given: Sequence[Path], output: Path) -> tuple[list[tuple[Path, Path]], list[str]]:
+    """Photos, each with its place in an output folder, and lines about what lies in folders and is none."""
+    found: list[tuple[Path, Path]] = []
+    lines: list[str] = []
+    for path in given:
+        if atomic.is_folder(path):
+            listing = folders.checked(path)
+            found += _places(path, listing, output)
+            lines += listing.lines(path)
+        elif atomic.identity(path) is None:
+            raise ImageError(f"{path}: does not exist; check the path")
+        else:
+            found.append((path, Path(path.name)))
+    return list(dict.fromkeys(found)), lines  # once each, if given twice
 
 
 def _places(folder: Path, found: folders.Listing, output: Path) -> list[tuple[Path, Path]]:

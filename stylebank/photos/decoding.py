@@ -119,12 +119,7 @@ def _kind(file: BinaryIO, path: Path) -> str:
     if refusal:
         raise ImageError(f"{path}: {refusal}")
     try:
-        if kind == "HEIF":
-            import pillow_heif
-
-            pillow_heif.register_heif_opener()
-        elif kind == "JXL":
-            import pillow_jxl  # noqa: F401 - registers itself
+        kinds.plug_in(kind)
     except ImportError as error:
         package = _PLUGINS[kind]
         raise ImageError(

@@ -82,6 +82,20 @@ _VIDEO_BRANDS = (
 _HEIF = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
 
 
+def plug_in(kind: str) -> None:
+    """Have Pillow know a format, by its name, that a package of its own reads and writes.
+
+    Raises:
+        ImportError: the package is missing.
+    """
+    if kind == "HEIF":
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+    elif kind == "JXL":
+        import pillow_jxl  # noqa: F401  # registers itself
+
+
 def of(head: bytes) -> tuple[str, str]:
     """What a file is.
 

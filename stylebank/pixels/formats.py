@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from stylebank.errors import OutputError
+from stylebank.photos import kinds
 
 WRITTEN = {
     ".png": "PNG",
@@ -58,10 +59,5 @@ def check_suffix(path: Path) -> None:
 def written(suffix: str) -> str:
     """Pillow's name of the format that a suffix stands for, ready to write; see `check_suffix`."""
     name = WRITTEN[suffix.lower()]
-    if name == "HEIF":
-        import pillow_heif
-
-        pillow_heif.register_heif_opener()
-    if name == "JXL":
-        import pillow_jxl  # noqa: F401  # registers itself
+    kinds.plug_in(name)
     return name

@@ -96,8 +96,13 @@ train tiny.toml INTO --from [none|thesis|cut|checkpoint] -> ^%: \w+
 [PAINT bank|SHEET photo.png] -o [photo.png|./photo.png|link.png|album/../photo.png] -> is the photo itself
 [PAINT bank|SHEET photo.png] -o thesis.png -> another kind of file.*--force
 [PAINT bank|SHEET photo.png] -o [thesis/out.png|LONG.png] -> ^%: cannot be
-[SHEET|FUSE|SEGMENT] photo.png -o folder.png -> is a folder
-STYLIZE album -o [photo.png|thesis] -> is a file, but there are 4 photos; give a folder
+STYLIZE album -o [photo.png|thesis] -> is a file, but there are 4 pictures; give a folder
+PAINT bank --name [{colour}|../{stem}|{stem|a:b|""] -> ^--name .*: \w+
+PAINT bank [-o x.jpg --quality 0|-o x.jpg --quality 101|--quality 90|--format jpg --lossless] -> ^--(quality|lossless)
+PAINT bank --format webp --lossless --quality 90 -> ^--lossless: leaves no choice of --quality
+[PAINT bank|FUSE photo.png] --keep-metadata=[gps|""] -> ^--keep-metadata .*: is none of none, date, basic, all
+stylize photo.png --style wave --style night --bank bank -o [-|x.png] -> there are 2
+[SEGMENT photo.png|optimize photo.png paint.png --snapshots 2] -o - -> give (it )?a name
 STYLIZE album -o thesis/deep -> ^thesis/deep
 STYLIZE photo.png none.png -o out -> none.png: does not exist
 train [none|syntax].toml INTO -> ^%.toml: \W*\w+
@@ -238,16 +243,16 @@ OPTIONS = {
     "export-style": "name [-o/--output] [--bank] [--force]",
     "import-style": "file [--bank] [--name]",
     "merge": "banks -o/--output [--rename] [--force]",
-    "stylize": "photos --style [--bank] [-o/--output] [--strength] [--stroke] [--keep-color] [--format] [--tile] "
-    "[--max-memory] [--engine] [--precision] [--device] [--json] [--force]",
+    "stylize": "photos --style [--bank] [-o/--output] [--strength] [--stroke] [--keep-color] [--format] [--name] "
+    "[--quality] [--lossless] [--keep-metadata] [--skip-existing] [--tile] [--max-memory] [--engine] [--precision] [--device] [--json] [--force]",
     "fuse": "photo [--mix] [--region] [--regions] [--auto-regions] [--assign] [--rest] [--strength] [--stroke] "
-    "[--fusion] [--feather] [--keep-color] [--seed] [-o/--output] [--bank] [--tile] [--max-memory] "
-    "[--engine] [--precision] [--device] [--force]",
+    "[--fusion] [--feather] [--overlap] [--fit] [--keep-color] [--seed] [-o/--output] [--quality] [--lossless] "
+    "[--keep-metadata] [--bank] [--tile] [--max-memory] [--engine] [--precision] [--device] [--force]",
     "sweep": "photo styles [--steps] [-o/--output] [--size] [--stroke] [--keep-color] [--bank] "
     "[--engine] [--precision] [--device] [--force]",
     "segment": "photo [-k/--regions] [-o/--output] [--seed] [--bank] [--engine] [--precision] [--device] [--force]",
-    "optimize": "photo style [-o/--output] [--steps] [--method] [--init] [--seed] [--content-weight] [--style-weight] "
-    "[--tv-weight] [--style-blend] [--size] [--styles] [--snapshots] [--max-memory] [--device] [--vgg] [--force]",
+    "optimize": "photo style [-o/--output] [--quality] [--lossless] [--keep-metadata] [--steps] [--method] [--init] [--seed] [--content-weight] "
+    "[--style-weight] [--tv-weight] [--style-blend] [--size] [--styles] [--snapshots] [--max-memory] [--device] [--vgg] [--force]",
     "evaluate": "--content --styles [--bank] [--size] [--photos] [--optimization] [--octaves] [--sizes] [--stroke] "
     "[--lpips] [--inception] [--plot] [--json] [--device] [--vgg] [--force]",
     "list": "[words] [--bank] [--long] [--json]",
