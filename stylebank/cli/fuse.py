@@ -132,20 +132,16 @@ def fuse(
     from stylebank.painting.painter import StyleBank
 
     ways = {"--mix": mix, "--region": region, "--regions": regions, "--auto-regions": auto_regions}
-    for_regions = rest != PHOTO or bool(feather) or mode != "exact" or overlap != "over" or fit
+    for_regions = (rest, feather, mode, overlap, fit) != (PHOTO, 0.0, "exact", "over", False)
     _check_ways(ways, has_labels=bool(assign), for_regions=for_regions)
     how = encoding(quality, lossless, keep_metadata)
-    masks = [Path(words.rpartition("=")[0]) for words in region or []]
-    others = [*masks, *([regions] if regions else [])]
-    target = destination(photo, output, "fused", how, others=others, force=force)
+    target = destination(photo, output, "fused", how, others=_files(region, regions), force=force)
     with tile_bar(tile, max_memory) as tiling:
         loaded = StyleBank.load(bank, engine=engine, precision=precision, device=device, tiling=tiling)
-        original = read_photo(photo)
-        picture = original.image
+        picture = (original := read_photo(photo)).image
         if mix:
-            mixed = mixture.from_options(mix, strength=strength, stroke=stroke)
-            result = loaded.stylize(picture, mixed, keep_color=keep_color)
-            say_weights(mixed)
+            mixes = [mixture.from_options(mix, strength=strength, stroke=stroke)]
+            result, notes = loaded.stylize(picture, mixes[0], keep_color=keep_color), list[str]()
         else:
             given = (loaded, picture, region, regions, auto_regions, assign)
             found, notes = _regions(*given, strength=strength, seed=seed, fit=fit)
@@ -160,8 +156,14 @@ def fuse(
                 keep_color=keep_color,
                 overlap=cast("Overlap", overlap),
             )
-            _say_all(notes, [mixed for _, mixed in found])
+            mixes = [mixed for _, mixed in found]
+    _say_all(notes, mixes)
     write_picture(target, result, how, photo, original)
+
+
+def _files(words: list[str] | None, labels: Path | None) -> list[Path]:
+    """The masks and label images of a command line."""
+    return [*(Path(region.rpartition("=")[0]) for region in words or []), *([labels] if labels else [])]
 
 
 def _say_all(notes: list[str], mixes: "list[Mixture]") -> None:

@@ -26,8 +26,11 @@ from stylebank.cli.options import (
 from stylebank.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
+    from stylebank.cli.console import Watch
     from stylebank.config import Loss, Style
     from stylebank.reference.optimization import Progress, Settings
 
@@ -91,7 +94,6 @@ def optimize(
     A photo over 512 px is painted from coarse to fine, half of the steps at the coarsest scale, half of the rest at the
     next, twice as large. What is too large for memory is painted smaller, and enlarged.
     """
-    from stylebank.batch import planning
     from stylebank.cli.console import Watch
     from stylebank.files import resources
     from stylebank.pixels import images
@@ -106,25 +108,17 @@ def optimize(
     chosen = replace(chosen, size=size or chosen.size, weights=_blend(style_blend) or chosen.weights)
     sources = styleset.files_of(chosen)
     target = destination(photo, output, "optimized", how, others=sources, force=force)
-    planning.check_outputs(
-        _snapshots(target, settings.steps, every=snapshots), [photo, *sources], force=force
-    )
+    _check_snapshots(target, settings.steps, snapshots, [photo, *sources], force=force)
     original = read_photo(photo)
     picture = images.to_tensor(original.image)
     paint = partial(optimization.paint, device=device, vgg_weights=resources.vgg_source(vgg))
     working = _working(picture, settings, chosen, max_memory=max_memory, device=device)
     with Watch(settings.steps, what="optimizing") as watch:
-
-        def report(found: "Progress") -> bool:
-            watch.progress(found.step, {"total": found.total, "content": found.content, "style": found.style})
-            if snapshots and found.step % snapshots == 0:
-                images.save(_snapshot(target, found.step), images.to_pil(found.image))
-            return not watch.stop()
-
+        report = _reporter(watch, target, snapshots)
         try:
             result = paint(picture, chosen, loss, settings, working=working, report=report)
         except optimization.UnfinishedError as error:
-            write_picture(target, images.to_pil(error.image), how, photo, original)
+            write_picture(target, images.to_pil(error.image), how, photo, original, named=False)
             raise
     write_picture(target, images.to_pil(result), how, photo, original)
     if watch.stop():
@@ -169,10 +163,31 @@ def _snapshot(target: Path, step: int) -> Path:
     return target.with_name(f"{target.stem}-{step:05}{target.suffix}")
 
 
-def _snapshots(target: Path, steps: int, *, every: int | None) -> list[Path]:
-    if every and target == Path("-"):
+def _reporter(watch: "Watch", target: Path, snapshots: int | None) -> "Callable[[Progress], bool]":
+    """What is done after each step: the bar moves, a snapshot is saved, and it is said whether to go on."""
+    from stylebank.pixels import images
+
+    def report(found: "Progress") -> bool:
+        watch.progress(found.step, {"total": found.total, "content": found.content, "style": found.style})
+        if snapshots and found.step % snapshots == 0:
+            images.save(_snapshot(target, found.step), images.to_pil(found.image))
+        return not watch.stop()
+
+    return report
+
+
+def _check_snapshots(
+    target: Path, steps: int, every: int | None, sources: list[Path], *, force: bool
+) -> None:
+    """Refuse snapshots that would replace what they must not, or have no file to lie beside."""
+    from stylebank.batch import planning
+
+    if not every:
+        return
+    if target == planning.STREAM:
         raise ConfigError("--snapshots: are files beside the picture; give it a name with -o")
-    return [_snapshot(target, step) for step in range(every, steps + 1, every)] if every else []
+    taken = [_snapshot(target, step) for step in range(every, steps + 1, every)]
+    planning.check_outputs(taken, sources, force=force)
 
 
 def _experiment(words: list[str], folder: Path | None) -> "tuple[Settings, Loss, Style]":

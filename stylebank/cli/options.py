@@ -165,15 +165,21 @@ def destination(
 
 
 def write_picture(
-    target: Path, picture: "Image", how: "Encoding", photo: Path, original: "Original | None" = None
+    target: Path,
+    picture: "Image",
+    how: "Encoding",
+    photo: Path,
+    original: "Original | None" = None,
+    *,
+    named: bool = True,
 ) -> None:
     """Write the one picture of a command, with what its photo's file says beside its pixels, and name it."""
     from stylebank.batch import planning, streams
-    from stylebank.pixels import encoding
+    from stylebank.pixels.encoding import NOTHING, Beside
 
-    beside = encoding.Beside.of(original) if original else encoding.NOTHING
+    beside = Beside.of(original) if original else NOTHING
     streams.write(target, picture, how, beside, photo=photo)
-    if target != planning.STREAM:
+    if named and target != planning.STREAM:
         typer.echo(printable(str(target)))
 
 

@@ -233,9 +233,10 @@ def test_a_surprise_is_no_mistake(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 OPTIONS = {
-    "train": "config --content --run --out "
-    "[--styles] [--style] [--network] [--from] [--device] [--vgg] [--resume] [--tensorboard] [--force]",
-    "add-style": "name style [--bank] [--content] [--run] [--steps] [--size] [--kernel] [--seed] [--device] [--vgg]",
+    "train": "config --content --run --out [--styles] [--style] [--network] [--from] [--device] "
+    "[--vgg] [--resume] [--tensorboard] [--force]",
+    "add-style": "name style [--bank] [--content] [--run] [--steps] [--size] [--kernel] [--seed] "
+    "[--device] [--vgg]",
     "bake": "name --mix [--bank]",
     "remove-style": "names [--bank]",
     "rename-style": "old new [--bank]",
@@ -243,18 +244,23 @@ OPTIONS = {
     "export-style": "name [-o/--output] [--bank] [--force]",
     "import-style": "file [--bank] [--name]",
     "merge": "banks -o/--output [--rename] [--force]",
-    "stylize": "photos --style [--bank] [-o/--output] [--strength] [--stroke] [--keep-color] [--format] [--name] "
-    "[--quality] [--lossless] [--keep-metadata] [--skip-existing] [--tile] [--max-memory] [--engine] [--precision] [--device] [--json] [--force]",
-    "fuse": "photo [--mix] [--region] [--regions] [--auto-regions] [--assign] [--rest] [--strength] [--stroke] "
-    "[--fusion] [--feather] [--overlap] [--fit] [--keep-color] [--seed] [-o/--output] [--quality] [--lossless] "
-    "[--keep-metadata] [--bank] [--tile] [--max-memory] [--engine] [--precision] [--device] [--force]",
+    "stylize": "photos --style [--bank] [-o/--output] [--strength] [--stroke] [--keep-color] [--format] "
+    "[--name] [--quality] [--lossless] [--keep-metadata] [--skip-existing] [--tile] "
+    "[--max-memory] [--engine] [--precision] [--device] [--json] [--force]",
+    "fuse": "photo [--mix] [--region] [--regions] [--auto-regions] [--assign] [--rest] [--strength] "
+    "[--stroke] [--fusion] [--feather] [--overlap] [--fit] [--keep-color] [--seed] "
+    "[-o/--output] [--quality] [--lossless] [--keep-metadata] [--bank] [--tile] "
+    "[--max-memory] [--engine] [--precision] [--device] [--force]",
     "sweep": "photo styles [--steps] [-o/--output] [--size] [--stroke] [--keep-color] [--bank] "
     "[--engine] [--precision] [--device] [--force]",
-    "segment": "photo [-k/--regions] [-o/--output] [--seed] [--bank] [--engine] [--precision] [--device] [--force]",
-    "optimize": "photo style [-o/--output] [--quality] [--lossless] [--keep-metadata] [--steps] [--method] [--init] [--seed] [--content-weight] "
-    "[--style-weight] [--tv-weight] [--style-blend] [--size] [--styles] [--snapshots] [--max-memory] [--device] [--vgg] [--force]",
-    "evaluate": "--content --styles [--bank] [--size] [--photos] [--optimization] [--octaves] [--sizes] [--stroke] "
-    "[--lpips] [--inception] [--plot] [--json] [--device] [--vgg] [--force]",
+    "segment": "photo [-k/--regions] [-o/--output] [--seed] [--bank] [--engine] [--precision] [--device] "
+    "[--force]",
+    "optimize": "photo style [-o/--output] [--quality] [--lossless] [--keep-metadata] [--steps] "
+    "[--method] [--init] [--seed] [--content-weight] [--style-weight] [--tv-weight] "
+    "[--style-blend] [--size] [--styles] [--snapshots] [--max-memory] [--device] [--vgg] "
+    "[--force]",
+    "evaluate": "--content --styles [--bank] [--size] [--photos] [--optimization] [--octaves] [--sizes] "
+    "[--stroke] [--lpips] [--inception] [--plot] [--json] [--device] [--vgg] [--force]",
     "list": "[words] [--bank] [--long] [--json]",
     "verify": "file",
     "sheet": "photo [--bank] [-o/--output] [--size] [--stroke] [--engine] [--precision] [--device] [--force]",

@@ -188,7 +188,6 @@ MISTAKES = {
     "photo.png few.toml -o photo.png": "is the photo itself",
     "photo.png few.toml -o thesis.png": "another kind of file.*--force",
     "photo.png few.toml -o out.gif": "'.gif' is no known image format",
-    "photo.png few.toml -o folder.png": "is a folder",
     "photo.png few.toml --steps 0": "'--steps'",
     "photo.png few.toml --seed -1": "'--seed'",
     "photo.png few.toml --snapshots 0": "'--snapshots'",
