@@ -45,7 +45,7 @@ def build(bank: Bundle, mixture: Mixture | None, *, again: bool = False) -> Mode
         style, kernel = _weighed(graph, bank, again=again)
     size = graph.size(image)
     photo = _padded_to_stride(graph, image, size)
-    x = painted(graph, bank, photo, style, kernel)
+    x = painted(graph, bank, _less_its_mean(graph, photo), style, kernel)
     if mixture and mixture.strength < 1 and bank.network.restore_moments:
         x = _restored(graph, x, photo, 1 - mixture.share)
     picture = graph.named(graph.clip(graph.crop(x, size)), "picture")
@@ -85,6 +85,13 @@ def _padded_to_stride(graph: Graph, image: str, size: str) -> str:
     missing = graph.op("Mod", graph.op("Neg", size), graph.integers(STRIDE, STRIDE))
     pads = graph.op("Concat", graph.integers(0, 0, 0, 0, 0, 0), missing, axis=0)
     return graph.op("Pad", image, pads, mode="reflect")
+
+
+def _less_its_mean(graph: Graph, photo: str) -> str:
+    """The photo less its first pixel, then less its mean; see `Stages.encode`."""
+    first = graph.op("Slice", photo, graph.integers(0, 0), graph.integers(1, 1), graph.integers(2, 3))
+    distance = graph.op("Sub", photo, first)
+    return graph.op("Sub", distance, graph.op("ReduceMean", distance, graph.integers(2, 3)))
 
 
 def _restored(graph: Graph, picture: str, photo: str, share: float) -> str:

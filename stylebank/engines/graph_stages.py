@@ -120,11 +120,11 @@ class GraphStages:
 
     def paint(self, x: Floats, kernel: Floats) -> Floats:
         """See `Stages`; one graph, in which the features keep the form that they are computed in."""
-        return self._run(_Plan(None, kernel.shape[-1], all_of="network"), x, kernel)[0]
+        return self._run(_Plan(None, kernel.shape[-1], all_of="network"), _less_its_mean(x), kernel)[0]
 
     def encode(self, x: Floats) -> Floats:
         """See `Stages`."""
-        return self._run(_Plan(None, all_of="encoder"), x)[0]
+        return self._run(_Plan(None, all_of="encoder"), _less_its_mean(x))[0]
 
     def decode(self, x: Floats, kernel: Floats) -> Floats:
         """See `Stages`."""
@@ -183,6 +183,16 @@ class GraphStages:
             if not any(word in str(error).lower() for word in ("alloc", "memory")):
                 raise
             raise MemoryError(f"a window of {x.shape[-1]} x {x.shape[-2]} values") from error
+
+
+def _less_its_mean(photo: Floats) -> Floats:
+    """A photo less its mean colour, see `Stages.encode`; not in the graph, where engines round it before.
+
+    And less its first pixel before: then of a flat photo nothing is left, to the last digit.
+    """
+    found = photo - photo[..., :1, :1]
+    found -= found.mean((2, 3), keepdims=True)
+    return found
 
 
 def _plan(part: Part, kernel: Floats | None, given: Given | None, measures: str = "") -> _Plan:

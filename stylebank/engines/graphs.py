@@ -165,13 +165,7 @@ def painted(graph: Graph, bank: Bundle, x: str, kernel: str, side: int, *, large
 
 
 def encoded(graph: Graph, bank: Bundle, x: str, *, large: bool = False) -> str:
-    """The encoder by its input's own statistics; of a photo less its mean colour, which the first norm takes away.
-
-    And less its first pixel before: then of a flat photo nothing is left, to the last digit.
-    """
-    first = graph.op("Slice", x, graph.integers(0, 0), graph.integers(1, 1), graph.integers(2, 3))
-    x = graph.op("Sub", x, first)
-    x = graph.op("Sub", x, graph.op("ReduceMean", x, graph.integers(2, 3)))
+    """The encoder by its input's own statistics."""
     for part in encoder(bank.network):
         x = through(graph, bank, part, x, large=large)
     return x
