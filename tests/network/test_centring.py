@@ -29,7 +29,7 @@ SAME = 1e-6
 @pytest.fixture(params=SHAPES)
 def bank(make_bank: Callable[..., Bundle], request: pytest.FixtureRequest) -> Bundle:
     """A bank with random weights and biases."""
-    shape, generator = SHAPES[request.param], torch.Generator().manual_seed(0)
+    shape, generator = SHAPES[request.param], torch.Generator().manual_seed(2)
     network = StyleBankNetwork(shape, [1])
     with torch.no_grad():
         for weight in network.parameters():
