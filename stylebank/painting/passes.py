@@ -7,7 +7,6 @@ of the whole image, so that in tiles there is one pass for each norm; a single w
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from functools import cached_property, reduce
 from operator import add
 from typing import TypeVar
@@ -23,7 +22,7 @@ from stylebank.machine.scratch import Scratch
 from stylebank.network.architecture import Layer, Part
 from stylebank.network.centring import centred, rest_of
 from stylebank.painting.maps import Map, at, scaled, shifted, total
-from stylebank.painting.windows import Shape, Window, cells_of, convolved, filtered
+from stylebank.painting.windows import Shape, Window, cells_of, convolved, filtered, read_again, stretches
 
 Found = TypeVar("Found")
 
@@ -115,7 +114,7 @@ class Passes:
         if not self.is_whole:
             return self.keep_measured(found)[0]
         ((_, whole),) = self.each(found.shape, lambda window, around: window.cut(found.read(around), around))
-        return Map(_read_again(found.shape), lambda _: whole)
+        return Map(read_again(found.shape), lambda _: whole)
 
     def keep_measured(self, found: Map, masks: Map | None = None) -> tuple[Map, Moments]:
         """Keep a map of one image, and take its moments, of an image in tiles in the same pass; see `moments`."""
@@ -136,7 +135,7 @@ class Passes:
             values = scratch.read(*(step * x for x in (window.top, window.left, window.height, window.width)))
             return self.stages.array(values[None])
 
-        return Map(_read_again(found.shape), read), total if masks is None else _of_regions(total)
+        return Map(read_again(found.shape), read), total if masks is None else _of_regions(total)
 
     def moments(self, of: Map, masks: Map | None = None) -> Moments:
         """Moments of a map in one pass, a row for each image; with masks those of its regions, a row for each."""
@@ -185,7 +184,7 @@ class Passes:
         if part.residual and not self.is_whole:
             source = self.keep(source)
         norms, x = [], source
-        for stretch in [part] if self.is_whole else _stretches(part, source.shape.step):
+        for stretch in [part] if self.is_whole else stretches(part, source.shape.step):
             known, x = self._stretched(stretch, x, masks)
             norms += known
         return norms, total((source, x)) if part.residual else x
@@ -242,13 +241,13 @@ class Passes:
             return image
         first = self.stages.numpy(image.read(self._windows[0]))[0, :, :1, :1]
 
-        def compute(window: Window, _: Window) -> Floats:
+        def compute(window: Window) -> Floats:
             # Less one of its pixels: then of a flat image nothing is left, to the last digit.
             distance: Floats = self.stages.numpy(image.read(window)) - first
             mean: Floats = distance.mean((0, 2, 3))
             return mean
 
-        means = [mean for _, mean in self.each(image.shape, compute)]
+        means = [mean for _, mean in self._computed(compute)]
         return shifted(self.stages, shifted(self.stages, image, -first[:, 0, 0]), -np.mean(means, 0))
 
     def whole(self, source: Map, make: Callable[[Array], Array]) -> Map:
@@ -280,30 +279,6 @@ class Passes:
             return self.stages.run(part, source.read(window), kernel=kernel, given=given)
 
         return Map(convolved(start, layers), read)
-
-
-_KEPT_STEP = 1
-"""Values along the side of a cell up to which outputs of convolutions are kept: larger ones are sooner made again."""
-
-
-def _stretches(part: Part, step: int) -> list[Part]:
-    """A part cut behind the layers whose outputs are kept; `step` is that of its input."""
-    found: list[list[Layer]] = [[]]
-    for layer in part.layers:
-        found[-1].append(layer)
-        step = 2 * step if layer.upsampling else step // layer.stride
-        if step <= _KEPT_STEP:
-            found.append([])
-    return [Part(part.name, tuple(layers)) for layers in found if layers]
-
-
-_READING = 64
-"""What reading a value costs, in multiplications."""
-
-
-def _read_again(shape: Shape) -> Shape:
-    """Of a map that is kept."""
-    return replace(shape, wrong=0, work=_READING * shape.channels * shape.step**2)
 
 
 def _sum(parts: Sequence[Moments], channels: int, masks: Map | None = None) -> Moments:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from stylebank.config import MINIMUM_SIDE, STRIDE
 from stylebank.engines.stages import Array, Crop
-from stylebank.network.architecture import Layer
+from stylebank.network.architecture import Layer, Part
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,30 @@ def convolved(shape: Shape, layers: Iterable[Layer]) -> Shape:
             wrong = -(-(shape.wrong + layer.kernel // 2) // layer.stride)
             shape = Shape(layer.outputs, shape.step // layer.stride, wrong, work)
     return shape
+
+
+_KEPT_STEP = 1
+"""Values along the side of a cell up to which outputs of convolutions are kept: larger ones are sooner made again."""
+
+
+def stretches(part: Part, step: int) -> list[Part]:
+    """A part cut behind the layers whose outputs are kept; `step` is that of its input."""
+    found: list[list[Layer]] = [[]]
+    for layer in part.layers:
+        found[-1].append(layer)
+        step = 2 * step if layer.upsampling else step // layer.stride
+        if step <= _KEPT_STEP:
+            found.append([])
+    return [Part(part.name, tuple(layers)) for layers in found if layers]
+
+
+_READING = 64
+"""What reading a value costs, in multiplications."""
+
+
+def read_again(shape: Shape) -> Shape:
+    """Of a map that is kept."""
+    return replace(shape, wrong=0, work=_READING * shape.channels * shape.step**2)
 
 
 PIXELS = Shape(3, STRIDE)

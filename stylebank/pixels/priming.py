@@ -35,6 +35,7 @@ def primed(photo: Floats, share: float) -> Floats:
     # No matrix product: threads of NumPy's library would spin on the cores that the engine is to have next.
     luma: Floats = LUMA[0] * photo[0] + LUMA[1] * photo[1] + LUMA[2] * photo[2]
     height, width = luma.shape
+    luma = luma - luma.mean()  # so that the squares of a faint one keep their digits
     cells = max(1, round(width / _CELL)), max(1, round(height / _CELL))
     mean, square = (_resized(x, cells, Image.Resampling.BOX) for x in (luma, luma * luma))
     variance = _resized(np.maximum(square - mean * mean, 0), (width, height), Image.Resampling.BILINEAR)

@@ -1,4 +1,4 @@
-"""A primed photo: grain where it is flat, the same at every size; at share 0 the photo itself."""
+"""A primed photo: grain where it is flat, by the contrast of all of it; the same at every size; at share 0 itself."""
 
 import numpy as np
 import pytest
@@ -11,10 +11,22 @@ from stylebank.pixels.priming import primed
 
 Floats = NDArray[np.float32]
 
-GRAIN, FLAT, CELL = priming._GRAIN, priming._FLAT, priming._CELL
+GRAIN, FLAT, CELL, FAINT = priming._GRAIN, priming._FLAT, priming._CELL, priming._FAINT
 
 ROUNDED = 1e-6
 """Sums of a few float32 numbers of at most 1."""
+
+
+@pytest.fixture(autouse=True)
+def _of_ordinary_contrast(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawn photos are primed as parts of an ordinary one would be, but where `their_own_contrast` counts."""
+    if "their_own_contrast" not in request.fixturenames:
+        monkeypatch.setattr(priming, "_contrast", lambda _: np.float32(1))
+
+
+@pytest.fixture
+def their_own_contrast() -> None:
+    """See above."""
 
 
 def flat(height: int = 160, width: int = 240, level: float = 0.5) -> Floats:
@@ -128,3 +140,30 @@ def test_levels_of_an_image_are_those_of_its_values() -> None:
     """What a grey of 8 bits becomes has in it all of the grain: a level is a small part of its deviation."""
     levels = Image.fromarray(np.rint(255 * primed(flat(), 1.0)).astype(np.uint8).transpose(1, 2, 0).copy())
     assert 0.65 * GRAIN < np.asarray(levels)[..., 0].std() / 255 < 1.15 * GRAIN
+
+
+@pytest.mark.usefixtures("their_own_contrast")
+@pytest.mark.parametrize("contrast", [0.5, 0.1, 0.01])
+def test_a_faint_photo_is_primed_as_one_of_contrast_that_fades(contrast: float) -> None:
+    photo = flat()
+    photo[..., :60] = noisy(0.1, 160, 60)
+    photo[:, :50] += 0.2
+    factor = FAINT / np.sqrt(photo.var((1, 2)).mean())
+    whole = np.float32(0.5) + np.float32(factor) * (photo - np.float32(0.5))
+    faint = np.float32(0.5) + np.float32(contrast) * (whole - np.float32(0.5))
+    change, wanted = primed(faint, 1.0) - faint, contrast * (primed(whole, 1.0) - whole)
+    assert np.abs(change - wanted).max() < 2 * ROUNDED, "of numbers of size one, differences of float32"
+    assert np.abs(primed(faint, 1.0) - faint - wanted / contrast).max() > 0.1 * GRAIN, (
+        "the control: full grain"
+    )
+
+
+@pytest.mark.usefixtures("their_own_contrast")
+@pytest.mark.parametrize("level", [0.0, 0.3, 1.0])
+def test_a_flat_photo_stays_as_it_is_and_one_of_ordinary_contrast_gets_all_grain(level: float) -> None:
+    photo = flat(level=level) * np.array([1, 0.7, 0.2], np.float32)[:, None, None]
+    assert np.array_equal(primed(photo, 1.0), photo)
+    photo[..., 120:] = 0.5
+    photo[..., :60] = 0.9 - 0.8 * level
+    assert photo.var((1, 2)).mean() > FAINT**2
+    assert grain(photo)[:, 130:].std() > GRAIN / 2, "the control"
