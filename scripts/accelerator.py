@@ -31,7 +31,7 @@ from stylebank.supervision.styleset import LayerImage, StyleSet
 from stylebank.training import data, joint
 from stylebank.training.algorithm import Trainer
 from stylebank.training.material import gather
-from stylebank.training.session import Callbacks
+from stylebank.persistence.session import Callbacks
 
 CONFIG = Path(__file__).resolve().parents[1] / "configs" / "release.toml"
 

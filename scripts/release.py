@@ -31,7 +31,7 @@ from stylebank.files import resources
 from stylebank.machine.interrupts import StopRequest
 from stylebank.supervision import styleset
 from stylebank.training import added, joint
-from stylebank.training.session import Callbacks, check_places
+from stylebank.persistence.session import Callbacks, check_places
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 NOT_DONE = 75

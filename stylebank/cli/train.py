@@ -98,7 +98,7 @@ def train(
     from stylebank.machine import distributed
     from stylebank.supervision import style_words
     from stylebank.training import joint as training
-    from stylebank.training.session import Callbacks
+    from stylebank.persistence.session import Callbacks
 
     with distributed.joined() as group:
         more = [style_words.from_words(words) for words in style or []]
@@ -143,7 +143,7 @@ def add_style(
     from stylebank.machine import distributed
     from stylebank.supervision import style_words
     from stylebank.training import added as addition
-    from stylebank.training.session import Callbacks
+    from stylebank.persistence.session import Callbacks
 
     with distributed.joined() as group:
         group.refuse_several("add-style")

@@ -31,7 +31,7 @@ from stylebank.training import data, report, revision, warm_start
 from stylebank.training.feature_pool import FeaturePool, Features
 from stylebank.training.incremental import FilterTrainer
 from stylebank.training.material import Material, gather
-from stylebank.training.session import Callbacks, Session, check_places
+from stylebank.persistence.session import Callbacks, Session, check_places
 
 FILTERS = 2
 """That a style has, trained one after the other."""

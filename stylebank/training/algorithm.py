@@ -28,8 +28,8 @@ from stylebank.network.model import StyleBankNetwork
 from stylebank.network.tensors import to_torch
 from stylebank.supervision import losses
 from stylebank.supervision.objective import Objective
-from stylebank.training import checkpoint
-from stylebank.training.checkpoint import Checkpoint
+from stylebank.persistence import checkpoint
+from stylebank.persistence.checkpoint import Checkpoint
 from stylebank.training.data import ContentStream, draw_styles
 from stylebank.training.revision import ground
 

@@ -16,9 +16,9 @@ from stylebank.config import Config
 from stylebank.errors import RunError
 from stylebank.network.model import StyleBankNetwork, apply_filters
 from stylebank.supervision.objective import Terms
-from stylebank.training import checkpoint
+from stylebank.persistence import checkpoint
 from stylebank.training.algorithm import learning_rate
-from stylebank.training.checkpoint import Checkpoint
+from stylebank.persistence.checkpoint import Checkpoint
 from stylebank.training.feature_pool import FeaturePool, Features
 
 EVALUATE_EVERY = 25  # steps

@@ -21,7 +21,8 @@ from PIL import Image
 from stylebank.bank import bundle
 from stylebank.cli import app
 from stylebank.cli.console import Watch
-from stylebank.training import checkpoint, report
+from stylebank.persistence import checkpoint
+from stylebank.training import report
 
 LOSSES = {"total": 0.5, "content": 0.25, "tv": 9.0}
 

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from stylebank.bank import bundle
-from stylebank.training import checkpoint
+from stylebank.persistence import checkpoint
 
 KILLS = int(os.environ.get("STYLEBANK_KILLS", "4"))
 STEPS = 24

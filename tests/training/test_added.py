@@ -25,7 +25,7 @@ from stylebank.supervision.objective import Objective
 from stylebank.training import added, report, revision
 from stylebank.training.added import Outcome
 from stylebank.training.incremental import FilterTrainer
-from stylebank.training.session import Callbacks
+from stylebank.persistence.session import Callbacks
 
 STEPS = 3
 """Of each filter."""

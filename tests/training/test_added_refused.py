@@ -15,10 +15,11 @@ from stylebank.bank.bundle import Bundle
 from stylebank.config import Style
 from stylebank.errors import ConfigError, ContentError, OutputError, RunError, StyleBankError, StyleSetError
 from stylebank.files.atomic import locked
-from stylebank.training import added, checkpoint, report
+from stylebank.persistence import checkpoint
+from stylebank.training import added, report
 from stylebank.training.added import Outcome
 from stylebank.training.incremental import FilterTrainer
-from stylebank.training.session import Callbacks
+from stylebank.persistence.session import Callbacks
 
 STEPS = 3
 

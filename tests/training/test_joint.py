@@ -17,9 +17,9 @@ from stylebank.config import Config, Loss, Network, Report, Style, Training
 from stylebank.errors import ConfigError, ContentError, OutputError, RunError
 from stylebank.files import tensorfile
 from stylebank.files.atomic import locked
-from stylebank.training import checkpoint
+from stylebank.persistence import checkpoint
 from stylebank.training.joint import Outcome, train
-from stylebank.training.session import Callbacks
+from stylebank.persistence.session import Callbacks
 
 STEPS = 6
 
