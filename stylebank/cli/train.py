@@ -96,9 +96,9 @@ def train(
     from stylebank.cli.console import Watch
     from stylebank.files import resources
     from stylebank.machine import distributed
+    from stylebank.persistence.session import Callbacks
     from stylebank.supervision import style_words
     from stylebank.training import joint as training
-    from stylebank.persistence.session import Callbacks
 
     with distributed.joined() as group:
         more = [style_words.from_words(words) for words in style or []]
@@ -141,9 +141,9 @@ def add_style(
     from stylebank.cli.console import Watch
     from stylebank.files import resources
     from stylebank.machine import distributed
+    from stylebank.persistence.session import Callbacks
     from stylebank.supervision import style_words
     from stylebank.training import added as addition
-    from stylebank.persistence.session import Callbacks
 
     with distributed.joined() as group:
         group.refuse_several("add-style")

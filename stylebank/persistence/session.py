@@ -158,7 +158,9 @@ class Session:
         self._process.flush_history()
         if not self._group.is_main:
             return
-        checkpoint.write(continuing.checkpoint_path(self._folder), self._process.state(self._experiment, self.seconds))
+        checkpoint.write(
+            continuing.checkpoint_path(self._folder), self._process.state(self._experiment, self.seconds)
+        )
         curves.draw_curves(self._process, self._folder / "curves.png")
 
     def preview(self) -> None:

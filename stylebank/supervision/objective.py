@@ -189,3 +189,15 @@ def check_layers(loss: Loss) -> None:
             raise ConfigError(f"[loss]: unknown VGG layer '{layer}'; known are {', '.join(vgg.LAYERS)}")
     if len(set(loss.style_layers)) != len(loss.style_layers) or not loss.style_layers:
         raise ConfigError("[loss] style_layers: are empty or name a layer twice; name each layer once")
+
+
+def check_teaching(loss: Loss) -> None:
+    """Reject a loss that would teach no style, whatever else it weighs; layers' weights are `styleset.resolve`'s.
+
+    Raises:
+        ConfigError: its style weight is 0.
+    """
+    if loss.style == 0:
+        raise ConfigError(
+            f"[loss] style: is 0, and nothing else teaches a style; give it a weight over 0 ({Loss().style:g} is usual)"
+        )

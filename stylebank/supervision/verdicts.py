@@ -17,7 +17,9 @@ FLAT = 0.02
 POOR = 10.0
 """PSNR in dB that a mere mean colour reaches: an auto-encoder below has learnt nothing, or lost it."""
 
-_EXPLODED = 10.0  # times the loss of an unstyled photo, or the smallest so far: no schedule comes back from there
+_EXPLODED = (
+    10.0  # times the loss of an unstyled photo, or the smallest so far: no schedule comes back from there
+)
 _ROWS = 5  # of the history, in a row: one bad batch is no divergence
 _FEW = 100  # steps in which nobody should expect a style
 
@@ -83,9 +85,7 @@ def verdict(
         for name, found in figures.items()
     }
     worse = {name: ratio for name, ratio in ratios.items() if not ratio <= 1}
-    flat = [
-        name for name, style in figures.items() if not style.spread >= FLAT and name not in one_colour
-    ]
+    flat = [name for name, style in figures.items() if not style.spread >= FLAT and name not in one_colour]
     found = []
     if worse:
         found.append(

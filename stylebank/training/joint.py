@@ -25,8 +25,9 @@ from stylebank.persistence.session import Callbacks, Session
 from stylebank.supervision import metrics, verdicts
 from stylebank.supervision.metrics import BankFigures
 from stylebank.training import data, material, report, revision
-from stylebank.training.algorithm import Trainer, check_start
+from stylebank.training.algorithm import Trainer
 from stylebank.training.material import Found, Material
+from stylebank.training.start import check_start
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,9 @@ def train(
     found = material.find(config, content, target, vgg_weights)
     if start:
         known = tuple(entry for entry in start.entries if entry.name in {x.name for x in config.styles})
-        found.experiment["from"] = replace(start, entries=known).digest()  # what it has besides decides nothing
+        found.experiment["from"] = replace(
+            start, entries=known
+        ).digest()  # what it has besides decides nothing
     refuse_inputs(out, found.inputs if vgg_weights == "torchvision" else [*found.inputs, Path(vgg_weights)])
     outlet, outcome = _place(found, run, out, force=force, group=group)
     if outcome:
@@ -139,7 +142,7 @@ def _place(found: Found, run: Path, out: Path, *, force: bool, group: Group) -> 
     saved = continuing.find(run, found.experiment)
     step = saved.step if saved else 0
     outlet = Outlet(out, run, styles=found.styles, experiment=found.experiment, step=step, force=force)
-    done = outlet.done() if group.is_main and step == found.config.training.steps else None
+    done = outlet.done() if group.is_main and not force and step == found.config.training.steps else None
     if done is None and group.is_main:
         outlet.check()
     if not group.largest(int(done is not None)):

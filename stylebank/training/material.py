@@ -18,7 +18,7 @@ from stylebank.machine.devices import choose_precision
 from stylebank.persistence.session import Callbacks
 from stylebank.pixels import folders
 from stylebank.supervision import metrics, styleset, verdicts, vgg
-from stylebank.supervision.objective import Objective, check_layers
+from stylebank.supervision.objective import Objective, check_layers, check_teaching
 from stylebank.supervision.styleset import StyleSet
 from stylebank.supervision.vgg import VGG
 from stylebank.training import data, report
@@ -104,6 +104,7 @@ def find(config: Config, content: Path, device: torch.device, vgg_weights: Path 
     """
     loss = config.loss
     check_layers(loss)
+    check_teaching(loss)
     listed = folders.find_photos(content)
     features = vgg.load(vgg_weights)
     styles = [styleset.resolve(style, loss.style_layers, loss.layer_weights) for style in config.styles]

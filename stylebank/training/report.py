@@ -1,6 +1,6 @@
 """What a run shows of its styles: previews, and the report cards of what it made."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch

@@ -21,11 +21,11 @@ from stylebank import config
 from stylebank.errors import ConfigError
 from stylebank.machine.distributed import ALONE, Group, joined, rank_and_world
 from stylebank.persistence import checkpoint
-from stylebank.training import report
 from stylebank.persistence.checkpoint import Checkpoint
+from stylebank.persistence.session import Callbacks
+from stylebank.training import report
 from stylebank.training.data import ContentStream, draw_styles
 from stylebank.training.joint import train
-from stylebank.persistence.session import Callbacks
 
 STEPS = 6  # two cycles of T = 2 stylizing steps and an auto-encoder step
 STYLES = ("red", "navy", "green")  # a batch of two leaves one out: one process each has its own

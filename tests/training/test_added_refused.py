@@ -16,10 +16,10 @@ from stylebank.config import Style
 from stylebank.errors import ConfigError, ContentError, OutputError, RunError, StyleBankError, StyleSetError
 from stylebank.files.atomic import locked
 from stylebank.persistence import checkpoint
+from stylebank.persistence.session import Callbacks
 from stylebank.training import added, report
 from stylebank.training.added import Outcome
 from stylebank.training.incremental import FilterTrainer
-from stylebank.persistence.session import Callbacks
 
 STEPS = 3
 

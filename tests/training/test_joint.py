@@ -18,8 +18,8 @@ from stylebank.errors import ConfigError, ContentError, OutputError, RunError
 from stylebank.files import tensorfile
 from stylebank.files.atomic import locked
 from stylebank.persistence import checkpoint
-from stylebank.training.joint import Outcome, train
 from stylebank.persistence.session import Callbacks
+from stylebank.training.joint import Outcome, train
 
 STEPS = 6
 
