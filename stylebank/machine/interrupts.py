@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as a polite request: finish the step, save, leave."""
+"""SIGINT and SIGTERM as a polite request: finish the step, save, leave; and before there is a step, leave at once."""
 
 import signal
 from collections.abc import Callable
@@ -45,3 +45,27 @@ class StopRequest:
         for number, handler in self._previous.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
         self._previous.clear()
+
+
+class LeaveAtOnce:
+    """Context manager in which SIGINT and SIGTERM raise KeyboardInterrupt; `signal` is the one that came."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        self._previous: dict[int, object] = {}
+
+    def __enter__(self) -> "LeaveAtOnce":
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._previous[number] = signal.signal(number, self._leave)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+        self._previous.clear()
+
+    def _leave(self, number: int, _frame: FrameType | None) -> None:
+        self.signal = number
+        raise KeyboardInterrupt
