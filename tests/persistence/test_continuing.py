@@ -1,7 +1,7 @@
 """What may change between two starts of a run, and how what may not is named."""
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -35,40 +35,41 @@ def saved(experiment: Mapping[str, Any], step: int = 50) -> Checkpoint:
     return Checkpoint(step, experiment, 0.0, 0.0, {}, {}, torch.zeros(0, 3))
 
 
-Change = Callable[[dict[str, Any]], object]
-
-
-def put(*path: Any, value: Any) -> Change:
-    def change(experiment: dict[str, Any]) -> None:
-        table = experiment
-        for key in path[:-1]:
-            table = table[key]
-        table[path[-1]] = value
-
-    return change
+def changed(experiment: Mapping[str, Any], path: str, value: object) -> dict[str, Any]:
+    """The same with another value at a path of keys and places."""
+    found = copy.deepcopy(dict(experiment))
+    table: Any = found
+    *way, last = (int(word) if word.isdigit() else word for word in path.split())
+    for key in way:
+        table = table[key]
+    table[last] = value
+    return found
 
 
 @pytest.mark.parametrize(
-    ("change", "line"),
+    ("path", "value", "line"),
     [
-        (put("config", "report", "checkpoint_every", value=7), ""),
-        (put("config", "report", "preview_every", value=7), ""),
-        (put("config", "training", "precision", value="float32"), ""),
-        (put("styles", 0, "layers", 2, "file", value="renamed.jpg"), ""),
-        (put("config", "styles", value=[]), ""),
+        ("config report checkpoint_every", 7, ""),
+        ("config report preview_every", 7, ""),
+        ("config training precision", "float32", ""),
+        ("styles 0 layers 2 file", "renamed.jpg", ""),
+        ("config styles", [], ""),
         (
-            put("config", "training", "steps", value=200),
+            "config training steps",
+            200,
             "run: 200 steps now, 100 before; the learning rate falls",
         ),
         (
-            put("photos", value="3" * 64),
+            "photos",
+            "3" * 64,
             "run: its photos changed since; it goes on with those that are there",
         ),
     ],
 )
-def test_what_decides_no_weight_may_change(change: Change, line: str, experiment: dict[str, Any]) -> None:
-    now = copy.deepcopy(experiment)
-    change(now)
+def test_what_decides_no_weight_may_change(
+    path: str, value: object, line: str, experiment: dict[str, Any]
+) -> None:
+    now = changed(experiment, path, value)
     continuing.check_same(Path("run"), experiment, now)
     *notes, last = continuing.notes(Path("run"), saved(experiment), now)
     assert last == "run: continuing at step 50"
@@ -81,38 +82,41 @@ def test_photos_that_came_are_counted(experiment: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "key"),
+    ("path", "value", "key"),
     [
-        (put("config", "loss", "content", value=2.0), r"\[loss\] content changed since \(1\.0, now 2\.0\)"),
-        (put("config", "network", "width", value=8), r"\[network\] width changed since \(20, now 8\)"),
-        (put("config", "training", "seed", value=3), r"\[training\] seed changed since \(0, now 3\)"),
-        (put("config", "training", "crop", value=64), r"\[training\] crop changed since"),
-        (put("config", "report", "held_back", value=3), r"\[report\] held_back changed since \(8, now 3\)"),
+        ("config loss content", 2.0, r"\[loss\] content changed since \(1\.0, now 2\.0\)"),
+        ("config network width", 8, r"\[network\] width changed since \(20, now 8\)"),
+        ("config training seed", 3, r"\[training\] seed changed since \(0, now 3\)"),
+        ("config training crop", 64, r"\[training\] crop changed since"),
+        ("config report held_back", 3, r"\[report\] held_back changed since \(8, now 3\)"),
         (
-            put("styles", 0, "name", value="uno"),
+            "styles 0 name",
+            "uno",
             r"list of styles changed since \(\[\"one\"\], now \[\"uno\"\], and",
         ),
-        (put("styles", 0, "kernel", value=5), r"style 'one' kernel changed since \(3, now 5\)"),
+        ("styles 0 kernel", 5, r"style 'one' kernel changed since \(3, now 5\)"),
         (
-            put("styles", 0, "layers", 1, "sha256", value="cd" * 32),
+            "styles 0 layers 1 sha256",
+            "cd" * 32,
             r"style 'one' image at relu2_1 changed since",
         ),
-        (put("styles", 0, "layers", 1, "weight", value=0.5), r"style 'one' weight at relu2_1 changed since"),
+        ("styles 0 layers 1 weight", 0.5, r"style 'one' weight at relu2_1 changed since"),
         (
-            put("vgg", value="4" * 64),
+            "vgg",
+            "4" * 64,
             r"VGG weights \(--vgg\) changed since \(222222222222, now 444444444444\)",
         ),
         (
-            put("from", value="5" * 64),
+            "from",
+            "5" * 64,
             r"bank to go on from \(--from\) changed since \(none, now 555555555555\)",
         ),
     ],
 )
 def test_what_decides_weights_is_named_by_its_key(
-    change: Change, key: str, experiment: dict[str, Any]
+    path: str, value: object, key: str, experiment: dict[str, Any]
 ) -> None:
-    now = copy.deepcopy(experiment)
-    change(now)
+    now = changed(experiment, path, value)
     with pytest.raises(
         RunError, match=rf"^run: its {key}.*; restore what was, or start anew in another --run"
     ):
