@@ -114,11 +114,9 @@ def train(
         experiment = configs.read(config, styles_folder=styles, more_styles=more, network=network)
         if steps:
             experiment = replace(experiment, training=replace(experiment.training, steps=steps))
-        first = _start(start, out) if start else None
-        _refuse_config(config, out)
-        with Watch(
-            experiment.training.steps, what="training", kept=_kept(run, out, "run"), group=group
-        ) as watch:
+        first = _start(config, start, out)
+        kept = _kept(run, out, "run")
+        with Watch(experiment.training.steps, what="training", kept=kept, group=group) as watch:
             from stylebank.persistence.session import Callbacks
             from stylebank.training import joint as training
 
@@ -210,24 +208,22 @@ def _kept(run: Path, bank: Path, what: str) -> str:
     return f"stopped before the first step; nothing is lost, {bank} and {run} are as they were; {what} again to {then}"
 
 
-def _refuse_config(config: Path, out: Path) -> None:
-    from stylebank.files import atomic
-
-    if atomic.identity(out) and atomic.identity(out) == atomic.identity(config):
-        raise OutputError(f"{out}: is the experiment itself; choose another --out")
-
-
 def _warn(bank: Path, warning: str) -> None:
     if warning:
         typer.echo(printable(f"warning: {bank}: {warning}"), err=True)
 
 
-def _start(path: Path, out: Path) -> "Bundle":
-    """The bank to go on from, which stays as it is."""
+def _start(experiment: Path, path: Path | None, out: Path) -> "Bundle | None":
+    """The bank to go on from, which stays as it is, as the experiment does."""
     from stylebank.bank import bundle
     from stylebank.files import atomic
 
-    if atomic.identity(path) and atomic.identity(path) == atomic.identity(out):
+    there = atomic.identity(out)
+    if there and there == atomic.identity(experiment):
+        raise OutputError(f"{out}: is the experiment itself; choose another --out")
+    if path is None:
+        return None
+    if there and there == atomic.identity(path):
         raise OutputError(f"{out}: is the bank to go on from; choose another --out")
     return bundle.read(path)
 

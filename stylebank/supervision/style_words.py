@@ -31,10 +31,10 @@ def from_words(words: str) -> Style:
             f"--style {words}: has no '='; write NAME=IMAGE or NAME=five images in layer order"
         )
     config.check_name(name, where=f"--style {words}")
-    if image_words.is_image(what):  # a file that is there as a whole is one image, whatever is in its name
-        return Style(name=name, image=what)
     if what.endswith(".toml"):
         return config.style_from_set({"name": name, "set": what}, where=f"--style {words}", folder=Path())
+    if image_words.is_image(what):  # a file that is there as a whole is one image, whatever is in its name
+        return Style(name=name, image=what)
     if what.startswith("zoom:"):
         pair, layer = what.removeprefix("zoom:"), "relu5_1"
         shorter, _, asked = pair.rpartition("@")

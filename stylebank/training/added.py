@@ -97,29 +97,15 @@ def add_style(
     Raises:
         StyleBankError: something the user can correct, found before any training where it can be.
     """
-    _check_arguments(style, steps, seed)
-    contents = bundle.read(bank)
-    editing.check_free(contents, style.name)
-    if not contents.network.is_bank:
-        raise ConfigError(f"{bank}: is a johnson network, which has one style for ever; choose a bank")
-    check_places(run, content=content, out=bank, resume=False, force=False)
-    experiment = experiment_for(contents, style, steps=steps, seed=seed)
+    contents, found = _found(style, bank, content, run, vgg_weights, steps=steps, seed=seed, device=device)
     callbacks = callbacks.without_repeats()
-    found = material.find(experiment, content, choose_device(device), vgg_weights)
-    refuse_inputs(bank, found.inputs)
-    editing.check_room(bank, contents, _placeholder(contents, found))
-    found.experiment["bank"] = contents.coder_digest()
-    for folder in (run, run / _SECOND):
-        continuing.find(folder, found.experiment)
-    with atomic.locked(bank):
-        pass  # a folder that cannot be written is found now, not after the training
     with atomic.locked(run / "run", wait=False), ExitStack() as stack:
         gathered = material.read(found, callbacks)
-        stream = data.ContentStream.of(experiment.training, gathered.photos, batch=1, report=callbacks.note)
+        stream = data.ContentStream.of(found.config.training, gathered.photos, batch=1, report=callbacks.note)
         stack.callback(stream.close)
         addition = Addition(
             contents,
-            experiment,
+            found.config,
             gathered,
             stream,
             run,
@@ -131,6 +117,36 @@ def add_style(
         if outcome.entry:
             _commit(outcome.entry, bank, run, coder_digest=contents.coder_digest())
     return outcome
+
+
+def _found(
+    style: Style,
+    bank: Path,
+    content: Path,
+    run: Path,
+    vgg_weights: Path | str,
+    *,
+    steps: int | None,
+    seed: int,
+    device: str,
+) -> tuple[Bundle, Found]:
+    """The bank and what the addition is made of; refuses all that can be refused before minutes are spent."""
+    _check_arguments(style, steps, seed)
+    contents = bundle.read(bank)
+    editing.check_free(contents, style.name)
+    if not contents.network.is_bank:
+        raise ConfigError(f"{bank}: is a johnson network, which has one style for ever; choose a bank")
+    check_places(run, content=content, out=bank, resume=False, force=False)
+    experiment = experiment_for(contents, style, steps=steps, seed=seed)
+    found = material.find(experiment, content, choose_device(device), vgg_weights)
+    refuse_inputs(bank, found.inputs)
+    editing.check_room(bank, contents, _placeholder(contents, found))
+    found.experiment["bank"] = contents.coder_digest()
+    for folder in (run, run / _SECOND):
+        continuing.find(folder, found.experiment)
+    with atomic.locked(bank):
+        pass  # a folder that cannot be written is found now, not after the training
+    return contents, found
 
 
 def _train(

@@ -115,21 +115,30 @@ def train(
     outlet, outcome = _place(found, run, out, force=force, group=group)
     if outcome:
         return outcome
+    shared = _Run(config, run, outlet, callbacks, start, group)
+    return _begin(shared, found, places, tensorboard=tensorboard)
+
+
+def _begin(run: _Run, found: Found, places: range, *, tensorboard: bool) -> Outcome:
+    """Read what the run needs, under its lock, and train."""
+    group = run.group
     with ExitStack() as stack:
         if group.is_main:
-            stack.enter_context(atomic.locked(run / "run", wait=False))
+            stack.enter_context(atomic.locked(run.folder / "run", wait=False))
         group.check_same(found.experiment)  # and none reads the run before it is locked
-        board = TensorBoard(run / "tensorboard") if tensorboard and group.is_main else None
+        board = TensorBoard(run.folder / "tensorboard") if tensorboard and group.is_main else None
         if board:
             stack.callback(board.close)
-        gathered = material.read(found, callbacks)
-        how, pinned = config.training, target.type == "cuda"
+        gathered = material.read(found, run.callbacks)
         stream = data.ContentStream.of(
-            how, gathered.photos, report=callbacks.note, places=places, pinned=pinned
+            run.config.training,
+            gathered.photos,
+            report=run.callbacks.note,
+            places=places,
+            pinned=found.device.type == "cuda",
         )
         stack.callback(stream.close)
-        shared = _Run(config, run, outlet, callbacks, start, group)
-        return _train(shared, gathered, stream, board, unstyled=found.unstyled_loss())
+        return _train(run, gathered, stream, board, unstyled=found.unstyled_loss())
 
 
 def _place(found: Found, run: Path, out: Path, *, force: bool, group: Group) -> tuple[Outlet, Outcome | None]:
