@@ -132,16 +132,13 @@ def test_a_kill_at_the_writing_of_the_bank_loses_neither_it_nor_what_was_added(
 def test_two_trainings_at_once_with_one_place_leave_two_banks(command: list[str], tmp_path: Path) -> None:
     for seed in (1, 2):
         (tmp_path / f"{seed}.toml").write_text(CONFIG.replace("batch", f"seed = {seed}\nbatch"))
+
+    def places(seed: int) -> list[str]:
+        return ["--run", str(tmp_path / f"run{seed}"), "--out", str(tmp_path / "one.safetensors")]
+
     processes = [
         subprocess.Popen(
-            [
-                *command[:4],
-                str(tmp_path / f"{seed}.toml"),
-                *command[5:],
-                "--run",
-                str(tmp_path / f"run{seed}"),
-            ]
-            + ["--out", str(tmp_path / "one.safetensors")],
+            [*command[:4], str(tmp_path / f"{seed}.toml"), *command[5:], *places(seed)],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
