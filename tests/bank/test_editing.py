@@ -16,6 +16,7 @@ from stylebank.bank.bundle import Bundle
 from stylebank.bank.editing import Change
 from stylebank.bank.entries import Entry
 from stylebank.errors import ConfigError, OutputError, StyleBankError, UnknownStyleError
+from stylebank.files import tensorfile
 
 MakeBank = Callable[..., Bundle]
 Stored = Mapping[str, tuple[str, list[int], bytes]]
