@@ -103,17 +103,12 @@ def train(
     force: Force = False,
 ) -> None:
     """Train a bank on a folder of photos. The same command again continues where it stopped."""
-    from stylebank import config as configs
     from stylebank.cli.console import Watch
     from stylebank.files import resources
     from stylebank.machine import distributed
-    from stylebank.supervision import style_words
 
     with distributed.joined() as group:
-        more = [style_words.from_words(words) for words in style or []]
-        experiment = configs.read(config, styles_folder=styles, more_styles=more, network=network)
-        if steps:
-            experiment = replace(experiment, training=replace(experiment.training, steps=steps))
+        experiment = _experiment(config, styles, style or [], network=network, steps=steps)
         first = _start(config, start, out)
         kept = _kept(run, out, "run")
         with Watch(experiment.training.steps, what="training", kept=kept, group=group) as watch:
@@ -211,6 +206,18 @@ def _kept(run: Path, bank: Path, what: str) -> str:
 def _warn(bank: Path, warning: str) -> None:
     if warning:
         typer.echo(printable(f"warning: {bank}: {warning}"), err=True)
+
+
+def _experiment(
+    path: Path, folder: Path | None, words: list[str], *, network: str | None, steps: int | None
+) -> "Config":
+    """What a config and the options beside it ask for."""
+    from stylebank import config
+    from stylebank.supervision import style_words
+
+    more = [style_words.from_words(style) for style in words]
+    found = config.read(path, styles_folder=folder, more_styles=more, network=network)
+    return replace(found, training=replace(found.training, steps=steps)) if steps else found
 
 
 def _start(experiment: Path, path: Path | None, out: Path) -> "Bundle | None":
