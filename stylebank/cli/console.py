@@ -1,4 +1,4 @@
-"""What a terminal shows of a long job: what is prepared, a progress bar with losses and time left, and notes."""
+"""What a terminal shows of a long job: a progress bar with losses and time left, and notes."""
 
 import math
 import time

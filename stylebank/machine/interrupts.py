@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as a polite request: finish the step, save, leave; and before there is a step, leave at once."""
+"""SIGINT and SIGTERM as a polite request: finish the step, save, leave."""
 
 import signal
 from collections.abc import Callable

@@ -47,7 +47,7 @@ def test_a_thousand_styles_are_written_read_and_grown(full: Bundle, tmp_path: Pa
     assert bundle.read(tmp_path / "bank").names[7] == "seven"
 
 
-def test_the_room_is_known_before_a_file_is_made(full: Bundle, tmp_path: Path) -> None:
+def test_the_room_is_known_before_a_file_is_made(full: Bundle) -> None:
     tensors, manifest = bundle.parts(full)
     thought = tensorfile.header_length(kind="bank", tensors=tensors, manifest=manifest)
     written = tensorfile.serialise(kind="bank", tensors=tensors, manifest=manifest)
@@ -58,6 +58,6 @@ def test_the_room_is_known_before_a_file_is_made(full: Bundle, tmp_path: Path) -
 def test_a_bank_that_is_full_says_so(full: Bundle, tmp_path: Path) -> None:
     endless = replace(full.entries[0], recipe={"x": "y" * (tensorfile.MAX_HEADER // 2)})
     with pytest.raises(
-        OutputError, match=r"bank: has no room for another style \(1000 styles; a header of \d+ bytes"
+        OutputError, match=r"bank: has no room for another style \(1001 styles; a header of \d+ bytes"
     ):
         editing.check_room(tmp_path / "bank", replace(full, entries=(*full.entries, endless)), endless)
