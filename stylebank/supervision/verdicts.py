@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from statistics import mean, median
 
+from stylebank.config import Loss
 from stylebank.supervision.metrics import StyleFigures
 
 FLAT = 0.02
@@ -52,9 +53,9 @@ class Watchdog:
         )
 
 
-def unstyled_loss(style: float, weights: Sequence[Sequence[float]]) -> float:
-    """What the loss is of an unstyled photo, about: its style distances are 1, its content is as it was."""
-    return style * mean(mean(own) for own in weights)
+def unstyled_loss(loss: Loss, weights: Sequence[Sequence[float]]) -> float:
+    """What a loss is, about, of pictures that have neither the style (distances of 1) nor the photo's content (1)."""
+    return loss.content + loss.style * mean(mean(own) for own in weights) + loss.tv
 
 
 def verdict(

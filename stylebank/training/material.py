@@ -60,7 +60,7 @@ class Found:
     def unstyled_loss(self) -> float:
         """What the loss is of an unstyled photo, about."""
         weights = [[image.weight for image in style.layers] for style in self.styles]
-        return verdicts.unstyled_loss(self.config.loss.style, weights)
+        return verdicts.unstyled_loss(self.config.loss, weights)
 
 
 @dataclass(frozen=True)
