@@ -25,6 +25,7 @@ from stylebank.config import Config, Style
 from stylebank.files import resources
 from stylebank.files.atomic import write_atomically
 from stylebank.machine.devices import choose_device
+from stylebank.persistence.session import Callbacks
 from stylebank.pixels import folders, images, resampling
 from stylebank.pixels.encoding import Encoding
 from stylebank.supervision import styleset
@@ -32,7 +33,6 @@ from stylebank.supervision.styleset import LayerImage, StyleSet
 from stylebank.training import data, joint
 from stylebank.training.algorithm import Trainer
 from stylebank.training.material import gather
-from stylebank.training.session import Callbacks
 
 CONFIG = Path(__file__).resolve().parents[1] / "configs" / "release.toml"
 

@@ -29,9 +29,10 @@ from stylebank.config import Config, Style
 from stylebank.errors import OutputError, StyleBankError
 from stylebank.files import resources
 from stylebank.machine.interrupts import StopRequest
+from stylebank.persistence.outlet import check_places
+from stylebank.persistence.session import Callbacks
 from stylebank.supervision import styleset
 from stylebank.training import added, joint
-from stylebank.training.session import Callbacks, check_places
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 NOT_DONE = 75

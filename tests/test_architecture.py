@@ -31,6 +31,7 @@ WINGS = {
     "painting": "",
     "engines": "onnx onnxruntime openvino",
     "training": "",
+    "persistence": "",
     "bank": "",
     "supervision": "",
     "machine": "torch.distributed torch.nn.parallel psutil",

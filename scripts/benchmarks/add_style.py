@@ -21,12 +21,14 @@ from stylebank.bank.bundle import Bundle
 from stylebank.config import Report, Style
 from stylebank.files import resources, toml
 from stylebank.machine import devices
+from stylebank.persistence import checkpoint
+from stylebank.persistence.continuing import checkpoint_path
+from stylebank.persistence.session import Callbacks
 from stylebank.pixels import folders, images, pictures
 from stylebank.supervision import metrics
-from stylebank.training import added, checkpoint, data, material
+from stylebank.training import added, data, material
 from stylebank.training.added import Outcome
 from stylebank.training.incremental import EVALUATE_EVERY
-from stylebank.training.session import Callbacks, checkpoint_path
 
 SIDE = 256  # pixels
 HELD_BACK = Report().held_back

@@ -227,6 +227,12 @@ def write(path: Path, bundle: Bundle) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
+    tensors, manifest = parts(bundle)
+    tensorfile.write(path, kind=KIND, tensors=tensors, manifest=manifest)
+
+
+def parts(bundle: Bundle) -> tuple[Arrays, dict[str, Any]]:
+    """What a bank's file holds: tensors and manifest."""
     manifest = {
         "network": asdict(bundle.network),
         "styles": [entry.to_manifest() for entry in bundle.entries],
@@ -237,7 +243,7 @@ def write(path: Path, bundle: Bundle) -> None:
         for entry in bundle.entries
         for kind, tensor in entry.tensors.items()
     }
-    tensorfile.write(path, kind=KIND, tensors={**bundle.coder, **filters}, manifest=manifest)
+    return {**bundle.coder, **filters}, manifest
 
 
 def read(path: Path) -> Bundle:

@@ -18,6 +18,9 @@ from stylebank.errors import ConfigError, OutputError, TensorFileError
 from stylebank.files import atomic, tensorfile
 from stylebank.supervision.styleset import StyleSet
 
+_MARGIN = 4096
+"""Bytes that a header may be longer than was thought: its numbers are rounded otherwise."""
+
 Change = Callable[[Bundle], Bundle]
 Note = Callable[[str], object]
 
@@ -220,6 +223,21 @@ def check_free(bank: Bundle, name: str) -> None:
     if name in bank.names:
         raise OutputError(
             f"style '{name}': is in the bank already; choose another name, or remove that first"
+        )
+
+
+def check_room(path: Path, bank: Bundle, new: Entry) -> None:
+    """Make sure that a bank's file can take one more entry as long as this one.
+
+    Raises:
+        OutputError: it is full.
+    """
+    tensors, manifest = bundle.parts(replace(bank, entries=(*bank.entries, new)))
+    length = tensorfile.header_length(kind=bundle.KIND, tensors=tensors, manifest=manifest)
+    if length > tensorfile.MAX_HEADER - _MARGIN:
+        raise OutputError(
+            f"{path}: has no room for another style ({len(bank.entries)} styles; a header of {length} bytes, and "
+            f"{tensorfile.MAX_HEADER} at most); remove one, or add it to another copy of the bank"
         )
 
 

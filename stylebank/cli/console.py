@@ -7,26 +7,32 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from stylebank.machine.distributed import ALONE, Group
-from stylebank.machine.interrupts import StopRequest
+from stylebank.machine.interrupts import LeaveAtOnce, StopRequest
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
 _SHOWN = ("total", "held_back", "content", "identity")
 _PLAIN_EVERY = 30.0  # seconds between lines where the output is no terminal
+_PATIENCE = (
+    1.0  # seconds before what is being prepared is said there: whoever is refused at once needs one line
+)
 
 
 class Watch:
     """Context manager around a job: draws its progress on standard error, hears Ctrl-C.
 
     Args:
-        steps: how many.
+        steps: how many; None if it is not known yet, see `expect`.
         what: the job, in a word.
         at_most: whether it may end before.
+        kept: what is said of a job that is interrupted before its first step.
         group: the processes that do it together: they stop together, one draws, and each note is printed once.
     """
 
-    def __init__(self, steps: int, *, what: str, at_most: bool = False, group: Group = ALONE) -> None:
+    def __init__(
+        self, steps: int | None, *, what: str, at_most: bool = False, kept: str = "", group: Group = ALONE
+    ) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -44,13 +50,15 @@ class Watch:
             console=self._console,
             disable=not (self._console.is_terminal and group.is_main),
         )
-        self._steps = steps
-        self._what = what
+        self._steps, self._what, self._kept = steps or 0, what, kept
+        self._early = LeaveAtOnce()
+        self._stage, self._made = "", time.monotonic()
         self._task = self._bar.add_task(what, total=steps, losses="")
         self._first: tuple[int, float] | None = None
         self._spoke = 0.0
 
     def __enter__(self) -> "Watch":
+        self._early.__enter__()
         self._bar.start()
         return self
 
@@ -58,7 +66,32 @@ class Watch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.stop()
+        self._early.__exit__(kind, error, trace)
         self.stop.__exit__(kind, error, trace)
+        if kind is KeyboardInterrupt and self._early.signal and self._first is None:
+            if self._kept and self._group.is_main:
+                self._console.print(self._kept, markup=False, emoji=False, soft_wrap=True)
+            raise SystemExit(128 + self._early.signal)
+
+    def expect(self, steps: int) -> None:
+        """Say how many steps there are, now that it is known."""
+        self._steps = steps
+        self._bar.update(self._task, total=steps)
+
+    def stage(self, what: str, done: int, of: int) -> None:
+        """Show what is being prepared, and how much of it is done."""
+        self._bar.update(self._task, description=f"{self._what}: {what} {done}/{of}")
+        now, is_new = time.monotonic(), what != self._stage
+        if self._console.is_terminal or not self._group.is_main or now - self._made < _PATIENCE:
+            return
+        if is_new or now - self._spoke >= _PLAIN_EVERY:
+            self._stage, self._spoke = what, now
+            self._console.print(
+                f"{self._what}: {what}{'' if is_new else f' {done}/{of}'} ...",
+                markup=False,
+                emoji=False,
+                soft_wrap=True,
+            )
 
     def note(self, line: str) -> None:
         """Print a line above the bar."""
@@ -69,10 +102,12 @@ class Watch:
         """Move the bar; without a terminal, print a line now and then."""
         known = {name: value for name, value in losses.items() if not math.isnan(value)}
         shown = "  ".join(f"{name} {known[name]:.3g}" for name in _SHOWN if name in known)
-        self._bar.update(self._task, completed=step, losses=shown)
+        self._bar.update(self._task, completed=step, losses=shown, description=self._what)
         now = time.monotonic()
         if self._first is None:
             self._first = (step, now)
+            self._spoke = 0.0
+            self._early.__exit__(None, None, None)
             self.stop.__enter__()  # before the first step there is nothing to save: Ctrl-C leaves at once
         first_step, started = self._first
         if not self._group.is_main:

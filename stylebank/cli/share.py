@@ -90,7 +90,7 @@ def verify(
     elif kind == entries.KIND:
         entries.read(file)
     elif kind == "checkpoint":
-        from stylebank.training import checkpoint
+        from stylebank.persistence import checkpoint
 
         checkpoint.read(file)
     else:

@@ -1,11 +1,12 @@
 """Commands that learn: train a bank, add a style to one."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stylebank.cli.options import Device, Force, OwnBank, StyleWords, VggSource
+from stylebank.cli.options import Device, Force, OwnBank, StyleWords, VggSource, printable
 from stylebank.errors import OutputError
 
 if TYPE_CHECKING:
@@ -61,6 +62,15 @@ Size = Annotated[
 Kernel = Annotated[
     int | None, typer.Option(min=1, max=7, help="Side of the filter, 1, 3, 5 or 7. \\[default: 3]")
 ]
+TrainSteps = Annotated[
+    int | None,
+    typer.Option(
+        "--steps",
+        min=1,
+        max=10**8,
+        help="How many; more continue a finished run. \\[default: as the config says]",
+    ),
+]
 Seed = Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of everything random.")]
 
 
@@ -83,6 +93,7 @@ def train(
     ] = None,
     device: Device = "auto",
     vgg: VggSource = "bundled",
+    steps: TrainSteps = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Insist on continuing. By default a run continues if it can.")
     ] = False,
@@ -92,35 +103,35 @@ def train(
     force: Force = False,
 ) -> None:
     """Train a bank on a folder of photos. The same command again continues where it stopped."""
-    from stylebank import config as configs
     from stylebank.cli.console import Watch
     from stylebank.files import resources
     from stylebank.machine import distributed
-    from stylebank.supervision import style_words
-    from stylebank.training import joint as training
-    from stylebank.training.session import Callbacks
 
     with distributed.joined() as group:
-        more = [style_words.from_words(words) for words in style or []]
-        experiment = configs.read(config, styles_folder=styles, more_styles=more, network=network)
-        with Watch(experiment.training.steps, what="training", group=group) as watch:
+        experiment = _experiment(config, styles, style or [], network=network, steps=steps)
+        first = _start(config, start, out)
+        kept = _kept(run, out, "run")
+        with Watch(experiment.training.steps, what="training", kept=kept, group=group) as watch:
+            from stylebank.persistence.session import Callbacks
+            from stylebank.training import joint as training
+
             outcome = training.train(
                 experiment,
                 content=content,
                 run=run,
                 out=out,
-                callbacks=Callbacks(note=watch.note, progress=watch.progress, stop=watch.stop),
+                callbacks=Callbacks(watch.note, watch.progress, watch.stop, watch.stage),
                 device=device,
                 vgg_weights=resources.vgg_source(vgg),
                 resume=resume,
                 tensorboard=tensorboard,
                 force=force,
-                start=_start(start, out) if start else None,
+                start=first,
                 group=group,
             )
     if group.is_main:
-        _print_outcome(outcome, experiment, run=run, out=out)
-    if outcome.figures is None:
+        _print_outcome(outcome, experiment, run=run)
+    if outcome.figures is None and not outcome.before:
         raise typer.Exit(watch.stop.exit_code)
 
 
@@ -143,22 +154,27 @@ def add_style(
     from stylebank.files import resources
     from stylebank.machine import distributed
     from stylebank.supervision import style_words
-    from stylebank.training import added as addition
-    from stylebank.training.session import Callbacks
 
     with distributed.joined() as group:
         group.refuse_several("add-style")
     target = personal.to_change(bank)
     folder = run or Path("runs") / name
     given = style_words.from_arguments(name, style, size=size, kernel=kernel)
-    most = addition.FILTERS * (steps or addition.MOST_STEPS)
-    with Watch(most, what=name, at_most=steps is None) as watch:
+    _check_bank(target, name)
+    with Watch(None, what=name, at_most=steps is None, kept=_kept(folder, target, "add it")) as watch:
+        watch.note(
+            f"{name}: preparing; the first step comes in a minute or two ..."
+        )  # before PyTorch is loaded
+        from stylebank.persistence.session import Callbacks
+        from stylebank.training import added as addition
+
+        watch.expect(addition.FILTERS * (steps or addition.MOST_STEPS))
         outcome = addition.add_style(
             given,
             bank=target,
             content=content or resources.photos_folder(),
             run=folder,
-            callbacks=Callbacks(note=watch.note, progress=watch.progress, stop=watch.stop),
+            callbacks=Callbacks(watch.note, watch.progress, watch.stop, watch.stage),
             vgg_weights=resources.vgg_source(vgg),
             steps=steps,
             seed=seed,
@@ -172,23 +188,63 @@ def add_style(
     print_cards([outcome.entry])
     typer.echo(f"{target}: has '{name}' now, {outcome.step} steps, {outcome.seconds / 60:.1f} minutes")
     typer.echo(f"{folder}: preview.png, curves.png")
+    _warn(target, outcome.warning)
 
 
-def _start(path: Path, out: Path) -> "Bundle":
-    """The bank to go on from, which stays as it is."""
+def _check_bank(path: Path, name: str) -> None:
+    """Refuse what can be refused before anything large is loaded."""
+    from stylebank.bank import editing, personal
+
+    editing.check_free(personal.contents(path), name)
+
+
+def _kept(run: Path, bank: Path, what: str) -> str:
+    """What is said of a job that is interrupted before its first step."""
+    then = "continue" if (run / "checkpoint.safetensors").exists() else "start"
+    return f"stopped before the first step; nothing is lost, {bank} and {run} are as they were; {what} again to {then}"
+
+
+def _warn(bank: Path, warning: str) -> None:
+    if warning:
+        typer.echo(printable(f"warning: {bank}: {warning}"), err=True)
+
+
+def _experiment(
+    path: Path, folder: Path | None, words: list[str], *, network: str | None, steps: int | None
+) -> "Config":
+    """What a config and the options beside it ask for."""
+    from stylebank import config
+    from stylebank.supervision import style_words
+
+    more = [style_words.from_words(style) for style in words]
+    found = config.read(path, styles_folder=folder, more_styles=more, network=network)
+    return replace(found, training=replace(found.training, steps=steps)) if steps else found
+
+
+def _start(experiment: Path, path: Path | None, out: Path) -> "Bundle | None":
+    """The bank to go on from, which stays as it is, as the experiment does."""
     from stylebank.bank import bundle
     from stylebank.files import atomic
 
-    if atomic.identity(path) and atomic.identity(path) == atomic.identity(out):
+    there = atomic.identity(out)
+    if there and there == atomic.identity(experiment):
+        raise OutputError(f"{out}: is the experiment itself; choose another --out")
+    if path is None:
+        return None
+    if there and there == atomic.identity(path):
         raise OutputError(f"{out}: is the bank to go on from; choose another --out")
     return bundle.read(path)
 
 
-def _print_outcome(outcome: "Outcome", experiment: "Config", *, run: Path, out: Path) -> None:
-    """What a training came to: the bank's figures, or where it stopped."""
+def _print_outcome(outcome: "Outcome", experiment: "Config", *, run: Path) -> None:
+    """What a training came to: the bank's figures, where it stopped, or that there was nothing to do."""
+    if outcome.before:
+        typer.echo(outcome.before)
+        return
     if outcome.figures is None:
         typer.echo(
-            f"stopped at step {outcome.step}; {out} is the bank so far; run again to continue", err=True
+            f"stopped at step {outcome.step}; {outcome.out} is the bank so far; run again to continue",
+            err=True,
         )
         return
     names = [style.name for style in experiment.styles]
@@ -196,8 +252,11 @@ def _print_outcome(outcome: "Outcome", experiment: "Config", *, run: Path, out: 
     if experiment.network.is_bank:
         psnr, ssim = outcome.figures.psnr, outcome.figures.ssim
         typer.echo(f"auto-encoder: {psnr:.1f} dB PSNR, {ssim:.3f} SSIM, on photos held back")
-    typer.echo(f"{out}: {len(names)} styles, {outcome.step} steps, {outcome.seconds / 60:.1f} minutes")
+    typer.echo(
+        f"{outcome.out}: {len(names)} styles, {outcome.step} steps, {outcome.seconds / 60:.1f} minutes"
+    )
     typer.echo(f"{run}: preview.png, curves.png")
+    _warn(outcome.out, outcome.warning)
 
 
 def _print_figures(figures: "BankFigures", names: list[str], layers: tuple[str, ...]) -> None:

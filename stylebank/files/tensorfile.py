@@ -28,7 +28,9 @@ Arrays = Mapping[str, NDArray[Any]]
 """Tensors by name: a file is read, checked and written without PyTorch."""
 
 _KEY = "stylebank"
-_MAX_HEADER = 1 << 20
+MAX_HEADER = 1 << 24
+"""Bytes of names and manifest: a thousand styles take a quarter, with names of any length."""
+
 _DAMAGED = "get the file again, or restore a copy"
 
 
@@ -46,12 +48,28 @@ def write(path: Path, *, kind: str, tensors: Arrays, manifest: Mapping[str, Any]
     """
     data = serialise(kind=kind, tensors=tensors, manifest=manifest)
     header = int.from_bytes(data[:8], "little")
-    if header > _MAX_HEADER:
+    if header > MAX_HEADER:
         raise OutputError(
-            f"{path}: would have a header over the limit ({header} of {_MAX_HEADER} bytes); "
+            f"{path}: would have a header over the limit ({header} of {MAX_HEADER} bytes); "
             "split what it describes over several files"
         )
     write_atomically(path, data)
+
+
+def header_length(*, kind: str, tensors: Arrays, manifest: Mapping[str, Any]) -> int:
+    """How many bytes the header of a file would have, to within a few hundred; no look at its tensors' values."""
+    document = {
+        "format": FORMAT,
+        "kind": kind,
+        "digests": dict.fromkeys(tensors, "0" * 64),
+        "manifest": dict(manifest),
+        "sha256": "0" * 64,
+    }
+    size = sum(tensor.nbytes for tensor in tensors.values())
+    header: dict[str, Any] = {"__metadata__": {_KEY: _canonical(document)}}
+    for name, tensor in tensors.items():
+        header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [size, size]}
+    return len(json.dumps(header, separators=(",", ":")))
 
 
 def serialise(*, kind: str, tensors: Arrays, manifest: Mapping[str, Any]) -> bytes:
@@ -146,7 +164,7 @@ def _document(path: Path, file: BinaryIO) -> tuple[dict[str, Any], int]:
     if not start:
         raise TensorFileError(f"{path}: is empty; {_DAMAGED}")
     length = int.from_bytes(start, "little")
-    if not 0 < length <= _MAX_HEADER:
+    if not 0 < length <= MAX_HEADER:
         # Only now: the length of a good header may begin with the same two bytes as a pickle.
         if start[:4] == b"PK\3\4" or (start[:1] == b"\x80" and start[1:2] in (b"\2", b"\3", b"\4", b"\5")):
             raise TensorFileError(

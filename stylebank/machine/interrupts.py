@@ -67,3 +67,27 @@ def is_broken_pipe(error: BaseException | None) -> bool:
     return isinstance(error, BrokenPipeError) or (
         _WINDOWS and isinstance(error, OSError) and error.errno == errno.EINVAL
     )
+
+
+class LeaveAtOnce:
+    """Context manager in which signals that ask to stop raise KeyboardInterrupt; `signal` is the one that came."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        self._previous: dict[int, object] = {}
+
+    def __enter__(self) -> "LeaveAtOnce":
+        for number in SIGNALS if current_thread() is main_thread() else ():
+            self._previous[number] = signal.signal(number, self._leave)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+        self._previous.clear()
+
+    def _leave(self, number: int, _frame: FrameType | None) -> None:
+        self.signal = number
+        raise KeyboardInterrupt

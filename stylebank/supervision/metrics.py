@@ -59,6 +59,11 @@ def tone(image: Tensor, reference: Tensor) -> Tensor:
     return product / (first.square().sum(dim=1) * second.square().sum(dim=1)).sqrt().clamp_min(1e-12)
 
 
+def spread(image: Tensor) -> Tensor:
+    """Root mean square deviation from the mean colour of each image: (B, 3, H, W) in [0, 1] -> (B,)."""
+    return (image - image.mean(dim=(2, 3), keepdim=True)).square().mean(dim=(1, 2, 3)).sqrt()
+
+
 def _ranks_of_lightness(image: Tensor) -> Tensor:
     """Ranks of the areas' luma less their mean, equal ones sharing theirs: (B, 3, H, W) -> (B, areas) float64."""
     luma = (image * image.new_tensor(LUMA).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
@@ -85,6 +90,7 @@ class StyleFigures:
         tv: total variation of the outputs.
         total: the weighted loss.
         tone: of the outputs to the photos, the median over them.
+        spread: deviation of an output's pixels from its mean colour; 0 is a picture of one colour.
     """
 
     style_ratio: tuple[float, ...]
@@ -93,6 +99,7 @@ class StyleFigures:
     tv: float
     total: float
     tone: float
+    spread: float
 
 
 def style_figures(
@@ -124,6 +131,7 @@ def output_figures(outputs: Tensor, objective: Objective, photos: Tensor, style:
         tv=float(torch.cat([found.tv for found in terms]).mean()),
         total=float(torch.stack([found.total for found in terms]).mean()),
         tone=median(tones),
+        spread=float(spread(outputs).mean()),
     )
 
 

@@ -6,8 +6,9 @@ L terms are averaged: one default weighting serves all styles. Each supervising 
 as deep as the deepest layer that it supervises.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +20,8 @@ from stylebank.network.tensors import indices
 from stylebank.supervision import losses, vgg
 from stylebank.supervision.styleset import LayerImage, StyleSet
 from stylebank.supervision.vgg import VGG
+
+Seen = TypeVar("Seen")
 
 _FAR_LAYERS = 2  # of the style layers, from the finest
 
@@ -44,17 +47,27 @@ class Objective:
         loss: weights and layers.
         styles: S style sets over those layers.
         photos: (P, 3, H, W) in [0, 1], unstyled, whose mean style distance is the unit.
+        progress: is told (done, of how many) after each picture that VGG looks at to begin with.
     """
 
     def __init__(
-        self, network: VGG, loss: Loss, styles: Sequence[StyleSet], photos: Tensor, *, precision: torch.dtype
+        self,
+        network: VGG,
+        loss: Loss,
+        styles: Sequence[StyleSet],
+        photos: Tensor,
+        *,
+        precision: torch.dtype,
+        progress: Callable[[int, int], None] = lambda _done, _of: None,
     ) -> None:
         check_layers(loss)
         self._loss = loss
         self.kernels = [style.kernel for style in styles]
         self._layers = (*loss.style_layers, loss.content_layer)
         device = network.mean.device
-        targets = [style_grams(network, style) for style in styles]
+        self._looked, self._of = 0, len(styles) + len(photos)
+        self._progress = progress
+        targets = [self._counted(style_grams(network, style)) for style in styles]
         self.grams = [torch.stack(layer) for layer in zip(*targets, strict=True)]  # L tensors (S, C, C)
         self.weights = torch.tensor(  # (S, L)
             [[image.weight for image in style.layers] for style in styles], device=device
@@ -113,12 +126,18 @@ class Objective:
         """The layers' mean (B,) of style losses (B, L), by the layers' weights in styles[b]."""
         return (self.weights[indices(styles, style.device)] * style).mean(dim=1)
 
+    def _counted(self, seen: Seen) -> Seen:
+        """The same, and one picture more has been looked at."""
+        self._looked += 1
+        self._progress(self._looked, self._of)
+        return seen
+
     def _unstyled_distances(self, network: VGG, photos: Tensor) -> Tensor:
         """Mean style distance of photos to every style and layer: (S, L)."""
         total = torch.zeros_like(self.weights)
         with torch.no_grad():
             for photo in photos.split(1):
-                features = network(photo, self._loss.style_layers)
+                features = self._counted(network(photo, self._loss.style_layers))
                 total += torch.stack(
                     [
                         losses.style_distance(losses.gram(features[layer]), target)
@@ -170,3 +189,15 @@ def check_layers(loss: Loss) -> None:
             raise ConfigError(f"[loss]: unknown VGG layer '{layer}'; known are {', '.join(vgg.LAYERS)}")
     if len(set(loss.style_layers)) != len(loss.style_layers) or not loss.style_layers:
         raise ConfigError("[loss] style_layers: are empty or name a layer twice; name each layer once")
+
+
+def check_teaching(loss: Loss) -> None:
+    """Reject a loss that would teach no style, whatever else it weighs; layers' weights are `styleset.resolve`'s.
+
+    Raises:
+        ConfigError: its style weight is 0.
+    """
+    if loss.style == 0:
+        raise ConfigError(
+            f"[loss] style: is 0, and nothing else teaches a style; give it a weight over 0 ({Loss().style:g} is usual)"
+        )

@@ -10,7 +10,6 @@ supervising image: cut the crop, then resize it by Lanczos resampling. Does not 
 """
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -22,20 +21,17 @@ from stylebank.config import Style
 from stylebank.errors import ConfigError, StyleSetError
 from stylebank.files import atomic
 from stylebank.pixels import images, resampling
+from stylebank.supervision import image_words
+from stylebank.supervision.image_words import SMALLEST_CROP
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-BLANK = "blank"
+BLANK = image_words.BLANK
 """In the place of a file name: an image whose every pixel is white, (255, 255, 255)."""
 
 ZOOMS = (1, 2, 4, 8)
 """A zoom recipe's crops show 1, 1/2, 1/4 and 1/8 of the large image's sides."""
-
-# "night.jpg@0.5:0:1:0.5": a part of an image, left, top, right and bottom in fractions of its sides.
-_PART = re.compile(r"(?P<file>.+)@(?P<box>(?:\d*\.?\d+:){3}\d*\.?\d+)")
-
-_SMALLEST_CROP = 32  # pixels: less is a blur when enlarged, no picture of brush marks
 
 
 @dataclass(frozen=True)
@@ -166,7 +162,8 @@ def resolve(style: Style, layers: Sequence[str], weights: Sequence[float]) -> St
         weights: their L weights, multiplied with the style's own.
 
     Raises:
-        StyleSetError: not one and not five images, no or two ways of saying which, a recipe that cannot be cut.
+        StyleSetError: not one and not five images, no or two ways of saying which, a recipe that cannot be cut, no
+            layer with a weight.
         ImageError: a file cannot be read.
     """
     given = [key for key in ("image", "images", "zoom") if getattr(style, key)]
@@ -180,6 +177,12 @@ def resolve(style: Style, layers: Sequence[str], weights: Sequence[float]) -> St
             "none negative, not all zero"
         )
     combined = [a * b for a, b in zip(own, weights, strict=True)]
+    if not any(combined) or not all(map(math.isfinite, combined)):
+        what = "endless" if any(combined) else "all zero: nothing would teach it"
+        raise StyleSetError(
+            f"style '{style.name}': its weights {list(own)} times layer_weights {list(weights)} are {what}; "
+            "give a layer a weight in both"
+        )
     found_images = _images(style, len(layers))
     return StyleSet(
         name=style.name,
@@ -194,7 +197,7 @@ def resolve(style: Style, layers: Sequence[str], weights: Sequence[float]) -> St
 def files_of(style: Style) -> list[Path]:
     """The image files that a style names."""
     names = [name for name in (style.image, *style.images, *style.zoom) if name and name != BLANK]
-    return [_split(style, name)[0] for name in names]
+    return [image_words.split(style, name)[0] for name in names]
 
 
 def _images(style: Style, count: int) -> list[LayerImage]:
@@ -227,10 +230,10 @@ def _zoom(style: Style) -> list[LayerImage]:
         )
     whole, rest = (_whole(style, image) for image in style.zoom)
     left, top, width, height = whole.crop
-    if min(width, height) // ZOOMS[-1] < _SMALLEST_CROP:
+    if min(width, height) // ZOOMS[-1] < SMALLEST_CROP:
         raise StyleSetError(
             f"style '{style.name}': {whole.source} is too small to zoom ({width} x {height} px); "
-            f"use one of at least {ZOOMS[-1] * _SMALLEST_CROP} px on its short side"
+            f"use one of at least {ZOOMS[-1] * SMALLEST_CROP} px on its short side"
         )
     crops = []
     for zoom in ZOOMS:
@@ -244,19 +247,13 @@ def _whole(style: Style, name: str) -> LayerImage:
     if name == BLANK:
         side = style.size
         return LayerImage("", BLANK, "", (0, 0, side, side), (side, side), 1.0)
-    path, box = _split(style, name)
+    path, box = image_words.split(style, name)
     width, height = images.read(path).size
-    crop = _crop(style, box, width, height) if box else (0, 0, width, height)
+    crop = image_words.crop(style, box, width, height) if box else (0, 0, width, height)
     scale = style.size / max(crop[2:])
     # 32 px: below it relu5_1 would be a map of one or two cells.
     size = (max(32, round(crop[3] * scale)), max(32, round(crop[2] * scale)))
     return LayerImage("", path.name, atomic.sha256_file(path), crop, size, 1.0, path)
-
-
-def _split(style: Style, name: str) -> tuple[Path, str]:
-    """File and box of an image, or of a part of one; the box is empty for all of it."""
-    part = _PART.fullmatch(name)
-    return Path(style.folder) / (part["file"] if part else name), part["box"] if part else ""
 
 
 def _located(image: LayerImage, found: Mapping[str, list[Path]], folder: Path, style: str) -> LayerImage:
@@ -268,19 +265,6 @@ def _located(image: LayerImage, found: Mapping[str, list[Path]], folder: Path, s
     raise StyleSetError(
         f"style '{style}': its image {image.source} (sha256 {image.sha256[:12]}) is not below {folder}; say where it is"
     )
-
-
-def _crop(style: Style, box: str, width: int, height: int) -> tuple[int, int, int, int]:
-    """(left, top, width, height) in pixels of a box in fractions of an image's sides."""
-    left, top, right, bottom = (min(float(edge), 2.0) for edge in box.split(":"))
-    corner = (round(left * width), round(top * height))
-    size = (round(right * width) - corner[0], round(bottom * height) - corner[1])
-    if max(left, top, right, bottom) > 1 or min(size) < _SMALLEST_CROP:
-        raise StyleSetError(
-            f"style '{style.name}': part {box[:60]} is outside the image or too small ({size[0]} x {size[1]} px); "
-            f"give left:top:right:bottom in [0, 1], at least {_SMALLEST_CROP} px a side"
-        )
-    return (*corner, *size)
 
 
 def _is_in_range(style: StyleSet) -> bool:

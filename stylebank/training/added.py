@@ -4,37 +4,37 @@ The run folder is as a training's. The bank is locked only while the finished en
 one bank at once. How a step goes is `incremental`'s, where it starts `warm_start`'s business.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import mode
-from typing import Any
 
-import torch
-from torch import Tensor, nn
+import numpy as np
 
 from stylebank import config
-from stylebank.bank import bundle, editing, personal
+from stylebank.bank import editing, entries, personal
 from stylebank.bank.bundle import Bundle
-from stylebank.bank.entries import Entry
+from stylebank.bank.entries import Card, Entry
 from stylebank.config import Config, Loss, Report, Style, Training
-from stylebank.errors import ConfigError
+from stylebank.errors import ConfigError, OutputError, TensorFileError
 from stylebank.files import atomic
 from stylebank.machine.devices import choose_device
-from stylebank.network.model import identity_filter
-from stylebank.network.tensors import to_torch
-from stylebank.supervision import metrics
-from stylebank.supervision.objective import Terms
-from stylebank.training import data, report, revision, warm_start
-from stylebank.training.feature_pool import FeaturePool, Features
+from stylebank.persistence import continuing
+from stylebank.persistence.outlet import check_places, refuse_inputs
+from stylebank.persistence.session import Callbacks, Session
+from stylebank.supervision import verdicts
+from stylebank.supervision.metrics import StyleFigures
+from stylebank.training import data, material
+from stylebank.training.addition import Addition, recipe
 from stylebank.training.incremental import FilterTrainer
-from stylebank.training.material import Material, gather
-from stylebank.training.session import Callbacks, Session, check_places
+from stylebank.training.material import Found
 
 FILTERS = 2
 """That a style has, trained one after the other."""
+
+_SECOND = "revision"  # the second filter's folder, below the first's
 
 MOST_STEPS = 1000
 """Where the training of a filter ends that nothing else has ended: eight minutes or so on two cores."""
@@ -54,11 +54,19 @@ _REPORT = Report(checkpoint_every=50, preview_every=50)
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an addition ended: `entry` is None if it was stopped before its end."""
+    """How an addition ended.
+
+    Attributes:
+        step: steps done, of both filters.
+        seconds: computing time.
+        entry: what the bank has now; None if it was stopped before its end.
+        warning: what is wrong with it by its figures, in a line; empty if nothing is.
+    """
 
     step: int
     seconds: float
     entry: Entry | None
+    warning: str = ""
 
 
 def add_style(
@@ -89,6 +97,40 @@ def add_style(
     Raises:
         StyleBankError: something the user can correct, found before any training where it can be.
     """
+    contents, found = _found(style, bank, content, run, vgg_weights, steps=steps, seed=seed, device=device)
+    callbacks = callbacks.without_repeats()
+    with atomic.locked(run / "run", wait=False), ExitStack() as stack:
+        gathered = material.read(found, callbacks)
+        stream = data.ContentStream.of(found.config.training, gathered.photos, batch=1, report=callbacks.note)
+        stack.callback(stream.close)
+        addition = Addition(
+            contents,
+            found.config,
+            gathered,
+            stream,
+            run,
+            until_flat=steps is None,
+            pool=POOL,
+            stage=callbacks.stage,
+        )
+        outcome = _train(addition, run, found, callbacks, one_colour=gathered.one_colour)
+        if outcome.entry:
+            _commit(outcome.entry, bank, run, contents.coder_digest(), callbacks)
+    return outcome
+
+
+def _found(
+    style: Style,
+    bank: Path,
+    content: Path,
+    run: Path,
+    vgg_weights: Path | str,
+    *,
+    steps: int | None,
+    seed: int,
+    device: str,
+) -> tuple[Bundle, Found]:
+    """The bank and what the addition is made of; refuses all that can be refused before minutes are spent."""
     _check_arguments(style, steps, seed)
     contents = personal.contents(bank)
     editing.check_free(contents, style.name)
@@ -97,42 +139,84 @@ def add_style(
         raise ConfigError(f"{bank}: is a johnson network, which has one style for ever; choose a bank")
     check_places(run, content=content, out=bank, resume=False, force=False)
     experiment = experiment_for(contents, style, steps=steps, seed=seed)
-    callbacks = callbacks.without_repeats()
-    material = gather(experiment, content, choose_device(device), vgg_weights, callbacks.note)
+    found = material.find(experiment, content, choose_device(device), vgg_weights)
+    refuse_inputs(bank, found.inputs)
+    editing.check_room(bank, contents, _placeholder(contents, found))
+    found.experiment["bank"] = contents.coder_digest()
+    for folder in (run, run / _SECOND):
+        continuing.find(folder, found.experiment)
     with atomic.locked(bank):
         pass  # a folder that cannot be written is found now, not after the training
-    stop = "when flat" if steps is None else "fixed"
-    identity = material.experiment | {"bank": contents.coder_digest(), "stop": stop}
-    with atomic.locked(run / "run", wait=False), ExitStack() as stack:
-        stream = data.ContentStream.of(experiment.training, material.photos, batch=1, report=callbacks.note)
-        stack.callback(stream.close)
-        addition = Addition(contents, experiment, material, stream, run, until_flat=steps is None)
-        outcome = _train(addition, run, identity, callbacks)
-    if entry := outcome.entry:
-        adding = editing.adding(entry, coder_digest=contents.coder_digest(), source=style.name)
-        editing.edit(bank, adding, note=lambda line: callbacks.note(f"note: {line}"))
-    return outcome
+    return contents, found
 
 
-def _train(addition: "Addition", run: Path, identity: Mapping[str, Any], callbacks: Callbacks) -> Outcome:
+def _train(
+    addition: Addition, run: Path, found: Found, callbacks: Callbacks, *, one_colour: frozenset[str]
+) -> Outcome:
     """Each filter in a session of its own, the second's in a folder below the first's."""
     seconds, done = 0.0, 0
+    losses: list[float] = []
     for name, trainer in addition.trainers():
         session = Session(
             trainer,
             run if name == "filter" else run / name,
-            identity,
+            found.experiment,
             every=_REPORT,
+            unstyled=found.unstyled_loss(),
             callbacks=callbacks.after(done),
             preview=partial(addition.preview, trainer),
         )
         session.loop()
         trainer.check_frozen()
         seconds, done = seconds + session.seconds, done + trainer.step
+        losses = losses or _losses(trainer)
         if not trainer.is_done():
             return Outcome(done, seconds, None)
         session.preview()
-    return Outcome(done, seconds, addition.entry(steps=done, seconds=seconds))
+    entry, figures = addition.entry(steps=done, seconds=seconds)
+    return Outcome(done, seconds, entry, _verdict(entry, figures, losses, done, one_colour))
+
+
+def _commit(entry: Entry, bank: Path, run: Path, coder_digest: str, callbacks: Callbacks) -> None:
+    """Append the finished entry; if the bank no longer takes it, keep it as a file of its own.
+
+    Raises:
+        OutputError, TensorFileError: the bank is gone, another one, full, or has the name by now.
+    """
+    try:
+        adding = editing.adding(entry, coder_digest=coder_digest, source=entry.name)
+        editing.edit(bank, adding, note=lambda line: callbacks.note(f"note: {line}"))
+    except (OutputError, TensorFileError) as error:
+        kept = run / f"{entry.name}.style.safetensors"
+        entries.write(kept, entry, coder_digest=coder_digest)
+        raise type(error)(f"{error}; the finished style is in {kept}") from error
+
+
+def _losses(trainer: FilterTrainer) -> list[float]:
+    return [row[trainer.columns.index("total")] for row in trainer.history]
+
+
+def _verdict(
+    entry: Entry, figures: StyleFigures, losses: Sequence[float], steps: int, one_colour: frozenset[str]
+) -> str:
+    return verdicts.verdict(
+        {entry.name: figures},
+        {entry.name: [image.weight for image in entry.style.layers]},
+        one_colour=one_colour,
+        losses=losses,
+        steps=steps,
+        learning_rate=_TRAINING.learning_rate,
+    )
+
+
+def _placeholder(contents: Bundle, found: Found) -> Entry:
+    """As large an entry as the new one will be in the bank's header."""
+    style, channels = found.styles[0], 4 * contents.network.width
+    nothing = np.zeros((channels, channels, style.kernel, style.kernel), np.float16)
+    ratios = (-9999.9999,) * len(style.layers)
+    card = Card("added", 10**6, 10.0**6, 10**6, 10**6, ratios, -9999.9999, -9999.9999)
+    made = recipe(found.config, found.experiment)
+    return Entry(style, nothing, 1.0 / 3, card, recipe=made, revision=nothing, revision_gain=1.0 / 3)
 
 
 def _check_arguments(style: Style, steps: int | None, seed: int) -> None:
@@ -160,138 +244,3 @@ def experiment_for(contents: Bundle, style: Style, *, steps: int | None, seed: i
         report=_REPORT,
         styles=(style,),
     )
-
-
-class Addition:
-    """A new entry as it is trained: its first filter, then its second, each from where a bank already is.
-
-    Args:
-        contents: the bank.
-        experiment: loss and training.
-        material: of the run.
-        stream: crops, one at a time.
-        folder: the run's.
-        until_flat: see `FilterTrainer`.
-    """
-
-    def __init__(
-        self,
-        contents: Bundle,
-        experiment: Config,
-        material: Material,
-        stream: data.ContentStream,
-        folder: Path,
-        *,
-        until_flat: bool,
-    ) -> None:
-        self._contents, self._experiment, self._material = contents, experiment, material
-        self._stream, self._folder, self._until_flat = stream, folder, until_flat
-        self._objective = material.objective(material.precision)
-        self._identity = identity_filter(4 * contents.network.width, material.styles[0].kernel)
-        self._network = self._bundle(self._identity, self._identity).build().to(material.device)
-        self._network = self._network.to(memory_format=torch.channels_last)
-        self._network.precision = material.precision
-        self._filter, self._revision = self._network.filters[0], self._network.revisions[0]
-
-    def trainers(self) -> Iterator[tuple[str, FilterTrainer]]:
-        """The first filter's, and when that has been trained the second's; their names are those of tensors."""
-        mixed = warm_start.candidates(
-            self._contents.entries, channels=len(self._identity), kernel=self._material.styles[0].kernel
-        )
-        trainer = self._trainer(
-            self._filter,
-            self._objective,
-            self._features(lambda crops, _: crops),
-            lambda pool: warm_start.best_mixture(self._network, self._objective, pool, mixed),
-        )
-        yield "filter", trainer
-        for weight in (self._filter, self._revision):  # where the second starts
-            weight.requires_grad_(False).copy_(trainer.best)
-        trainer = self._trainer(
-            self._revision,
-            self._objective.revision,
-            self._features(self._ground),
-            lambda _: self._filter.clone(),
-        )
-        yield "revision", trainer
-        self._revision.requires_grad_(False).copy_(trainer.best)
-
-    def preview(self, trainer: FilterTrainer, path: Path) -> None:
-        """Write a sheet of photos as the entry would paint them now; the first filter does all at first."""
-        weight = self._filter if trainer.trains(self._revision) else trainer.average
-        shown = self._bundle(weight, trainer.average).build().to(self._material.device)
-        photos = self._material.held_back[: report.PREVIEW_PHOTOS]
-        report.draw_preview(shown, self._material.emblems, photos, path)
-
-    def entry(self, *, steps: int, seconds: float) -> Entry:
-        """The finished entry, measured as the file will have it."""
-        finished = self._bundle(self._filter, self._revision)
-        network = finished.build().to(self._material.device)
-        photos = self._material.held_back.to(self._material.device)
-        figures = metrics.style_figures(network, self._material.objective(torch.float32), photos, 0)
-        gain, revision_gain = revision.gains(network, photos, 0)
-        return replace(
-            finished.entries[0],
-            gain=gain,
-            revision_gain=revision_gain,
-            card=report.card(figures, photos, origin="added", steps=steps, seconds=seconds),
-            recipe=_recipe(self._experiment, self._material.experiment),
-        )
-
-    def _trainer(
-        self,
-        trained: nn.Parameter,
-        objective: Callable[[Tensor, Tensor, Sequence[int]], Terms],
-        features: Callable[[Tensor, int], Features],
-        start: Callable[[FeaturePool], Tensor],
-    ) -> FilterTrainer:
-        training = self._experiment.training
-        pool = FeaturePool(
-            lambda number: features(self._stream.batch(number), number),
-            size=POOL,
-            batch=training.batch,
-            seed=training.seed,
-            folder=self._folder,
-        )
-        return FilterTrainer(
-            self._experiment,
-            self._network,
-            trained,
-            to_torch(self._contents.coder),
-            objective=objective,
-            pool=pool,
-            held_back=features(self._material.held_back, POOL),
-            start=lambda: start(pool),
-            until_flat=self._until_flat,
-        )
-
-    def _features(self, paint_over: Callable[[Tensor, int], Tensor]) -> Callable[[Tensor, int], Features]:
-        """What frozen networks make of crops, or of what is painted over them."""
-
-        def features(photos: Tensor, number: int) -> Features:
-            photos = photos.to(self._material.device, memory_format=torch.channels_last)
-            with torch.no_grad():
-                over = paint_over(photos, number)
-                return self._network.encode(over), self._objective.content_features(over)
-
-        return features
-
-    def _ground(self, crops: Tensor, number: int) -> Tensor:
-        training = self._experiment.training
-        key = f"{training.seed} ground {number}"
-        return revision.ground(self._network, crops, [0] * len(crops), chained=training.chained, key=key)
-
-    def _bundle(self, weight: Tensor, again: Tensor) -> Bundle:
-        """The bank's encoder and decoder with the new entry alone, rounded as its file will have it."""
-        style = self._material.styles[0]
-        entry = Entry(style=style, filter=bundle.stored(weight), gain=1.0, revision=bundle.stored(again))
-        return replace(self._contents, entries=(entry,))
-
-
-def _recipe(experiment: Config, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """What somebody needs to make the same entry again; style and network stand beside it."""
-    return {
-        "loss": experiment.to_manifest()["loss"],
-        "training": asdict(experiment.training),
-        **{key: facts[key] for key in ("photos", "vgg", "precision")},
-    }

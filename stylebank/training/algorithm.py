@@ -14,7 +14,6 @@ Public re-implementations leave that balance out. Everything random is a functio
 import math
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -22,16 +21,14 @@ from torch import Tensor, nn
 
 from stylebank.bank.bundle import Bundle
 from stylebank.config import Config, Training
-from stylebank.errors import ConfigError
 from stylebank.machine.distributed import ALONE, Group
-from stylebank.network.model import StyleBankNetwork
-from stylebank.network.tensors import to_torch
+from stylebank.persistence import checkpoint
+from stylebank.persistence.checkpoint import Checkpoint
 from stylebank.supervision import losses
 from stylebank.supervision.objective import Objective
-from stylebank.training import checkpoint
-from stylebank.training.checkpoint import Checkpoint
 from stylebank.training.data import ContentStream, draw_styles
 from stylebank.training.revision import ground
+from stylebank.training.start import go_on_from, new_network
 
 COLUMNS = ("step", "total", "content", "tv", "revision", "identity", "learning_rate")
 """Figures of a history row; one more per style layer follows."""
@@ -199,7 +196,7 @@ class Trainer:
         )
 
     def restore(self, saved: Checkpoint) -> None:
-        """Continue from a checkpoint of the same experiment.
+        """Continue from a checkpoint of the same experiment, which may have had another number of steps.
 
         Raises:
             RuntimeError, KeyError: its tensors are not those of this network.
@@ -209,51 +206,16 @@ class Trainer:
         self.network.load_state_dict(saved.model)
         checkpoint.restore_adam(self._adam, self.network, saved.adam)
         self.history = saved.history.reshape(-1, len(self.columns)).tolist()
+        if self._copies_at is not None:
+            self._keep_revisions(saved)
 
-
-def new_network(config: Config, kernels: Sequence[int]) -> StyleBankNetwork:
-    """The network before its first step, a function of the experiment's seed and the filters' sizes alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.training.seed)
-        revises = config.network.is_bank and config.training.revisions > 0
-        return StyleBankNetwork(config.network, kernels, revises=revises)
-
-
-def check_start(start: Bundle, config: Config) -> None:
-    """Make sure that an experiment can go on from a bank.
-
-    Raises:
-        ConfigError: the bank has another network, or a style another kernel.
-    """
-    if start.network != config.network:
-        shapes = (f"{tuple(asdict(shape).values())}" for shape in (start.network, config.network))
-        raise ConfigError(
-            f"--from: its network is another ({', not '.join(shapes)}); use a [network] like it"
-        )
-    for style in config.styles:
-        if style.name in start.names and (kernel := start.find(style.name).style.kernel) != style.kernel:
-            raise ConfigError(
-                f"--from: its style '{style.name}' has another kernel ({kernel}, not {style.kernel}); "
-                f"use kernel = {kernel}"
-            )
-
-
-def go_on_from(start: Bundle, network: StyleBankNetwork, config: Config) -> None:
-    """Give a new network the weights of a bank; a style that the bank lacks keeps its own start.
-
-    Raises:
-        ConfigError: see `check_start`.
-    """
-    check_start(start, config)
-    network.load_state_dict(to_torch(start.coder), strict=False)
-    with torch.no_grad():
-        for place, style in enumerate(config.styles):
-            if style.name not in start.names:
-                continue
-            entry = start.find(style.name)
-            for again, bank in ((False, network.filters), (True, network.revisions)):
-                if len(bank):
-                    bank[place].copy_(torch.from_numpy(entry.of_pass(again=again)[0]))
+    def _keep_revisions(self, saved: Checkpoint) -> None:
+        """R that has been trained goes on where another number of steps would begin it anew, or have begun it."""
+        before = saved.experiment.get("config", {}).get("training", {}).get("steps")
+        if any(name.startswith("revisions.") for name in saved.adam):
+            self._revises_from, self._copies_at = min(self._revises_from, self.step), None
+        elif before not in (None, self.config.training.steps):
+            self._revises_from = self._copies_at = max(self._revises_from, self.step)
 
 
 def learning_rate(training: Training, step: int) -> float:

@@ -55,10 +55,17 @@ def digest(photos: Iterable[Path], folder: Path) -> str:
     return sha.hexdigest()
 
 
-def read_squares(photos: Sequence[Path], side: int, report: Reporter, *, count: int | None = None) -> Tensor:
+def read_squares(
+    photos: Sequence[Path],
+    side: int,
+    report: Reporter,
+    *,
+    count: int | None = None,
+    progress: Callable[[int], None] = lambda _done: None,
+) -> Tensor:
     """Centre squares of photos for previews and figures: (B, 3, side, side) float32 in [0, 1], sRGB.
 
-    Photos that cannot be read are reported and left out; B is at most `count`.
+    Photos that cannot be read are reported and left out; B is at most `count`. `progress` is told how many there are.
 
     Raises:
         ContentError: none of them can be read.
@@ -76,6 +83,7 @@ def read_squares(photos: Sequence[Path], side: int, report: Reporter, *, count: 
         left, top = ((length - short) / 2 for length in image.size)
         box = (left, top, left + short, top + short)
         squares.append(images.to_tensor(resampling.resized(image, size=(side, side), box=box)))
+        progress(len(squares))
     if not squares:
         raise ContentError(
             f"{photos[0].parent}: none of {len(photos)} photos can be read; check the content folder"

@@ -15,10 +15,10 @@ from torch import Tensor
 from stylebank.config import Config
 from stylebank.errors import RunError
 from stylebank.network.model import StyleBankNetwork, apply_filters
+from stylebank.persistence import checkpoint
+from stylebank.persistence.checkpoint import Checkpoint
 from stylebank.supervision.objective import Terms
-from stylebank.training import checkpoint
 from stylebank.training.algorithm import learning_rate
-from stylebank.training.checkpoint import Checkpoint
 from stylebank.training.feature_pool import FeaturePool, Features
 
 EVALUATE_EVERY = 25  # steps

@@ -5,7 +5,7 @@ mixture are learnt first, by the same loss; then all of the filter from there. A
 identity, which paints the photo itself.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -38,15 +38,22 @@ def candidates(entries: Sequence[Entry], *, channels: int, kernel: int) -> Tenso
     return torch.stack([identity, *(weight * (identity.norm() / weight.norm()) for weight in found)])
 
 
-def best_mixture(network: StyleBankNetwork, objective: Objective, pool: FeaturePool, mixed: Tensor) -> Tensor:
+def best_mixture(
+    network: StyleBankNetwork,
+    objective: Objective,
+    pool: FeaturePool,
+    mixed: Tensor,
+    *,
+    progress: Callable[[int, int], None] = lambda _done, _of: None,
+) -> Tensor:
     """Learn the mixture of (N, C, C, k, k) that suits the objective's only style best: (C, C, k, k) float32.
 
     It is as long a vector as the identity filter: D's first norm erases a filter's scale, but Adam's step is felt
-    relative to it.
+    relative to it. `progress` is told (done, of how many) after each of the candidates and of the steps.
     """
     mixed = mixed.to(objective.unstyled.device)
     if len(mixed) > 1:
-        weights = _learn_weights(network, objective, pool, mixed)
+        weights = _learn_weights(network, objective, pool, mixed, progress)
         mixture = torch.einsum("n,noiyx->oiyx", weights, mixed)
     else:
         mixture = mixed[0]
@@ -55,7 +62,11 @@ def best_mixture(network: StyleBankNetwork, objective: Objective, pool: FeatureP
 
 
 def _learn_weights(
-    network: StyleBankNetwork, objective: Objective, pool: FeaturePool, mixed: Tensor
+    network: StyleBankNetwork,
+    objective: Objective,
+    pool: FeaturePool,
+    mixed: Tensor,
+    progress: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> Tensor:
     """N weights: from the best single candidate by Adam."""
 
@@ -64,12 +75,16 @@ def _learn_weights(
         output = network.decode(apply_filters(features, [mixture] * len(features)))
         return objective(output, content, [0] * len(features)).total
 
+    singles = mixed.new_empty(len(mixed))
     with torch.no_grad():
-        singles = torch.stack([loss(candidate, 0) for candidate in mixed])
+        for place, candidate in enumerate(mixed):
+            singles[place] = loss(candidate, 0)
+            progress(place + 1, len(mixed) + STEPS)
     weights = F.one_hot(singles.argmin(), len(mixed)).float().requires_grad_()
     adam = torch.optim.Adam([weights], lr=_RATE)
     for number in range(STEPS):
         adam.zero_grad()
         loss(torch.einsum("n,noiyx->oiyx", weights, mixed), number).backward()
         adam.step()
+        progress(len(mixed) + number + 1, len(mixed) + STEPS)
     return weights.detach()

@@ -16,6 +16,7 @@ from stylebank.bank.bundle import Bundle
 from stylebank.bank.editing import Change
 from stylebank.bank.entries import Entry
 from stylebank.errors import ConfigError, OutputError, StyleBankError, UnknownStyleError
+from stylebank.files import tensorfile
 
 MakeBank = Callable[..., Bundle]
 Stored = Mapping[str, tuple[str, list[int], bytes]]
@@ -279,7 +280,7 @@ def test_what_cannot_be_written_leaves_the_bank_as_it_was(bank: Path, new: Entry
     """A header over the limit is found last of all."""
     before = bank.read_bytes()
     with pytest.raises(OutputError, match="header over the limit"):
-        appended(bank, replace(new, recipe={"x": "x" * (1 << 20)}))
+        appended(bank, replace(new, recipe={"x": "x" * tensorfile.MAX_HEADER}))
     assert bank.read_bytes() == before
     assert not list(bank.parent.glob("*.tmp"))
     assert appended(bank, replace(new, recipe={"x": "x" * 1000})).names[-1] == "mosaic", "the control"

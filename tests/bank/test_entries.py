@@ -19,7 +19,7 @@ from stylebank.bank.entries import Card, Entry
 from stylebank.config import Network, Style
 from stylebank.errors import StyleBankError, TensorFileError
 from stylebank.files import tensorfile
-from stylebank.training import added
+from stylebank.training import added, addition
 
 MakeBank = Callable[..., Bundle]
 Spoil = Callable[[dict[str, Any]], object]
@@ -34,7 +34,7 @@ def entry(make_bank: MakeBank) -> Entry:
     """As `add-style` makes it: with a card and the recipe of its training."""
     bank = make_bank({"wave": 3})
     experiment = added.experiment_for(bank, Style("wave", image="wave.jpg"), steps=None, seed=3)
-    recipe = json.loads(json.dumps(added._recipe(experiment, FACTS)))
+    recipe = json.loads(json.dumps(addition.recipe(experiment, FACTS)))
     return replace(bank.entries[0], card=CARD, recipe=recipe)
 
 

@@ -20,7 +20,8 @@ from PIL import Image
 from stylebank.bank import bundle
 from stylebank.cli import app
 from stylebank.cli.console import Watch
-from stylebank.training import checkpoint, report
+from stylebank.persistence import checkpoint
+from stylebank.training import report
 
 if sys.platform != "win32":
     import resource
@@ -139,11 +140,33 @@ def test_a_watched_job_hears_a_request_to_stop(number: int, code: int) -> None:
 
 
 @pytest.mark.posix
-def test_before_the_first_step_ctrl_c_leaves_at_once() -> None:
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    with pytest.raises(KeyboardInterrupt), Watch(10, what="training"):
-        os.kill(os.getpid(), signal.SIGINT)
-    signal.signal(signal.SIGINT, before)
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_before_the_first_step_a_signal_leaves_at_once_and_says_what_is_kept(
+    number: int, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as leaving, Watch(10, what="training", kept="nothing is lost"):
+        os.kill(os.getpid(), number)
+    assert leaving.value.code == code
+    assert capsys.readouterr().err == "nothing is lost\n"
+
+
+def test_what_is_prepared_is_said_to_those_who_wait(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    with Watch(None, what="new") as watch:
+        watch.stage("reading 5 photos", 1, 5)
+        assert capsys.readouterr().err == "", "a refusal within the second is one line"
+        for done in range(2, 5):
+            clock.now += 2
+            watch.stage("reading 5 photos", done, 5)
+        watch.stage("mixing", 1, 30)
+        clock.now += 30
+        watch.stage("mixing", 7, 30)
+        watch.expect(1000)
+        watch.progress(1, LOSSES)
+        clock.now += 3
+        watch.progress(2, LOSSES)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[:3] == ["new: reading 5 photos ...", "new: mixing ...", "new: mixing 7/30 ..."]
+    assert lines[3].startswith("new 2/1000  total 0.5")
 
 
 CONFIG = """
@@ -253,7 +276,9 @@ def test_a_training_leaves_a_bank_pictures_and_figures(home: Path, whole: Traini
     assert all(len(re.findall(r"-?\d+\.\d{3}", line)) == 7 for line in table[1:3])
     assert re.search(r"auto-encoder: -?[\d.]+ dB PSNR, -?[\d.]+ SSIM", whole.out)
     assert f"{home / 'whole.bank'}: 2 styles, 6 steps" in whole.out
-    assert all(line.startswith("training ") for line in whole.err.splitlines()), "no library's warnings"
+    assert all(re.match("training[ :]|warning: ", line) for line in whole.err.splitlines()), (
+        "no library's warnings"
+    )
 
 
 def test_same_command_again_says_so_and_leaves_the_same_bank(
@@ -261,8 +286,8 @@ def test_same_command_again_says_so_and_leaves_the_same_bank(
 ) -> None:
     before = digest(home / "whole.bank")
     again = train(home, vgg_file, "whole")
-    assert (again.words, again.code, again.out.count("\n")) == (whole.words, 0, whole.out.count("\n"))
-    assert "continuing at step 6" in again.err
+    assert (again.words, again.code) == (whole.words, 0)
+    assert (again.out, again.err) == (f"{home / 'whole.bank'}: done already (6 steps)\n", "")
     assert digest(home / "whole.bank") == before
 
 
@@ -275,7 +300,8 @@ def test_another_config_in_the_same_run_folder_is_refused(
     refused = train(home, vgg_file, "whole", "hotter.toml")
     assert (refused.code, refused.out) == (2, "")
     assert re.fullmatch(
-        r"stylebank: error: .*/whole: its config \(or options: .*\) changed since; .*\n", refused.err
+        r"stylebank: error: .*/whole: its \[training\] learning_rate changed since \(0.001, now 0.5\); .*\n",
+        refused.err,
     )
     assert [digest(path) for path in kept] == before
 

@@ -81,7 +81,7 @@ def test_without_the_option_there_is_no_start(
 
     def train(*_: Any, start: Bundle | None, **__: Any) -> joint.Outcome:
         given.append(start)
-        return joint.Outcome(1, 0.0, None)
+        return joint.Outcome(1, 0.0, None, Path("new"))
 
     monkeypatch.setattr(joint, "train", train)
     command_line(TRAIN.format(vgg_file))

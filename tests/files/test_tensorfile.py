@@ -139,11 +139,11 @@ def test_headers_of_all_lengths_are_read(tmp_path: Path) -> None:
 def test_a_header_over_the_limit_is_neither_written_nor_read(small: Path) -> None:
     before = small.read_bytes()
     with pytest.raises(OutputError, match="header over the limit"):
-        tensorfile.write(small, kind="bank", tensors={}, manifest={"x": "x" * (1 << 20)})
+        tensorfile.write(small, kind="bank", tensors={}, manifest={"x": "x" * tensorfile.MAX_HEADER})
     assert small.read_bytes() == before
-    tensorfile.write(small, kind="bank", tensors={}, manifest={"x": "x" * ((1 << 20) - 1000)})
+    tensorfile.write(small, kind="bank", tensors={}, manifest={"x": "x" * (tensorfile.MAX_HEADER - 1000)})
     assert tensorfile.read(small, kind="bank")[1], "the control: just under it"
-    small.write_bytes(crafted(signed(manifest={"x": "x" * (1 << 20)})))
+    small.write_bytes(crafted(signed(manifest={"x": "x" * tensorfile.MAX_HEADER})))
     assert "is no StyleBank file" in refusal(small)
     assert tensorfile.kind_of(small) is None
 

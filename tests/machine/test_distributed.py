@@ -20,11 +20,12 @@ from torch import Tensor
 from stylebank import config
 from stylebank.errors import ConfigError
 from stylebank.machine.distributed import ALONE, Group, joined, rank_and_world
-from stylebank.training import checkpoint, report
-from stylebank.training.checkpoint import Checkpoint
+from stylebank.persistence import checkpoint
+from stylebank.persistence.checkpoint import Checkpoint
+from stylebank.persistence.session import Callbacks
+from stylebank.training import report
 from stylebank.training.data import ContentStream, draw_styles
 from stylebank.training.joint import train
-from stylebank.training.session import Callbacks
 
 STEPS = 6  # two cycles of T = 2 stylizing steps and an auto-encoder step
 STYLES = ("red", "navy", "green")  # a batch of two leaves one out: one process each has its own
@@ -64,7 +65,7 @@ from stylebank.errors import RunError
 from stylebank.machine import distributed
 from stylebank.training import report
 from stylebank.training.joint import train
-from stylebank.training.session import Callbacks
+from stylebank.persistence.session import Callbacks
 
 report.PREVIEW_SIDE = 64
 report.draw_curves = lambda losses, path: None

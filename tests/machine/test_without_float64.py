@@ -27,6 +27,7 @@ from stylebank.config import Config, Loss, Network, Report, Style, Training
 from stylebank.engines.choice import Computing
 from stylebank.machine import devices
 from stylebank.machine.memory import Tiling
+from stylebank.persistence.session import Callbacks
 from stylebank.reference import optimization
 from stylebank.reference.tiled_grams import grams
 from stylebank.supervision import metrics
@@ -35,7 +36,6 @@ from stylebank.supervision.styleset import BLANK, LayerImage, StyleSet
 from stylebank.supervision.vgg import STYLE_LAYERS, VGG
 from stylebank.training import added, report, revision
 from stylebank.training.algorithm import Trainer
-from stylebank.training.session import Callbacks
 
 MPS = torch.device("mps")
 SIDE = 32

@@ -21,7 +21,7 @@ from PIL import Image
 from stylebank.bank import bundle
 from stylebank.bank.bundle import Bundle
 from stylebank.bank.entries import Entry
-from stylebank.training import checkpoint
+from stylebank.persistence import checkpoint
 
 KILLS = int(os.environ.get("STYLEBANK_KILLS", "3"))
 STEPS = 24  # of each of a style's two filters

@@ -6,6 +6,7 @@ A handful of kills here; `scripts/soak` raises the number.
 import hashlib
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -15,8 +16,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stylebank.bank import bundle
-from stylebank.training import checkpoint
+from stylebank.bank import bundle, editing, mixture
+from stylebank.persistence import checkpoint
 
 KILLS = int(os.environ.get("STYLEBANK_KILLS", "4"))
 STEPS = 24
@@ -93,6 +94,66 @@ def test_a_training_killed_at_random_instants_ends_in_the_same_bytes(
     subprocess.run([*command, *outputs(tmp_path, "cut")], check=True, capture_output=True)
     assert digest(bank) == digest(tmp_path / "whole.safetensors")
     assert not list(tmp_path.rglob("*.tmp")), "the last writer sweeps up after those that were killed"
+
+
+# The training, which kills itself where a bank is about to be written under its lock, or has just been.
+KILLED = """
+import os, signal, sys
+from stylebank.bank import bundle, editing, mixture
+from stylebank.cli import app
+write = bundle.write
+def killed(path, bank):
+    if sys.argv[1] == "after":
+        write(path, bank)
+    os.kill(os.getpid(), signal.SIGKILL)
+bundle.write = killed
+app.main(sys.argv[2:])
+"""
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_kill_at_the_writing_of_the_bank_loses_neither_it_nor_what_was_added(
+    when: str, command: list[str], tmp_path: Path
+) -> None:
+    words, out = command[3:], outputs(tmp_path, "cut")
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, when, *words, *out], capture_output=True, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL
+    bank = tmp_path / "cut.safetensors"
+    assert bank.exists() == (when == "after")
+    if when == "after":
+        editing.edit(bank, editing.baking("added", mixture.of({"noise": 1.0})))
+    again = subprocess.run([*command, *out], check=True, capture_output=True, text=True)
+    assert ("done already" in again.stdout) == (when == "after")
+    assert bundle.read(bank).names == (("noise", "added") if when == "after" else ("noise",))
+
+
+def test_two_trainings_at_once_with_one_place_leave_two_banks(command: list[str], tmp_path: Path) -> None:
+    for seed in (1, 2):
+        (tmp_path / f"{seed}.toml").write_text(CONFIG.replace("batch", f"seed = {seed}\nbatch"))
+
+    def places(seed: int) -> list[str]:
+        return ["--run", str(tmp_path / f"run{seed}"), "--out", str(tmp_path / "one.safetensors")]
+
+    processes = [
+        subprocess.Popen(
+            [*command[:4], str(tmp_path / f"{seed}.toml"), *command[5:], *places(seed)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        for seed in (1, 2)
+    ]
+    said = [process.communicate(timeout=100)[0] for process in processes]
+    codes = sorted(process.returncode for process in processes)
+    banks = sorted(tmp_path.glob("*.safetensors"))
+    seeds = {bundle.read(bank).training["config"]["training"]["seed"] for bank in banks}
+    if codes == [0, 2]:  # the second was late, and saw the first one's bank before its first step
+        assert len(seeds) == 1
+    else:
+        assert (codes, seeds) == ([0, 0], {1, 2})
+        assert ["one-2.safetensors: 1 styles" in text for text in said].count(True) == 1
 
 
 def digest(path: Path) -> str:

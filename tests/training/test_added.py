@@ -21,11 +21,11 @@ from stylebank.config import Network, Style
 from stylebank.errors import OutputError, StyleSetError
 from stylebank.files import tensorfile
 from stylebank.network.model import StyleBankNetwork
+from stylebank.persistence.session import Callbacks
 from stylebank.supervision.objective import Objective
 from stylebank.training import added, report, revision
 from stylebank.training.added import Outcome
 from stylebank.training.incremental import FilterTrainer
-from stylebank.training.session import Callbacks
 
 STEPS = 3
 """Of each filter."""

@@ -10,15 +10,16 @@ import pytest
 import torch
 from PIL import Image
 
-from stylebank.bank import bundle
+from stylebank.bank import bundle, editing
 from stylebank.bank.bundle import Bundle
 from stylebank.config import Style
 from stylebank.errors import ConfigError, ContentError, OutputError, RunError, StyleBankError, StyleSetError
 from stylebank.files.atomic import locked
-from stylebank.training import added, checkpoint, report
+from stylebank.persistence import checkpoint
+from stylebank.persistence.session import Callbacks
+from stylebank.training import added, report
 from stylebank.training.added import Outcome
 from stylebank.training.incremental import FilterTrainer
-from stylebank.training.session import Callbacks
 
 STEPS = 3
 
@@ -60,6 +61,8 @@ def add(art: Path, vgg_file: Path, bank: Path) -> Add:
         name: str = "new",
         *,
         content: Path = art / "photos",
+        vgg: Path = vgg_file,
+        seed: int = 0,
         progress: Callable[[int, Mapping[str, float]], None] = lambda *_: None,
         stop: Callable[[], bool] = lambda: False,
         **style: Any,
@@ -71,8 +74,9 @@ def add(art: Path, vgg_file: Path, bank: Path) -> Add:
             content=content,
             run=bank.with_name("run"),
             callbacks=Callbacks(lambda _: None, progress, stop),
-            vgg_weights=vgg_file,
+            vgg_weights=vgg,
             steps=STEPS,
+            seed=seed,
             device="cpu",
         )
 
@@ -205,3 +209,48 @@ def test_photos_that_are_the_style_already_leave_a_bank_that_can_be_read(
         Image.new("RGB", (64, 64), "white").save(tmp_path / "white" / f"{place}.png")
     add(image="blank", size=64, content=tmp_path / "white")
     assert bundle.read(bank).names == ("wave", "new")
+
+
+def test_a_finished_style_that_the_bank_no_longer_takes_is_kept_as_a_file(
+    add: Add, bank: Path, make_bank: Callable[..., Bundle]
+) -> None:
+    before = bundle.read(bank)
+    other = make_bank({"wave": 3}, seed=1)
+    with pytest.raises(
+        OutputError, match=r"another encoder and decoder.*; the finished style is in .*new\.style"
+    ):
+        add(progress=lambda *_: bundle.write(bank, other))
+    bundle.write(bank, before)
+    editing.import_style(bank.with_name("run") / "new.style.safetensors", bank=bank)
+    assert bundle.read(bank).names == ("wave", "new")
+
+
+@pytest.mark.parametrize("wrong", ["full", "read-only", "another run", "no VGG", "teaches nothing"])
+def test_what_can_be_refused_is_refused_before_vgg_looks_at_a_picture(
+    wrong: str, add: Add, bank: Path, monkeypatch: pytest.MonkeyPatch, make_bank: Callable[..., Bundle]
+) -> None:
+    why = {
+        "full": "has no room for another style",
+        "read-only": "cannot be locked",
+        "another run": r"its \[training\] seed changed since",
+        "no VGG": "cannot be read",
+        "teaches nothing": r"\[loss\] style: is 0",
+    }[wrong]
+    how: dict[str, Any] = {}
+    if wrong == "another run":
+        add(stop=lambda: True)
+        how = {"seed": 1}
+    elif wrong == "full":
+        monkeypatch.setattr("stylebank.files.tensorfile.MAX_HEADER", 9000)
+    elif wrong == "read-only":
+        monkeypatch.setattr(
+            "stylebank.files.atomic.FileLock",
+            lambda *_, **__: (_ for _ in ()).throw(PermissionError(13, "no")),
+        )
+    elif wrong == "no VGG":
+        how = {"vgg": bank.with_name("none")}
+    else:
+        bundle.write(bank, make_bank({"wave": 3}, training={"config": {"loss": {"style": 0.0}}}))
+    monkeypatch.setattr("stylebank.supervision.vgg.VGG.forward", lambda *_: pytest.fail("VGG looked"))
+    with pytest.raises(StyleBankError, match=why):
+        add(**how)

@@ -17,9 +17,9 @@ from stylebank.config import Config, Loss, Network, Report, Style, Training
 from stylebank.errors import ConfigError, ContentError, OutputError, RunError
 from stylebank.files import tensorfile
 from stylebank.files.atomic import locked
-from stylebank.training import checkpoint
+from stylebank.persistence import checkpoint
+from stylebank.persistence.session import Callbacks
 from stylebank.training.joint import Outcome, train
-from stylebank.training.session import Callbacks
 
 STEPS = 6
 
@@ -196,7 +196,7 @@ def test_a_finished_run_done_again_changes_nothing(bench: Bench, experiment: Con
     before = bench.digest("bank")
     outcome = bench.train(experiment)
     assert bench.steps == []
-    assert outcome.figures
+    assert outcome.before == f"{bench.folder / 'bank'}: done already ({STEPS} steps)"
     assert bench.digest("bank") == before
 
 
@@ -207,21 +207,15 @@ def test_a_broken_photo_is_reported_once_and_the_run_goes_on(bench: Bench, exper
     assert len([note for note in bench.notes if "broken.jpg" in note]) == 1
 
 
-def test_a_run_of_another_experiment_is_not_continued(
-    bench: Bench, experiment: Config, tmp_path: Path
-) -> None:
+def test_a_run_of_another_experiment_is_not_continued(bench: Bench, experiment: Config) -> None:
     bench.train(experiment, stop_after=1)
     hotter = dataclasses.replace(
         experiment, training=dataclasses.replace(experiment.training, learning_rate=0.5)
     )
-    with pytest.raises(RunError, match="changed since; restore"):
+    with pytest.raises(
+        RunError, match=r"its \[training\] learning_rate changed since \(0\.001, now 0\.5\); restore"
+    ):
         bench.train(hotter)
-    bench.photos = tmp_path / "elsewhere"
-    bench.photos.mkdir()
-    for place in range(4):
-        Image.effect_noise((50, 50), 50).convert("RGB").save(bench.photos / f"{place}.png")
-    with pytest.raises(RunError, match="its content folder changed"):
-        bench.train(experiment)
 
 
 def test_a_repainted_style_image_is_noticed(bench: Bench, experiment: Config, tmp_path: Path) -> None:
@@ -231,7 +225,7 @@ def test_a_repainted_style_image_is_noticed(bench: Bench, experiment: Config, tm
     alone = dataclasses.replace(experiment, styles=(style,))
     bench.train(alone, stop_after=1)
     Image.effect_noise((64, 48), 60).convert("RGB").save(painting)
-    with pytest.raises(RunError, match="its style images changed"):
+    with pytest.raises(RunError, match=r"its style 'own' image at relu1_1 changed since \("):
         bench.train(alone)
 
 
@@ -254,15 +248,6 @@ def test_the_run_folder_is_no_bank(bench: Bench, experiment: Config) -> None:
         bench.train(experiment, run="same", out="same")
 
 
-def test_a_stopped_run_keeps_another_finished_bank(bench: Bench, experiment: Config) -> None:
-    bench.train(experiment, run="first")
-    before = bench.digest("bank")
-    other = dataclasses.replace(experiment, training=dataclasses.replace(experiment.training, seed=1))
-    bench.train(other, run="second", stop_after=2)
-    assert bench.digest("bank") == before
-    assert "kept, it is another bank" in bench.notes[-1]
-
-
 def test_a_run_folder_in_use_is_refused(bench: Bench, experiment: Config) -> None:
     with locked(bench.folder / "run" / "run"), pytest.raises(OutputError, match="another process"):
         bench.train(experiment)
@@ -273,7 +258,7 @@ def test_other_vgg_weights_are_noticed(bench: Bench, experiment: Config, tmp_pat
     tensors, _ = tensorfile.read(bench.vgg, kind="vgg")
     bench.vgg = tmp_path / "other.vgg"
     tensorfile.write(bench.vgg, kind="vgg", tensors=tensors, manifest={"other": 1})
-    with pytest.raises(RunError, match="its VGG weights changed"):
+    with pytest.raises(RunError, match=r"its VGG weights \(--vgg\) changed"):
         bench.train(experiment)
 
 
@@ -342,7 +327,7 @@ def test_a_run_is_not_continued_from_another_start_nor_with_and_without_one(
     first, *others = start.entries
     changed = dataclasses.replace(start, entries=(dataclasses.replace(first, gain=0.123), *others))
     for run, wrong in (("with", None), ("with", changed), ("without", start)):
-        with pytest.raises(RunError, match="its bank to go on from changed since"):
+        with pytest.raises(RunError, match=r"its bank to go on from \(--from\) changed since"):
             bench.train(experiment, run=run, start=wrong)
     bench.train(experiment, run="with", start=start)
     assert bench.steps[0] == 2, "the control"

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from stylebank.config import Config, Loss, Network, Report, Style, Training
+from stylebank.persistence import checkpoint
 from stylebank.supervision.objective import Objective
 from stylebank.supervision.styleset import BLANK, LayerImage, StyleSet
 from stylebank.supervision.vgg import STYLE_LAYERS, VGG
-from stylebank.training import checkpoint
 from stylebank.training.algorithm import Trainer
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

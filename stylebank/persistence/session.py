@@ -4,19 +4,19 @@ The folder holds `checkpoint.safetensors` (all that a run needs to continue), `p
 `losses.csv`. What a step does is the process's business: `algorithm.Trainer` or `incremental.FilterTrainer`.
 """
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from stylebank.bank import bundle
 from stylebank.config import Report
-from stylebank.errors import OutputError, RunError
-from stylebank.files import atomic, tensorfile
+from stylebank.errors import RunError
 from stylebank.machine.distributed import ALONE, Group
-from stylebank.training import checkpoint, report
-from stylebank.training.checkpoint import Checkpoint
+from stylebank.persistence import checkpoint, continuing, curves
+from stylebank.persistence.checkpoint import Checkpoint
+from stylebank.supervision.verdicts import Watchdog
 
 HISTORY_EVERY = 10
 """Steps averaged into one point of the loss curves."""
@@ -30,11 +30,13 @@ class Callbacks:
         note: takes one line of text, each line once.
         progress: takes (steps done, latest losses by name) after each step.
         stop: says whether to save and leave.
+        stage: takes (what is being prepared, how much of it is done, of how much) before the first step.
     """
 
     note: Callable[[str], None]
     progress: Callable[[int, Mapping[str, float]], None]
     stop: Callable[[], bool]
+    stage: Callable[[str, int, int], None] = lambda _what, _done, _of: None
 
     def after(self, steps: int) -> "Callbacks":
         """The same for a part of a run that so many steps went before."""
@@ -52,7 +54,7 @@ class Callbacks:
         return replace(self, note=note)
 
 
-class Process(report.Losses, Protocol):
+class Process(curves.Losses, Protocol):
     """What a session runs: something with a state that advances by steps."""
 
     step: int
@@ -84,6 +86,7 @@ class Session:
         folder: the run's.
         experiment: what must be equal for a run to be the same.
         every: how often to save and to show.
+        unstyled: what the loss is of an unstyled photo, about.
         callbacks: see `Callbacks`.
         preview: writes a picture to a path.
         board: TensorBoard, if wanted.
@@ -101,17 +104,18 @@ class Session:
         experiment: Mapping[str, Any],
         *,
         every: Report,
+        unstyled: float,
         callbacks: Callbacks,
         preview: Callable[[Path], None],
-        board: report.TensorBoard | None = None,
+        board: curves.TensorBoard | None = None,
         group: Group = ALONE,
     ) -> None:
         self._process, self._folder, self._experiment = process, folder, experiment
         self._every, self._callbacks, self._draw, self._board = every, callbacks, preview, board
         self._group = group
         self._started, self._seconds_before = time.monotonic(), 0.0
-        saved = _find_checkpoint(folder, experiment)
-        if saved:
+        self._watchdog = Watchdog(unstyled, folder)
+        if saved := continuing.find(folder, experiment):
             try:
                 process.restore(saved)
             except (KeyError, RuntimeError) as error:
@@ -119,7 +123,8 @@ class Session:
                     f"{folder}: its checkpoint is of another network ({error}); start anew in another --run folder"
                 ) from error
             self._seconds_before = saved.seconds
-            callbacks.note(f"{folder}: continuing at step {saved.step}")
+            for line in continuing.notes(folder, saved, experiment):
+                callbacks.note(line)
         group.check_same({"step of the checkpoint": process.step})
 
     @property
@@ -138,6 +143,8 @@ class Session:
                 self._check_finite()
                 if self._board:
                     self._board.log(latest)
+                if line := self._watchdog.bark(process.step, latest.get("total", math.nan)):
+                    self._callbacks.note(line)
             self._callbacks.progress(process.step, latest)
             if process.step % every.checkpoint_every == 0:
                 self.save()
@@ -151,8 +158,10 @@ class Session:
         self._process.flush_history()
         if not self._group.is_main:
             return
-        checkpoint.write(checkpoint_path(self._folder), self._process.state(self._experiment, self.seconds))
-        report.draw_curves(self._process, self._folder / "curves.png")
+        checkpoint.write(
+            continuing.checkpoint_path(self._folder), self._process.state(self._experiment, self.seconds)
+        )
+        curves.draw_curves(self._process, self._folder / "curves.png")
 
     def preview(self) -> None:
         """Write the contact sheet."""
@@ -166,55 +175,3 @@ class Session:
                 f"{self._folder}: the weights are no longer finite at step {self._process.step}; lower "
                 "learning_rate and start anew in another --run folder"
             )
-
-
-def check_places(folder: Path, *, content: Path, out: Path, resume: bool, force: bool) -> None:
-    """Check that a run's folder, its photos and the bank to write do not get in each other's way.
-
-    Raises:
-        OutputError: `out` is no bank, or the run's own.
-        RunError: the folder lies among the photos, or has nothing to resume.
-    """
-    atomic.refuse_foreign(out, lambda path: tensorfile.kind_of(path) == bundle.KIND, force=force)
-    if out.resolve() == folder.resolve():
-        raise OutputError(f"{out}: is the run's folder; give the bank a file name of its own")
-    if out.resolve() == checkpoint_path(folder).resolve():
-        raise OutputError(f"{out}: is the run's checkpoint; give the bank a file name of its own")
-    if folder.resolve().is_relative_to(content.resolve()):
-        raise RunError(
-            f"{folder}: lies in the content folder, and its pictures are no photos; choose another --run"
-        )
-    if resume and not checkpoint_path(folder).exists():
-        raise RunError(f"{folder}: holds no checkpoint to resume; leave out --resume to start")
-
-
-def checkpoint_path(folder: Path) -> Path:
-    """Where a run keeps all that it needs to continue."""
-    return folder / "checkpoint.safetensors"
-
-
-def _find_checkpoint(folder: Path, experiment: Mapping[str, Any]) -> Checkpoint | None:
-    """The folder's checkpoint, which must be of the same experiment."""
-    path = checkpoint_path(folder)
-    if not path.exists():
-        return None
-    saved = checkpoint.read(path)
-    for part in {**saved.experiment, **experiment}:
-        if saved.experiment.get(part) != experiment.get(part):
-            raise RunError(
-                f"{folder}: its {_EXPERIMENT_WORDS.get(part, part)} changed since; restore what was, or "
-                "start anew in another --run folder"
-            )
-    return saved
-
-
-_EXPERIMENT_WORDS = {
-    "config": "config (or options: steps, size, kernel, seed)",
-    "styles": "style images",
-    "photos": "content folder",
-    "vgg": "VGG weights",
-    "precision": "precision",
-    "from": "bank to go on from",
-    "bank": "bank's encoder and decoder",
-    "stop": "number of steps",
-}

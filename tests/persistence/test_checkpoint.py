@@ -9,8 +9,8 @@ from torch import nn
 
 from stylebank.errors import TensorFileError
 from stylebank.files import tensorfile
-from stylebank.training import checkpoint
-from stylebank.training.checkpoint import Checkpoint
+from stylebank.persistence import checkpoint
+from stylebank.persistence.checkpoint import Checkpoint
 
 
 def trained(steps: int) -> tuple[nn.Module, torch.optim.Adam]:
