@@ -40,6 +40,7 @@ class Found:
         features: VGG.
         device: of the run.
         precision: of the run.
+        left_out: what lies in the folder of photos and is none to read, a line each.
     """
 
     config: Config
@@ -50,6 +51,7 @@ class Found:
     features: VGG
     device: torch.device
     precision: torch.dtype
+    left_out: Sequence[str] = ()
 
     @property
     def inputs(self) -> list[Path]:
@@ -105,7 +107,8 @@ def find(config: Config, content: Path, device: torch.device, vgg_weights: Path 
     loss = config.loss
     check_layers(loss)
     check_teaching(loss)
-    listed = folders.find_photos(content)
+    listing = folders.checked(content)
+    listed = listing.photos
     features = vgg.load(vgg_weights)
     styles = [styleset.resolve(style, loss.style_layers, loss.layer_weights) for style in config.styles]
     photos, held_back = data.hold_back(listed, content, config.report.held_back)
@@ -126,6 +129,7 @@ def find(config: Config, content: Path, device: torch.device, vgg_weights: Path 
         features=features,
         device=device,
         precision=precision,
+        left_out=list(listing.lines(content)),
     )
 
 
@@ -136,6 +140,8 @@ def read(found: Found, callbacks: Callbacks) -> Material:
         StyleBankError: no photo can be read.
     """
     config, device, photos = found.config, found.device, found.photos
+    for line in found.left_out:
+        callbacks.note(f"note: {line}")
     sample = photos[:: -(-len(photos) // UNSTYLED)]
     held_back, count = found.held_back, max(1, len(found.held_back))
     what, of = f"reading {len(sample) + count} photos", len(sample) + count
