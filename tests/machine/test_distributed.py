@@ -63,9 +63,10 @@ from pathlib import Path
 from stylebank import config
 from stylebank.errors import RunError
 from stylebank.machine import distributed
+from stylebank.persistence import curves
+from stylebank.persistence.session import Callbacks
 from stylebank.training import report
 from stylebank.training.joint import train
-from stylebank.persistence.session import Callbacks
 
 report.PREVIEW_SIDE = 64
 report.draw_curves = lambda losses, path: None

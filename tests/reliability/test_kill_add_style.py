@@ -159,9 +159,9 @@ def test_an_addition_asked_to_stop_leaves_the_bank_and_continues_to_the_same_ent
     for number, code, step in stops:
         stopped = desk.run("asked-run", int(number), step)
         assert stopped.returncode == code
-        first, *_, last = stopped.stderr.splitlines()
+        *_, last = stopped.stderr.splitlines()
         assert last == f"stopped at step {step + 1}; {desk.bank} is as it was; run again to continue"
-        assert (f"continuing at step {4 if step == 9 else 10}" in first) == (step > 3)
+        assert (f"continuing at step {4 if step == 9 else 10}" in stopped.stderr) == (step > 3)
         assert "Traceback" not in stopped.stderr
         assert desk.bank.read_bytes() == before
     continued = desk.run("asked-run")
