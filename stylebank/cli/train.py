@@ -11,7 +11,7 @@ from stylebank.errors import OutputError
 
 if TYPE_CHECKING:
     from stylebank.bank.bundle import Bundle
-    from stylebank.config import Config
+    from stylebank.config import Config, Style
     from stylebank.supervision.metrics import BankFigures
     from stylebank.training.joint import Outcome
 
@@ -160,7 +160,8 @@ def add_style(
     target = personal.to_change(bank)
     folder = run or Path("runs") / name
     given = style_words.from_arguments(name, style, size=size, kernel=kernel)
-    _check_bank(target, name)
+    photos = content or resources.photos_folder()
+    _check_early(target, given, photos)
     with Watch(None, what=name, at_most=steps is None, kept=_kept(folder, target, "add it")) as watch:
         watch.note(
             f"{name}: preparing; the first step comes in a minute or two ..."
@@ -172,7 +173,7 @@ def add_style(
         outcome = addition.add_style(
             given,
             bank=target,
-            content=content or resources.photos_folder(),
+            content=photos,
             run=folder,
             callbacks=Callbacks(watch.note, watch.progress, watch.stop, watch.stage),
             vgg_weights=resources.vgg_source(vgg),
@@ -191,11 +192,19 @@ def add_style(
     _warn(target, outcome.warning)
 
 
-def _check_bank(path: Path, name: str) -> None:
-    """Refuse what can be refused before anything large is loaded."""
+def _check_early(bank: Path, style: "Style", content: Path) -> None:
+    """Refuse what can be refused before anything large is loaded, so that whoever mistyped a name reads one line."""
     from stylebank.bank import editing, personal
+    from stylebank.files import atomic
+    from stylebank.pixels import folders, images
+    from stylebank.supervision import styleset
 
-    editing.check_free(personal.contents(path), name)
+    editing.check_free(personal.contents(bank), style.name)
+    for file in styleset.files_of(style):
+        if not file.is_file():
+            images.read(file)  # which says why not
+    if not atomic.is_folder(content):
+        folders.checked(content)
 
 
 def _kept(run: Path, bank: Path, what: str) -> str:

@@ -23,6 +23,7 @@ _EXPLODED = (
 )
 _ROWS = 5  # of the history, in a row: one bad batch is no divergence
 _FEW = 100  # steps in which nobody should expect a style
+_MOVED = 0.05  # by which steps must have moved a weight, about its own size, to have ruined anything
 
 
 class Watchdog:
@@ -105,7 +106,8 @@ def _advice(losses: Sequence[float], steps: int, learning_rate: float, *, worst:
     """What to try: less haste if the loss rose or is far off, more steps if it was still falling."""
     known = [loss for loss in losses if math.isfinite(loss)]
     rose = len(known) > 1 and mean(known[-max(1, len(known) // 4) :]) > min(known[: max(1, len(known) // 4)])
-    if rose or worst > _EXPLODED:
+    # Adam moves a weight by the learning rate in a step, at most: what is far off after a few small ones began there.
+    if (rose or worst > _EXPLODED) and steps * learning_rate > _MOVED:
         return f"the training diverged: lower learning_rate ({learning_rate:g}) and start anew"
     few = f"{steps} steps are few" if steps < _FEW else f"not trained after {steps} steps"
     return f"{few}: train longer, or lower learning_rate ({learning_rate:g}) if the curves do not fall"

@@ -44,6 +44,15 @@ def test_few_steps_of_a_falling_loss_are_no_divergence() -> None:
     )
 
 
+def test_steps_that_moved_no_weight_far_are_no_divergence_however_far_off_they_end() -> None:
+    far = figures(76.0, 76.0, 76.0)  # an untrained network's, at relu1_1 alone
+    for losses in ([760.0], [760.0, 790.0]):
+        line = said(far, steps=12, learning_rate=0.001, losses=losses)
+        assert "12 steps are few: train longer" in line
+        assert "diverged" not in line
+        assert "diverged" in said(far, steps=12, learning_rate=1.0, losses=losses), "the control"
+
+
 def test_layers_without_a_weight_are_not_judged() -> None:
     assert said(figures(0.1, 50.0, 50.0), weights=(1.0, 0.0, 0.0)) == ""
     assert said(figures(0.1, 50.0, 50.0)) != "", "the control"
