@@ -87,7 +87,10 @@ def plan(
     elif target and single and not is_folder_name(output):
         jobs = [Job(given[0], target)]
     else:
-        if target and (target.suffix.lower() in formats.IMAGE_SUFFIXES or target.is_file()):
+        is_file_name = (
+            target and not is_folder_name(output) and target.suffix.lower() in formats.IMAGE_SUFFIXES
+        )
+        if target and (is_file_name or target.is_file()):
             count = len(found) * len(styles)
             raise OutputError(f"{target}: is a file, but there are {count} pictures; give a folder")
         wanted = [names.Wanted(*each, style) for each in found for style in styles]

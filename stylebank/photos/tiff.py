@@ -78,6 +78,21 @@ def opened(
     return image, pages
 
 
+class _Text(str):
+    """A text whose characters stand for a byte each, as Pillow reads EXIF, and which is written as those bytes."""
+
+    __slots__ = ()
+
+    def encode(self, *_: str) -> bytes:
+        """The bytes, whatever encoding Pillow asks for: it would make question marks of a name's accents."""
+        return str.encode(self, "latin-1", "replace")
+
+
+def as_read(value: object) -> object:
+    """A value of EXIF that Pillow writes as it read it: texts of any encoding too."""
+    return _Text(value) if isinstance(value, str) else value
+
+
 def _words(directory: Directory) -> str:
     """What kind of TIFF: "32-bit float, 3 samples, LERC"."""
     kind = directory.number(directories.COMPRESSION, 1)
@@ -263,10 +278,10 @@ def _exif(file: BinaryIO, directory: Directory) -> Image.Exif:
         noted.load_from_fp(file, directory.offset)
         for tag in _NOTED:
             if tag in noted:
-                exif[tag] = noted[tag]
+                exif[tag] = as_read(noted[tag])
         for part in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
             if part in noted and (notes := noted.get_ifd(part)):
-                exif[part] = dict(notes)
+                exif[part] = {tag: as_read(value) for tag, value in notes.items()}
         exif.tobytes()
     except Exception:  # damaged notes make Pillow raise whatever it likes; the pixels are still good
         return Image.Exif()

@@ -325,3 +325,11 @@ def test_a_picture_is_there_if_it_is_not_older_than_its_photo() -> None:
         assert planning.is_there(job) is wanted
     job.picture.unlink()
     assert not planning.is_there(job)
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_folder_may_have_a_name_that_ends_like_a_pictures(is_there: bool) -> None:
+    photo = draw("a.jpg")
+    if is_there:
+        Path("album.png").mkdir()
+    assert plan(photo, output="album.png" if is_there else "album.png/") == {"a.jpg": "album.png/a-wave.png"}
