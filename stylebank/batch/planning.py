@@ -14,6 +14,10 @@ STREAM = Path("-")
 """In the place of a photo, the program's input; of a picture, its output."""
 
 
+_OUTPUTS = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+"""Other names of the program's output."""
+
+
 @dataclass(frozen=True)
 class Job:
     """One photo and the picture to make of it; see `STREAM`.
@@ -73,7 +77,7 @@ def plan(
         ImageError: a photo does not exist.
         OutputError: a picture would replace a photo, or a file that is no image.
     """
-    target = Path(output) if output else None
+    target = _written(output) if output else None
     if STREAM in photos:
         return Plan([_from_stream(photos, output, styles, suffix, force=force)], [], [])
     given = list(_matching(photos))
@@ -114,11 +118,15 @@ def target(photo: Path, output: str | None, word: str, *, suffix: str = ".png") 
         suffix: of a name that is made up.
     """
     if output and not is_folder_name(output):
-        return Path(output)
+        return _written(output)
     if photo == STREAM and not output:
         return STREAM
     stem = "picture" if photo == STREAM else photo.stem
     return Path(output or "") / f"{stem}-{word}{suffix}"
+
+
+def _written(output: str | Path) -> Path:
+    return STREAM if str(output) in _OUTPUTS else Path(output)
 
 
 def is_folder_name(output: str | Path | None) -> bool:

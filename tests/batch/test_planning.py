@@ -333,3 +333,11 @@ def test_a_folder_may_have_a_name_that_ends_like_a_pictures(is_there: bool) -> N
     if is_there:
         Path("album.png").mkdir()
     assert plan(photo, output="album.png" if is_there else "album.png/") == {"a.jpg": "album.png/a-wave.png"}
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdout", "/dev/fd/1"])
+def test_the_programs_output_has_several_names(name: str) -> None:
+    photo = draw("a.jpg")
+    assert plan(photo, output=name) == {"a.jpg": "-"}
+    assert planning.target(photo, name, "fused") == planning.STREAM
+    assert plan(planning.STREAM, output=name) == {"-": "-"}
