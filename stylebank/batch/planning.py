@@ -211,6 +211,11 @@ def check_outputs(pictures: Iterable[Path], photos: Iterable[Path], *, force: bo
         if picture == STREAM:
             continue
         formats.check_suffix(picture)
-        atomic.refuse_foreign(picture, images.is_image, force=force)
+        atomic.refuse_foreign(picture, _may_go, force=force)
         if atomic.identity(picture) in originals:
             raise OutputError(f"{picture}: is the photo itself; choose another output")
+
+
+def _may_go(path: Path) -> bool:
+    """Whether a file is an image, or nobody's work: an empty one, such as `mktemp` makes to have its name."""
+    return not path.stat().st_size or images.is_image(path)

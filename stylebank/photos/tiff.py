@@ -244,7 +244,7 @@ def _scaled(numbers: Numbers, directory: Directory) -> Samples:
 
 
 def _white(numbers: Numbers, bits: int) -> float:
-    """The number that is white. Of integers the largest, of 32 bits and more also that of 16 bits if none is above.
+    """The number that is white. Of integers the largest, of 32 bits and more also that of 8 or 16 if none is above.
 
     Floats do not say: it is the first of the usual values that nine tenths of a photo do not exceed by half;
     lights are brighter than white.
@@ -255,7 +255,10 @@ def _white(numbers: Numbers, bits: int) -> float:
         bright = float(np.quantile(few, 0.9)) if few.size else 1.0
         return next((white for white in (1.0, 255.0, 65535.0) if bright <= 1.5 * white), bright)
     most = float(2 ** (bits - (numbers.dtype.kind == "i")) - 1)
-    return 65535.0 if bits > 16 and int(numbers.max(initial=0)) <= 65535 else most
+    if bits <= 16:
+        return most
+    brightest = int(numbers.max(initial=0))
+    return next((white for white in (255.0, 65535.0) if brightest <= white), most)
 
 
 def _divided(colours: Samples, opacity: Samples) -> Samples:

@@ -341,3 +341,12 @@ def test_the_programs_output_has_several_names(name: str) -> None:
     assert plan(photo, output=name) == {"a.jpg": "-"}
     assert planning.target(photo, name, "fused") == planning.STREAM
     assert plan(planning.STREAM, output=name) == {"-": "-"}
+
+
+def test_an_empty_file_is_nobodys_work() -> None:
+    photo = draw("a.jpg")
+    Path("made-by-mktemp.png").touch()
+    assert plan(photo, output="made-by-mktemp.png") == {"a.jpg": "made-by-mktemp.png"}
+    Path("made-by-mktemp.png").write_text("a thesis")
+    with pytest.raises(OutputError, match="another kind of file"):
+        plan(photo, output="made-by-mktemp.png")
