@@ -11,7 +11,7 @@ from stylebank.errors import OutputError
 
 if TYPE_CHECKING:
     from stylebank.bank.bundle import Bundle
-    from stylebank.config import Config
+    from stylebank.config import Config, Style
     from stylebank.supervision.metrics import BankFigures
     from stylebank.training.joint import Outcome
 
@@ -160,11 +160,10 @@ def add_style(
     target = personal.to_change(bank)
     folder = run or Path("runs") / name
     given = style_words.from_arguments(name, style, size=size, kernel=kernel)
-    _check_bank(target, name)
+    photos = content or resources.photos_folder()
+    _check(given, target, photos)
     with Watch(None, what=name, at_most=steps is None, kept=_kept(folder, target, "add it")) as watch:
-        watch.note(
-            f"{name}: preparing; the first step comes in a minute or two ..."
-        )  # before PyTorch is loaded
+        watch.preparing()  # said before PyTorch is loaded
         from stylebank.persistence.session import Callbacks
         from stylebank.training import added as addition
 
@@ -172,7 +171,7 @@ def add_style(
         outcome = addition.add_style(
             given,
             bank=target,
-            content=content or resources.photos_folder(),
+            content=photos,
             run=folder,
             callbacks=Callbacks(watch.note, watch.progress, watch.stop, watch.stage),
             vgg_weights=resources.vgg_source(vgg),
@@ -191,11 +190,18 @@ def add_style(
     _warn(target, outcome.warning)
 
 
-def _check_bank(path: Path, name: str) -> None:
+def _check(style: "Style", bank: Path, photos: Path) -> None:
     """Refuse what can be refused before anything large is loaded."""
     from stylebank.bank import editing, personal
+    from stylebank.pixels import folders, images
+    from stylebank.supervision import styleset
 
-    editing.check_free(personal.contents(path), name)
+    contents = personal.contents(bank)
+    editing.check_free(contents, style.name)
+    personal.check_open(bank)
+    for file in styleset.files_of(style):
+        images.read(file)
+    folders.checked(photos)
 
 
 def _kept(run: Path, bank: Path, what: str) -> str:

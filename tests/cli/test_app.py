@@ -234,7 +234,7 @@ def test_a_surprise_is_no_mistake(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
 
 OPTIONS = {
     "train": "config --content --run --out [--styles] [--style] [--network] [--from] [--device] "
-    "[--vgg] [--resume] [--tensorboard] [--force]",
+    "[--vgg] [--steps] [--resume] [--tensorboard] [--force]",
     "add-style": "name style [--bank] [--content] [--run] [--steps] [--size] [--kernel] [--seed] "
     "[--device] [--vgg]",
     "bake": "name --mix [--bank]",
