@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from stylebank.machine.distributed import ALONE, Group
-from stylebank.machine.interrupts import LeaveAtOnce, StopRequest
+from stylebank.machine.interrupts import LeaveAtOnce, StopRequest, is_interrupt
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -72,7 +72,7 @@ class Watch:
         self._bar.stop()
         self._early.__exit__(kind, error, trace)
         self.stop.__exit__(kind, error, trace)
-        if kind is KeyboardInterrupt and self._early.signal and self._first is None:
+        if is_interrupt(error) and self._early.signal and self._first is None:
             if self._kept and self._group.is_main:
                 self._console.print(self._kept, markup=False, emoji=False, soft_wrap=True)
             raise SystemExit(128 + self._early.signal)

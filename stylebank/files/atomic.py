@@ -109,10 +109,11 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
         try:
             target = path.resolve()
             target.parent.mkdir(parents=True, exist_ok=True)
+            place = target.with_name(f".{_short(target.name)}.lock")
+            if not place.exists():
+                place.touch()  # a folder that takes no files, as /proc: filelock would try it for ever
             # Where there are no locks, a file that merely lies there would lock for ever after a kill.
-            lock = FileLock(
-                target.with_name(f".{_short(target.name)}.lock"), fallback_to_soft=False, poll_interval=_POLL
-            )
+            lock = FileLock(place, fallback_to_soft=False, poll_interval=_POLL)
             stack.enter_context(lock.acquire(blocking=wait))
         except Timeout as error:
             raise OutputError(

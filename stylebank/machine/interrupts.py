@@ -69,6 +69,17 @@ def is_broken_pipe(error: BaseException | None) -> bool:
     )
 
 
+def is_interrupt(error: BaseException | None) -> bool:
+    """Whether an error is Ctrl-C, or what somebody's code made of it: imports wrap what is raised inside of them."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        seen.add(id(error))
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return False
+
+
 class LeaveAtOnce:
     """Context manager in which signals that ask to stop raise KeyboardInterrupt; `signal` is the one that came."""
 

@@ -72,11 +72,8 @@ def from_arguments(name: str, words: Sequence[str], *, size: int | None, kernel:
             f"style '{name}': has {len(words)} images; give one for all layers, or five: for relu1_1 (finest marks, "
             "colour), relu2_1, relu3_1, relu4_1, relu5_1 (largest forms)"
         )
-    if len(words) == 1:
-        found = from_words(f"{name}={words[0]}")
-    else:
-        config.check_name(name, where=f"style '{name}'")
-        found = Style(name=name, images=tuple(words))
+    config.check_name(name, where="new name")
+    found = from_words(f"{name}={words[0]}") if len(words) == 1 else Style(name=name, images=tuple(words))
     if size or not words[0].endswith(".toml"):
         found = replace(found, size=size or 0)
     if kernel:

@@ -317,3 +317,28 @@ def test_sheet_shows_the_photo_and_every_style(run: Run) -> None:
     with Image.open("small.jpg") as sheet:
         assert sheet.format == "JPEG"
         assert 3 * 33 * 40 < sheet.size[0] * sheet.size[1] <= size[0] * size[1]
+
+
+def in_a_shell(line: str) -> "subprocess.CompletedProcess[str]":
+    """The program with its streams as a shell's line opens or closes them."""
+    words = ["sh", "-c", f'exec "$0" -m stylebank {line}', sys.executable]
+    return subprocess.run(words, capture_output=True, text=True, check=False, timeout=100)
+
+
+@pytest.mark.posix
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_output_that_finds_no_room_is_one_line(run: Run) -> None:
+    assert run("list --bank bank")[0] == 0
+    full = in_a_shell("list --bank bank > /dev/full")
+    assert (full.returncode, full.stdout) == (2, "")
+    assert re.fullmatch(r"stylebank: error: output: cannot be written \(.*\); make room, .*\n", full.stderr)
+    assert in_a_shell("list --bank nothing 2> /dev/full").returncode == 2
+
+
+@pytest.mark.posix
+def test_closed_streams_stop_no_command(run: Run) -> None:
+    assert run("list --bank bank")[0] == 0
+    for closed in (">&-", "2>&-", "<&-", ">&- 2>&- <&-"):
+        done = in_a_shell(f"list --bank bank {closed}")
+        assert (done.returncode, done.stderr) == (0, ""), closed
+    assert in_a_shell("list --bank nothing 2>&-").returncode == 2

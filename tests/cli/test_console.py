@@ -344,3 +344,46 @@ def test_ctrl_c_ends_a_short_command_without_a_trace(
     signal.signal(signal.SIGINT, before)
     assert leaving.value.code == 130
     assert capsys.readouterr().err.strip() == ""
+
+
+# Ctrl-C as the program loads the module of the first word; then the rest of the words are run.
+LOADING = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+class Interrupting:
+    def find_spec(self, name, *_):
+        if name == sys.argv[1]:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupting())
+exec(sys.argv[2])
+"""
+
+
+@pytest.mark.posix
+def test_ctrl_c_while_the_program_loads_ends_it_without_a_trace() -> None:
+    def ended(start: str) -> subprocess.CompletedProcess[str]:
+        words = [sys.executable, "-c", LOADING, "typer", start]
+        return subprocess.run(words, capture_output=True, text=True, check=False, timeout=100)
+
+    done = ended("from stylebank.__main__ import main; main()")
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+    assert "Traceback" in ended("from stylebank.cli.app import main; main()").stderr, "the control"
+
+
+@pytest.mark.posix
+def test_ctrl_c_that_a_library_turned_into_another_error_is_still_ctrl_c(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Wrapping:
+        def __set_name__(self, *_: object) -> None:  # Python 3.11 raises RuntimeError from it
+            os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    monkeypatch.setattr("stylebank.bank.bundle.read", lambda _: type("Table", (), {"key": Wrapping()}))
+    with pytest.raises(SystemExit) as leaving:
+        app.main(["list"])
+    with pytest.raises(SystemExit) as early, Watch(1, what="training", kept="all is kept"):
+        type("Table", (), {"key": Wrapping()})
+    signal.signal(signal.SIGINT, before)
+    assert (leaving.value.code, early.value.code) == (130, 130)
+    assert capsys.readouterr().err.strip() == "all is kept"

@@ -422,6 +422,13 @@ def test_a_file_system_without_locks_is_refused_in_one_line(
     assert not list(tmp_path.glob("*.tmp"))
 
 
+@pytest.mark.posix
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a folder that takes no files")
+def test_a_folder_that_takes_no_files_is_refused_at_once() -> None:
+    with pytest.raises(OutputError, match="cannot be locked"), atomic.locked(Path("/proc/bank.safetensors")):
+        pass
+
+
 def test_only_a_file_of_another_kind_needs_force(tmp_path: Path) -> None:
     path = tmp_path / "file"
     for force in (True, False):

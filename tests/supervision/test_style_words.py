@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from stylebank.config import Style
-from stylebank.errors import StyleSetError
+from stylebank.errors import ConfigError, StyleSetError
 from stylebank.supervision import style_words, styleset
 from stylebank.supervision.vgg import STYLE_LAYERS
 
@@ -72,3 +72,10 @@ def test_weights_that_teach_nothing_are_refused(
         StyleSetError, match=rf"style 'two': its weights .* times layer_weights .* are {what}"
     ):
         styleset.resolve(style, STYLE_LAYERS, layers)
+
+
+@pytest.mark.parametrize("name", ["A b", "a=b", "", "wave=night.jpg"])
+def test_the_name_of_a_style_to_add_is_one_word_whatever_is_in_it(name: str) -> None:
+    for words in (["night.jpg"], ["night.jpg"] * 5):
+        with pytest.raises(ConfigError, match=f"^new name: {name!r} is no style name"):
+            style_words.from_arguments(name, words, size=None, kernel=None)
