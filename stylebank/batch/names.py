@@ -103,15 +103,20 @@ def of(pictures: Sequence[Wanted], *, folder: Path, suffix: str, template: str =
 
 def _path(picture: Wanted, number: int, template: str, stem: str = "") -> Path:
     """The path inside the folder of pictures, without a suffix."""
-    photo = picture.photo
+    photo, folder = picture.photo, picture.photo.absolute().parent
     name = template.format(
-        stem=stem or picture.place.stem,
+        stem=_part(stem or picture.place.stem),
         style=picture.style,
-        folder=photo.absolute().parent.name,
+        folder=_part(folder.resolve().name if folder.name == ".." else folder.name),
         suffix=photo.suffix.removeprefix("."),
         number=number,
     )
     return picture.place.parent / name
+
+
+def _part(name: str) -> str:
+    """A name that leads no further when it is a part of a path: nothing (the root's), `.` and `..` would."""
+    return name if name.strip(".") else "_" * max(len(name), 1)
 
 
 def _key(path: Path) -> str:

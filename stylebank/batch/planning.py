@@ -14,6 +14,10 @@ STREAM = Path("-")
 """In the place of a photo, the program's input; of a picture, its output."""
 
 
+_OUTPUTS = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+"""Other names of the program's output."""
+
+
 @dataclass(frozen=True)
 class Job:
     """One photo and the picture to make of it; see `STREAM`.
@@ -73,7 +77,7 @@ def plan(
         ImageError: a photo does not exist.
         OutputError: a picture would replace a photo, or a file that is no image.
     """
-    target = Path(output) if output else None
+    target = _written(output) if output else None
     if STREAM in photos:
         return Plan([_from_stream(photos, output, styles, suffix, force=force)], [], [])
     given = list(_matching(photos))
@@ -87,7 +91,10 @@ def plan(
     elif target and single and not is_folder_name(output):
         jobs = [Job(given[0], target)]
     else:
-        if target and (target.suffix.lower() in formats.IMAGE_SUFFIXES or target.is_file()):
+        is_file_name = (
+            target and not is_folder_name(output) and target.suffix.lower() in formats.IMAGE_SUFFIXES
+        )
+        if target and (is_file_name or target.is_file()):
             count = len(found) * len(styles)
             raise OutputError(f"{target}: is a file, but there are {count} pictures; give a folder")
         wanted = [names.Wanted(*each, style) for each in found for style in styles]
@@ -111,11 +118,15 @@ def target(photo: Path, output: str | None, word: str, *, suffix: str = ".png") 
         suffix: of a name that is made up.
     """
     if output and not is_folder_name(output):
-        return Path(output)
+        return _written(output)
     if photo == STREAM and not output:
         return STREAM
     stem = "picture" if photo == STREAM else photo.stem
     return Path(output or "") / f"{stem}-{word}{suffix}"
+
+
+def _written(output: str | Path) -> Path:
+    return STREAM if str(output) in _OUTPUTS else Path(output)
 
 
 def is_folder_name(output: str | Path | None) -> bool:
@@ -200,6 +211,11 @@ def check_outputs(pictures: Iterable[Path], photos: Iterable[Path], *, force: bo
         if picture == STREAM:
             continue
         formats.check_suffix(picture)
-        atomic.refuse_foreign(picture, images.is_image, force=force)
+        atomic.refuse_foreign(picture, _may_go, force=force)
         if atomic.identity(picture) in originals:
             raise OutputError(f"{picture}: is the photo itself; choose another output")
+
+
+def _may_go(path: Path) -> bool:
+    """Whether a file is an image, or nobody's work: an empty one, such as `mktemp` makes to have its name."""
+    return not path.stat().st_size or images.is_image(path)

@@ -63,10 +63,12 @@ def write(
 
 
 def _send(data: bytes) -> None:
+    if not sys.stdout:
+        raise OutputError("-: cannot be written, the output is closed; send it elsewhere")
     try:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
-    except (AttributeError, OSError) as error:  # None, if it is closed from the beginning
+    except OSError as error:
         if is_broken_pipe(error):
             raise
         raise OutputError(f"-: cannot be written ({error}); send the output elsewhere") from error

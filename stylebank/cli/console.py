@@ -1,6 +1,7 @@
 """What a terminal shows of a long job: a progress bar with losses and time left, and notes."""
 
 import math
+import threading
 import time
 from collections.abc import Mapping
 from types import TracebackType
@@ -52,6 +53,8 @@ class Watch:
         )
         self._steps, self._what, self._kept = steps or 0, what, kept
         self._early = LeaveAtOnce()
+        self._patience = threading.Timer(_PATIENCE, self._say_preparing)
+        self._patience.daemon = True
         self._stage, self._made = "", time.monotonic()
         self._task = self._bar.add_task(what, total=steps, losses="")
         self._first: tuple[int, float] | None = None
@@ -65,6 +68,7 @@ class Watch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._patience.cancel()
         self._bar.stop()
         self._early.__exit__(kind, error, trace)
         self.stop.__exit__(kind, error, trace)
@@ -77,6 +81,13 @@ class Watch:
         """Say how many steps there are, now that it is known."""
         self._steps = steps
         self._bar.update(self._task, total=steps)
+
+    def preparing(self) -> None:
+        """Say that the job is being prepared, if it is not refused within a second or two: refusals are one line."""
+        self._patience.start()
+
+    def _say_preparing(self) -> None:
+        self.note(f"{self._what}: preparing; the first step comes in a minute or two ...")
 
     def stage(self, what: str, done: int, of: int) -> None:
         """Show what is being prepared, and how much of it is done."""
@@ -106,6 +117,7 @@ class Watch:
         now = time.monotonic()
         if self._first is None:
             self._first = (step, now)
+            self._patience.cancel()
             self._spoke = 0.0
             self._early.__exit__(None, None, None)
             self.stop.__enter__()  # before the first step there is nothing to save: Ctrl-C leaves at once

@@ -254,9 +254,9 @@ def segment(
     from stylebank.painting.painter import StyleBank
     from stylebank.pixels import images, pictures
 
-    if output == "-":
-        raise ConfigError("-o -: makes two files, labels and their preview; give a name or a folder")
     target = planning.target(photo, output or "./", "labels")
+    if target == planning.STREAM:
+        raise ConfigError("-o -: makes two files, labels and their preview; give a name or a folder")
     preview = target.with_name(f"{target.stem}-preview.png")
     planning.check_outputs([target, preview], [photo], force=force)
     loaded = StyleBank.load(bank, engine=engine, precision=precision, device=device)

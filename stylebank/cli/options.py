@@ -100,7 +100,7 @@ KeepMetadata = Annotated[
     typer.Option(
         metavar="[none|date|basic|all]",
         help="Of what the photo's file says: nothing; when it was taken; also camera, exposure, artist, resolution and "
-        "the file's times, as without a word behind; also the place and all else.",
+        "the file's times, as without a word behind; also the place, serial numbers and comments.",
     ),
 ]
 OneOutput = Annotated[

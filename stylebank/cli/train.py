@@ -161,11 +161,9 @@ def add_style(
     folder = run or Path("runs") / name
     given = style_words.from_arguments(name, style, size=size, kernel=kernel)
     photos = content or resources.photos_folder()
-    _check_early(target, given, photos)
+    _check(given, target, photos)
     with Watch(None, what=name, at_most=steps is None, kept=_kept(folder, target, "add it")) as watch:
-        watch.note(
-            f"{name}: preparing; the first step comes in a minute or two ..."
-        )  # before PyTorch is loaded
+        watch.preparing()  # said before PyTorch is loaded
         from stylebank.persistence.session import Callbacks
         from stylebank.training import added as addition
 
@@ -192,19 +190,18 @@ def add_style(
     _warn(target, outcome.warning)
 
 
-def _check_early(bank: Path, style: "Style", content: Path) -> None:
-    """Refuse what can be refused before anything large is loaded, so that whoever mistyped a name reads one line."""
+def _check(style: "Style", bank: Path, photos: Path) -> None:
+    """Refuse what can be refused before anything large is loaded."""
     from stylebank.bank import editing, personal
-    from stylebank.files import atomic
     from stylebank.pixels import folders, images
     from stylebank.supervision import styleset
 
-    editing.check_free(personal.contents(bank), style.name)
+    contents = personal.contents(bank)
+    editing.check_free(contents, style.name)
+    personal.check_open(bank)
     for file in styleset.files_of(style):
-        if not file.is_file():
-            images.read(file)  # which says why not
-    if not atomic.is_folder(content):
-        folders.checked(content)
+        images.read(file)
+    folders.checked(photos)
 
 
 def _kept(run: Path, bank: Path, what: str) -> str:

@@ -10,7 +10,7 @@ from stylebank.bank.bundle import Bundle
 from stylebank.bank.mixture import PHOTO, Mix
 from stylebank.engines.choice import Computing
 from stylebank.engines.stages import Stages
-from stylebank.errors import ImageError
+from stylebank.errors import ConfigError, ImageError
 from stylebank.machine import devices, memory
 from stylebank.machine.memory import Tiling
 from stylebank.painting import budget, strokes
@@ -179,10 +179,13 @@ class StyleBank:
         Raises:
             UnknownStyleError, ConfigError, ImageError: see `stylize`; or a mask is no mask, or of another shape.
         """
-        regions = list(regions)
-        canvas = self._open(image, regions=len(regions) + (rest != PHOTO))
+        try:
+            pairs = [(mask, mix) for mask, mix in regions]
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"regions: are no pairs ({error}); give [(mask, style), ...]") from error
+        canvas = self._open(image, regions=len(pairs) + (rest != PHOTO))
         return canvas.fuse(
-            regions,
+            pairs,
             rest=rest,
             strength=strength,
             stroke=stroke,

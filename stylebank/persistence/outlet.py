@@ -181,8 +181,11 @@ def check_places(folder: Path, *, content: Path, out: Path, resume: bool, force:
 
     Raises:
         OutputError: `out` is no bank, or the run's own.
-        RunError: the folder lies among the photos, or has nothing to resume.
+        RunError: the folder lies among the photos or below a file, or has nothing to resume.
     """
+    place = next((place for place in (folder, *folder.parents) if atomic.identity(place)), folder)
+    if place.is_file():
+        raise RunError(f"{folder}: can be no folder ({place} is a file); choose another --run folder")
     atomic.refuse_foreign(out, lambda path: tensorfile.kind_of(path) == bundle.KIND, force=force)
     if out.resolve() == folder.resolve():
         raise OutputError(f"{out}: is the run's folder; give the bank a file name of its own")

@@ -1,6 +1,5 @@
 """A photo as its file has it: the picture, its transparency, what the camera noted, and what is left out."""
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,6 +10,8 @@ from stylebank.photos.decoding import MAX_PIXELS, Decoded, decode
 from stylebank.photos.srgb import rgb_and_alpha, upright
 
 _MARK = b"Exif\0\0"
+_FINEST = 65535
+"""Pixels an inch that JPEG can say; more is damage, and not even PNG has room for everything."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def _dpi(found: object) -> tuple[float, float] | None:
         across, down = (float(value) for value in found)  # type: ignore[attr-defined]
     except (TypeError, ValueError, ZeroDivisionError, OverflowError):
         return None
-    return (across, down) if 0 < across < math.inf and 0 < down < math.inf else None
+    return (across, down) if 0 < across <= _FINEST and 0 < down <= _FINEST else None
 
 
 def _exif(image: Image.Image) -> bytes | None:

@@ -2,7 +2,7 @@
 
 Colour, by precedence (PNG, third edition, 4.3): cICP, iCCP, sRGB, gAMA and cHRM. Pillow applies iCCP only, keeps the
 high bytes of 16-bit colour, and refuses files for long texts and for faults in an animation of which we take the
-first picture: such chunks are hidden from it.
+first picture, or in notes of no account: such chunks are hidden from it.
 """
 
 import io
@@ -103,10 +103,21 @@ def chunks(file: BinaryIO) -> Chunks:
             long = size > _MOST_TEXT or texts > 16 * _MOST_TEXT
         elif chunk.kind == b"iCCP":
             long = _unpacked(file, chunk) > _MOST_TEXT
-        if long or chunk.kind in _ANIMATION:
+        if long or chunk.kind in _ANIMATION or _is_broken(file, chunk):
             hidden.append((chunk.start - 8, chunk.start + chunk.length + 4))
     file.seek(0)
     return Chunks(found, tuple(hidden), pictures + extra)
+
+
+def _is_broken(file: BinaryIO, chunk: _Chunk) -> bool:
+    """Whether a chunk that a picture can do without is damaged: by its checksum, or as a profile without a name."""
+    if not chunk.kind[:1].islower() or chunk.kind in (*_ANIMATION, b"tRNS"):
+        return False
+    file.seek(chunk.start)
+    data, own = file.read(chunk.length), file.read(4)
+    if chunk.kind == b"iCCP" and not data.partition(b"\0")[2]:
+        return True
+    return len(own) == 4 and zlib.crc32(chunk.kind + data) != int.from_bytes(own, "big")
 
 
 def _walk(file: BinaryIO) -> Iterator[_Chunk]:

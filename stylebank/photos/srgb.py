@@ -122,7 +122,7 @@ def _to_eight_bits(image: Image.Image, space: Space | None) -> Image.Image:
     """
     values = np.array(image, dtype=np.float32)
     np.nan_to_num(values, copy=False, posinf=0, neginf=0)
-    whites = [1.0, 255.0, 65535.0] if image.mode == "F" else [65535.0, 2.0**31 - 1]
+    whites = {"F": [1.0, 255.0, 65535.0], "I": [255.0, 65535.0, 2.0**31 - 1]}.get(image.mode, [65535.0])
     brightest = float(values.max(initial=0)) / (1.5 if image.mode == "F" else 1)
     values *= 65535 / next((white for white in whites if brightest <= white), brightest)
     levels = values.clip(0, 65535, out=values).round(out=values).astype(np.uint16)

@@ -78,6 +78,21 @@ def opened(
     return image, pages
 
 
+class _Text(str):
+    """A text whose characters stand for a byte each, as Pillow reads EXIF, and which is written as those bytes."""
+
+    __slots__ = ()
+
+    def encode(self, *_: str) -> bytes:
+        """The bytes, whatever encoding Pillow asks for: it would make question marks of a name's accents."""
+        return str.encode(self, "latin-1", "replace")
+
+
+def as_read(value: object) -> object:
+    """A value of EXIF that Pillow writes as it read it: texts of any encoding too."""
+    return _Text(value) if isinstance(value, str) else value
+
+
 def _words(directory: Directory) -> str:
     """What kind of TIFF: "32-bit float, 3 samples, LERC"."""
     kind = directory.number(directories.COMPRESSION, 1)
@@ -229,7 +244,7 @@ def _scaled(numbers: Numbers, directory: Directory) -> Samples:
 
 
 def _white(numbers: Numbers, bits: int) -> float:
-    """The number that is white. Of integers the largest, of 32 bits and more also that of 16 bits if none is above.
+    """The number that is white. Of integers the largest, of 32 bits and more also that of 8 or 16 if none is above.
 
     Floats do not say: it is the first of the usual values that nine tenths of a photo do not exceed by half;
     lights are brighter than white.
@@ -240,7 +255,10 @@ def _white(numbers: Numbers, bits: int) -> float:
         bright = float(np.quantile(few, 0.9)) if few.size else 1.0
         return next((white for white in (1.0, 255.0, 65535.0) if bright <= 1.5 * white), bright)
     most = float(2 ** (bits - (numbers.dtype.kind == "i")) - 1)
-    return 65535.0 if bits > 16 and int(numbers.max(initial=0)) <= 65535 else most
+    if bits <= 16:
+        return most
+    brightest = int(numbers.max(initial=0))
+    return next((white for white in (255.0, 65535.0) if brightest <= white), most)
 
 
 def _divided(colours: Samples, opacity: Samples) -> Samples:
@@ -263,10 +281,10 @@ def _exif(file: BinaryIO, directory: Directory) -> Image.Exif:
         noted.load_from_fp(file, directory.offset)
         for tag in _NOTED:
             if tag in noted:
-                exif[tag] = noted[tag]
+                exif[tag] = as_read(noted[tag])
         for part in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
             if part in noted and (notes := noted.get_ifd(part)):
-                exif[part] = dict(notes)
+                exif[part] = {tag: as_read(value) for tag, value in notes.items()}
         exif.tobytes()
     except Exception:  # damaged notes make Pillow raise whatever it likes; the pixels are still good
         return Image.Exif()

@@ -13,6 +13,8 @@ nothing is decided and it does not see labels on opposite sides.
 - A rare colour where three labels meet goes to the nearest of them; of a rough image any rare one does, and any within
   48, as ringing is.
 - What else has a colour whose pixels have gone elsewhere, more than half of them, goes to the nearest that it sees.
+- At the image's border, where a blend's other half may lie outside, one label that it sees and any other will do for
+  those that its colour lies between.
 - What is left is a label as well: a line of one pixel, say, of a colour that lies between no others.
 
 Rough are lossy files, and images with more stray colours than twice their labels. Of their labels those within 12 of a
@@ -28,7 +30,7 @@ Distances are Euclidean, in levels of R, G and B.
 """
 
 import itertools
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,6 +46,8 @@ _REACHES = (3, 8, 24, 64)
 _APART, _NEAR, _RINGING = 24.0, 12.0, 48.0
 _DIRECTIONS = ((0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1))  # opposite ones 4 apart
 _CHUNK = 1 << 17
+_EDGE = 8  # pixels from the border
+_MOST_PAIRS = 1000
 
 
 @dataclass(frozen=True)
@@ -114,8 +118,21 @@ def settled(
     # What for the most part is an edge is no label.
     total, left = (np.bincount(each, minlength=len(home)) for each in (stray, stray[goes < 0]))
     goes = np.where((goes < 0) & (2 * left < total)[stray], closest, goes)
+    height, width = values.shape
+    at_border = (rows < _EDGE) | (columns < _EDGE) | (rows >= height - _EDGE) | (columns >= width - _EDGE)
+    for pixels, seen in _pairs(np.flatnonzero(at_border & (goes < 0) & (closest >= 0)), stray, closest):
+        colour = rgb(found.present[stray[pixels[:1]]]).repeat(len(own), 0)
+        beside = np.stack([np.full(len(own), seen), np.arange(len(own))], 1)
+        goes[pixels] = seen if (rays.between(colour, beside) >= 0).any() else -1
     wanted[rows, columns] = np.where(goes < 0, wanted[rows, columns], own[goes])
     return wanted
+
+
+def _pairs(pixels: Integers, stray: Integers, seen: Integers) -> Iterator[tuple[Integers, int]]:
+    """Pixels by their colour and by the label that they see, each with the latter."""
+    kinds, which = np.unique(np.stack([stray[pixels], seen[pixels]]), axis=1, return_inverse=True)
+    for number in range(min(kinds.shape[1], _MOST_PAIRS)):
+        yield pixels[which.ravel() == number], int(kinds[1, number])
 
 
 def _homes(present: Integers, own: Integers, rgb: Colours, *, near: bool) -> Integers:
@@ -200,14 +217,14 @@ class _Rays:
             is_last = enclosed & (done > _REACHES[1 if self.is_rough else 0]) | (done == _REACHES[-1])
             kinds = _distinct(sees)
             at_home = (home[left] >= 0) & (kinds == home[left, None]).any(1)
-            found = np.where(at_home, home[left], self._between(colours[left], kinds))
+            found = np.where(at_home, home[left], self.between(colours[left], kinds))
             closest[left], may = self._nearest(colours[left], kinds, is_rare[left])
             found = np.where((found < 0) & is_last & may, closest[left], found)
             goes[left] = found
             left = left[(found < 0) & ~is_last]
         return (goes if not self.is_rough else np.where(goes < 0, home, goes)), closest
 
-    def _between(self, colours: Floats, kinds: Integers) -> Integers:
+    def between(self, colours: Floats, kinds: Integers) -> Integers:
         """Of the two labels seen between whose colours a pixel's lies the nearer, -1 where there are no such two."""
         goes, best = np.full(len(colours), -1), np.full(len(colours), np.inf, np.float32)
         for one, other in itertools.combinations(range(kinds.shape[1]), 2):

@@ -141,9 +141,10 @@ def _options(name: str, how: Encoding, beside: Beside) -> dict[str, Any]:
         options["pnginfo"].add(b"sRGB", b"\0")
     elif name != "BMP":
         options["icc_profile"] = _srgb_profile()
-    exif = metadata.chosen(beside.exif, how.keep) if name in _EXIF else None
+    most = {"JPEG": 65533}.get(name, 1 << 24)  # of a segment
+    exif = metadata.chosen(beside.exif, how.keep, most=most) if name in _EXIF else None
     if exif:
-        options["exif"] = exif
+        options["exif"] = metadata.directories(exif) if name in ("TIFF", "AVIF") else exif
     if beside.dpi and how.keep in ("basic", "all"):
         options["dpi"] = beside.dpi
     return options

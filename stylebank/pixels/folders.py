@@ -1,6 +1,7 @@
 """The photos in a folder: what is taken for one, in which order, and what is left out and why."""
 
 import os
+import stat
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -81,6 +82,8 @@ def listing(folder: Path) -> Listing:
                 found.left_out["hidden", suffix] += suffix in IMAGE_SUFFIXES
             elif name.lower().startswith("synophoto_thumb"):
                 found.left_out["thumbnails", suffix] += 1
+            elif suffix in IMAGE_SUFFIXES and _is_no_file(Path(root, name)):
+                found.left_out["pipes, sockets or devices", suffix] += 1
             elif suffix in IMAGE_SUFFIXES:
                 found.photos.append(Path(root, name))
             else:
@@ -140,6 +143,14 @@ def _is_walked(path: Path, left_out: Counter[tuple[str, str]], seen: set[tuple[i
         return False
     seen.add(own)
     return True
+
+
+def _is_no_file(path: Path) -> bool:
+    """Whether something else than a file has the name, which might never come to an end; not if it is out of reach."""
+    try:
+        return not stat.S_ISREG(path.stat().st_mode)
+    except OSError:  # a broken link, say: who reads it says so
+        return False
 
 
 def _listed(suffixes: list[str]) -> str:

@@ -39,6 +39,10 @@ UNREAD = {
     **dict.fromkeys((".psd", ".psb", ".xcf", ".kra", ".ora", ".afphoto", ".clip"), "editor's document"),
     **dict.fromkeys((".svg", ".svgz", ".eps", ".ps", ".ai", ".pdf", ".djvu"), "vector or document"),
     **dict.fromkeys((".exr", ".hdr", ".pfm", ".jxr"), "HDR"),
+    **dict.fromkeys(
+        (".mp4", ".mov", ".avi", ".mkv", ".m4v", ".webm", ".3gp", ".mts", ".m2ts", ".mpg", ".mpeg", ".wmv"),
+        "video",
+    ),
     **dict.fromkeys((".tga", ".ico", ".pcx", ".qoi", ".dds", ".bpg"), "format that is not read"),
 }
 """Of files that are pictures too, but not read: what kind they are."""

@@ -9,7 +9,7 @@ Both are data: no colour profile and no gamma changes them, so that 50 % grey co
   outline, black parts of it too;
 - else the luma (BT.601) of its colours, palette entries and CMYK included, linearly from black to white of its depth:
   255, 65535, or 1 of floats, in which more than 1 is 1, and what is no number is 0;
-- where no value is more than 1, as programs write booleans, 1 is white.
+- where no value is more than 1, as programs write booleans, 1 is white, and 255 where none of 16 bits or more is above.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ Floats = NDArray[np.float32]
 
 Mask: TypeAlias = "Tensor | NDArray[np.generic] | Image.Image"
 """What a Python caller may give (H, W): a PIL image of any mode, as in a file; numbers in [0, 1]; booleans; unsigned
-integers of 8 or 16 bits, in which 255 or 65535 is white, or 1 if none is more."""
+integers of 8 or 16 bits, in which 255 or 65535 is white, or the least of 1 and 255 that none exceeds."""
 
 Overlap = Literal["over", "share"]
 """Whose a pixel is that several masks claim.
@@ -228,8 +228,8 @@ def _to_mask(image: Image.Image) -> Floats:
 
 
 def _scaled(numbers: NDArray[np.generic], white: float) -> Floats:
-    """Numbers as parts of what white is, 1 where none is more than 1."""
-    white = 1 if numbers.max() <= 1 else white
+    """Numbers as parts of what white is, 1 where none is more than 1, and 255 of deeper ones where none is more."""
+    white = min(next(usual for usual in (1, 255, white) if numbers.max() <= usual or usual >= white), white)
     found: Floats = (np.asarray(numbers, np.float32) / np.float32(white)).clip(0, 1)
     return found
 

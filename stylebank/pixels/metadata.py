@@ -7,6 +7,7 @@ from PIL import Image
 from PIL.ExifTags import IFD, Base
 
 from stylebank.errors import ConfigError
+from stylebank.photos.tiff import as_read
 
 Kept: TypeAlias = Literal["none", "date", "basic", "all"]
 """Nothing; when the photo was taken, so that albums sort the picture where it belongs; also camera, lens, exposure,
@@ -64,6 +65,10 @@ _PIXELS = frozenset(
 )
 
 
+_ORIENTATION = 12
+"""Bytes of an entry of a directory."""
+
+
 def check(kept: str) -> Kept:
     """Make sure that a word is one of `Kept`.
 
@@ -75,11 +80,11 @@ def check(kept: str) -> Kept:
     return kept  # type: ignore[return-value]  # mypy does not follow get_args
 
 
-def chosen(exif: bytes | None, kept: Kept) -> bytes | None:
+def chosen(exif: bytes | None, kept: Kept, *, most: int = 1 << 24) -> bytes | None:
     """What a picture keeps of a photo's EXIF block, as a block of its own; None if that is nothing.
 
     Orientation is 1, as the picture stands upright, and there is no thumbnail: it would show the photo. Damaged EXIF
-    says nothing; a value that cannot be written is left out.
+    says nothing; a value that cannot be written, or would make the block longer than `most` bytes, is left out.
     """
     if not exif or kept == "none":
         return None
@@ -91,8 +96,8 @@ def chosen(exif: bytes | None, kept: Kept) -> bytes | None:
         return None
     for place, tag, value in found:
         directory = picture if place is None else picture.get_ifd(place)
-        directory[tag] = value
-        if not _can_be_written(picture):
+        directory[tag] = as_read(value)
+        if not _can_be_written(picture, most):
             del directory[tag]
     if not any((dict(picture), picture.get_ifd(IFD.Exif), picture.get_ifd(IFD.GPSInfo))):
         return None
@@ -102,18 +107,32 @@ def chosen(exif: bytes | None, kept: Kept) -> bytes | None:
 
 def _tags(photo: Image.Exif, kept: Kept) -> Iterator[tuple[int | None, int, object]]:
     """Directory, None for the first, tag and value of what is kept."""
-    own = {"date": frozenset[int](), "basic": _AUTHOR, "all": _AUTHOR | _TITLES}[kept]
+    notes = photo.get_ifd(IFD.Exif)
+    # By which albums sort what says no more: scans, and what an editor wrote.
+    date = frozenset[int]() if Base.DateTimeOriginal in notes else frozenset((Base.DateTime,))
+    own = {"date": date, "basic": _AUTHOR, "all": _AUTHOR | _TITLES}[kept]
     yield from ((None, tag, value) for tag, value in photo.items() if tag in own)
-    for tag, value in photo.get_ifd(IFD.Exif).items():
+    for tag, value in notes.items():
         if tag in _DATES or (kept != "date" and tag in _CAMERA) or (kept == "all" and tag not in _PIXELS):
             yield IFD.Exif, tag, value
     if kept == "all":
         yield from ((IFD.GPSInfo, tag, value) for tag, value in photo.get_ifd(IFD.GPSInfo).items())
 
 
-def _can_be_written(exif: Image.Exif) -> bool:
+def _can_be_written(exif: Image.Exif, most: int) -> bool:
     try:
-        exif.tobytes()
+        return len(exif.tobytes()) <= most - _ORIENTATION
     except Exception:  # as above
         return False
-    return True
+
+
+def directories(exif: bytes) -> Image.Exif:
+    """A block as `chosen` makes it, for Pillow's writers that load it anew, and its texts wrongly."""
+    found = Image.Exif()
+    found.load(exif)
+    for tag, value in list(found.items()):
+        found[tag] = as_read(value)
+    for place in {IFD.Exif, IFD.GPSInfo} & set(found):
+        inner = found.get_ifd(place)
+        inner.update({tag: as_read(value) for tag, value in inner.items()})
+    return found

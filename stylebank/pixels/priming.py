@@ -46,9 +46,9 @@ def primed(photo: Floats, share: float) -> Floats:
 
 def _contrast(photo: Floats) -> np.float32:
     """That of a photo in any of its colours against an ordinary one's, in [0, 1]."""
-    first = photo[:, :1, :1]  # subtracted: then a flat photo has none to the last digit
-    deviation = np.sqrt((photo - first).var((1, 2)).mean())
-    return np.float32(min(1.0, deviation / _FAINT))
+    # Less its first pixel: then a flat photo has none, to the last digit. One by one, since photos lie channels last.
+    variances = [(channel - channel[0, 0]).var() for channel in photo]
+    return np.float32(min(1.0, np.sqrt(np.mean(variances)) / _FAINT))
 
 
 def _grain(height: int, width: int) -> Floats:

@@ -318,7 +318,7 @@ from stylebank.pixels import folders
 bank = bundle.read(resources.shipped_bank())
 print(*bank.names)
 bank.mixed_filter(mixture.parse(f"{bank.names[0]}:1+{bank.names[1]}:2").weights)
-jobs = planning.plan([resources.photos_folder()], Path("out"), style="x", force=False)
+jobs = planning.plan([resources.photos_folder()], Path("out"), styles=["x"], force=False).jobs
 print(len(jobs), "torch" in sys.modules)
 """
 

@@ -88,3 +88,13 @@ def test_a_long_name_is_cut_to_what_the_file_system_takes_and_stays_its_own(tmp_
         assert len(os.fsencode(name)) <= longest
         (tmp_path / "new" / name).touch()
     assert made(*photos, folder=tmp_path / "new", style="a_style") == found
+
+
+@pytest.mark.parametrize("photo", ["../a.jpg", "/a.jpg", "trip/../../a.jpg"])
+def test_the_folder_of_a_photo_never_leads_out_of_the_folder_of_pictures(
+    photo: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "home/album").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "home/album")
+    where = {"../a.jpg": "home/a.png", "/a.jpg": "_/a.png", "trip/../../a.jpg": "home/a.png"}[photo]
+    assert made(photo, template="{folder}/{stem}") == [where]

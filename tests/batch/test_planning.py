@@ -325,3 +325,28 @@ def test_a_picture_is_there_if_it_is_not_older_than_its_photo() -> None:
         assert planning.is_there(job) is wanted
     job.picture.unlink()
     assert not planning.is_there(job)
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_folder_may_have_a_name_that_ends_like_a_pictures(is_there: bool) -> None:
+    photo = draw("a.jpg")
+    if is_there:
+        Path("album.png").mkdir()
+    assert plan(photo, output="album.png" if is_there else "album.png/") == {"a.jpg": "album.png/a-wave.png"}
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdout", "/dev/fd/1"])
+def test_the_programs_output_has_several_names(name: str) -> None:
+    photo = draw("a.jpg")
+    assert plan(photo, output=name) == {"a.jpg": "-"}
+    assert planning.target(photo, name, "fused") == planning.STREAM
+    assert plan(planning.STREAM, output=name) == {"-": "-"}
+
+
+def test_an_empty_file_is_nobodys_work() -> None:
+    photo = draw("a.jpg")
+    Path("made-by-mktemp.png").touch()
+    assert plan(photo, output="made-by-mktemp.png") == {"a.jpg": "made-by-mktemp.png"}
+    Path("made-by-mktemp.png").write_text("a thesis")
+    with pytest.raises(OutputError, match="another kind of file"):
+        plan(photo, output="made-by-mktemp.png")

@@ -213,18 +213,6 @@ def test_every_mistake_is_one_line_and_changes_nothing(line: str, wanted: str, r
     assert everything() == before
 
 
-def test_memory_that_is_used_up_anywhere_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def none(_: object) -> None:
-        raise MemoryError
-
-    monkeypatch.setattr("stylebank.bank.bundle.read", none)
-    assert run("list --bank bank") == (
-        2,
-        "",
-        "stylebank: error: memory: is used up (no more of it); close other programs, or ask for less\n",
-    )
-
-
 def test_a_surprise_is_no_mistake(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """The control: an error that no user can correct keeps its trace."""
     monkeypatch.setattr("stylebank.bank.bundle.read", lambda _: 1 / 0)
@@ -234,7 +222,7 @@ def test_a_surprise_is_no_mistake(run: Run, monkeypatch: pytest.MonkeyPatch) -> 
 
 OPTIONS = {
     "train": "config --content --run --out [--styles] [--style] [--network] [--from] [--device] "
-    "[--vgg] [--resume] [--tensorboard] [--force]",
+    "[--vgg] [--steps] [--resume] [--tensorboard] [--force]",
     "add-style": "name style [--bank] [--content] [--run] [--steps] [--size] [--kernel] [--seed] "
     "[--device] [--vgg]",
     "bake": "name --mix [--bank]",

@@ -20,7 +20,7 @@ from torch import Tensor
 from stylebank import config
 from stylebank.errors import ConfigError
 from stylebank.machine.distributed import ALONE, Group, joined, rank_and_world
-from stylebank.persistence import checkpoint
+from stylebank.persistence import checkpoint, curves
 from stylebank.persistence.checkpoint import Checkpoint
 from stylebank.persistence.session import Callbacks
 from stylebank.training import report
@@ -69,7 +69,7 @@ from stylebank.training import report
 from stylebank.training.joint import train
 
 report.PREVIEW_SIDE = 64
-report.draw_curves = lambda losses, path: None
+curves.draw_curves = lambda losses, path: None
 home = Path(sys.argv[1])
 
 def run(group, name, until):
@@ -174,7 +174,7 @@ def studio(vgg_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Studio:
     studio = Studio(home, vgg_file)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(report, "PREVIEW_SIDE", 64)
-        patch.setattr(report, "draw_curves", lambda *_: None)
+        patch.setattr(curves, "draw_curves", lambda *_: None)
         studio.alone("one")
     return studio
 
@@ -290,7 +290,7 @@ def test_a_signal_to_one_rank_stops_both_at_one_step_and_one_process_continues(
     assert said.count("broken.jpg") == 1, "both met it"
     assert not ranks[1].stdout
     assert {path.name for path in (studio.home / "signalled").iterdir()} == {
-        *("checkpoint.safetensors", "curves.png", "losses.csv", ".run.lock")
+        *("checkpoint.safetensors", "curves.png", "losses.csv", "banks.txt", ".run.lock")
     }
     monkeypatch.setattr(report, "PREVIEW_SIDE", 64)
     studio.alone("signalled")
@@ -345,7 +345,7 @@ def test_torchrun_starts_and_stops_a_training(studio: Studio) -> None:
         assert started.stderr
         for text in started.stderr:
             said.append(text)
-            if text.startswith("training"):
+            if text.startswith("training "):  # a step has been done
                 started.send_signal(signal.SIGINT)
     stopped = re.findall(r"^stopped at step (\d+)", "".join(said), re.MULTILINE)
     assert stopped == [str(studio.checkpoint("torchrun").step)]

@@ -189,6 +189,8 @@ def test_batches_and_pil_are_fused_alike(mode: Mode, bank: StyleBank, photo: Ten
         ({"mode": "papre"}, ConfigError, r"'papre': is unknown; choose one of exact, region, paper"),
         ({"overlap": "under"}, ConfigError, r"overlap 'under': is unknown; choose one of over, share"),
         ({"regions": []}, ConfigError, r"regions: there are none"),
+        ({"regions": [("mask", "wave", 3)]}, ConfigError, r"regions: are no pairs"),
+        ({"regions": 5}, ConfigError, r"regions: are no pairs"),
         ({"feather": -1.0}, ConfigError, r"feather -1: is out of range"),
         ({"feather": 51.0}, ConfigError, r"feather 51: is more than the image's 50 pixels"),
         ({"strength": 1.5}, ConfigError, r"strength 1\.5 is out of range"),

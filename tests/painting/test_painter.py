@@ -103,7 +103,7 @@ def test_a_tensor_comes_back_with_its_shape_dtype_and_device(
     for output in (
         bank.stylize(image, "night"),
         bank.stylize(image, "night@0.5", keep_color=True),
-        bank.fuse(image, [(np.eye(9), "wave")]),
+        bank.fuse(image, [(np.eye(9), "wave")], fit=True),
     ):
         check(output, image, dtype)
     assert torch.equal(image, before), "the photo is left as it was"

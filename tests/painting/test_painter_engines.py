@@ -226,7 +226,7 @@ def test_too_little_memory_is_one_line(
         monkeypatch.setattr(bank.stages, name, failing)
     for paint in (
         lambda: bank.stylize(photo, "wave"),
-        lambda: bank.fuse(photo, [(np.ones((4, 4)), "wave")]),
+        lambda: bank.fuse(photo, [(np.ones((61, 83)), "wave")]),
         lambda: bank.open(photo).features(),
     ):
         with pytest.raises(

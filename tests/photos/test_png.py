@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, PngImagePlugin
 
+from stylebank.errors import ImageError
 from stylebank.photos import originals
 
 Values = NDArray[Any]
@@ -176,3 +177,26 @@ def test_faults_of_an_animation_leave_its_first_picture() -> None:
         found = originals.read_bytes(png(COLOURS, 8, *chunks), "a.png")
         assert (np.asarray(found.image) == COLOURS).all()
         assert found.notes == (f"has {count} frames; the first is painted",)
+
+
+@pytest.mark.parametrize("kind", [b"zTXt", b"tEXt", b"sRGB", b"pHYs", b"eXIf", b"iCCP", b"gAMA", b"abCd"])
+def test_damage_in_what_a_picture_can_do_without_refuses_no_picture(kind: bytes) -> None:
+    data = {
+        b"sRGB": b"\0",
+        b"gAMA": GAMMA_SRGB[1],
+        b"pHYs": bytes(9),
+        b"iCCP": b"s\0\0" + zlib.compress(SRGB),
+    }
+    whole = png(COLOURS, 8, (kind, data.get(kind, b"a\0\0b")))
+    start = whole.index(kind)
+    end = start + 4 + len(data.get(kind, b"a\0\0b"))
+    damaged = whole[:end] + bytes(4) + whole[end + 4 :]
+    assert (read(damaged) == COLOURS).all()
+    end = whole.index(b"IDAT") + 8
+    with pytest.raises(ImageError, match="damaged"):  # the pixels themselves
+        read(whole[:end] + bytes(4) + whole[end + 4 :])
+
+
+@pytest.mark.parametrize("profile", [b"", b"nameless", b"a\0", b"a\0\0", b"a\0\0junk"])
+def test_a_broken_profile_is_none(profile: bytes) -> None:
+    assert (read(png(COLOURS, 8, (b"iCCP", profile))) == COLOURS).all()

@@ -174,3 +174,54 @@ def test_no_format_is_written_that_is_not_read() -> None:
     assert set(formats.WRITTEN) <= formats.IMAGE_SUFFIXES
     for suffix in formats.WRITTEN:
         formats.check_suffix(Path(f"a{suffix.upper()}"))
+
+
+class Utf8(str):
+    """A text as cameras and editors write it into EXIF, whatever the standard says."""
+
+    __slots__ = ()
+
+    def encode(self, *_: str) -> bytes:
+        return str.encode(self, "utf-8")
+
+
+@pytest.mark.parametrize("source", [".jpg", ".png", ".heic"])
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tif", ".avif", ".heic", ".jxl"])
+def test_names_with_accents_stay_what_they_are(source: str, suffix: str) -> None:
+    names = Image.Exif()
+    names[Base.Artist], names[Base.Copyright] = Utf8("Jürgen 山"), Utf8("© Zoë")
+    names.get_ifd(IFD.Exif)[Base.LensModel] = Utf8("Élan")
+    assert "©".encode() in names.tobytes(), "the photo has them"
+    photo = io.BytesIO()
+    smooth().save(photo, formats.written(source), exif=names.tobytes())
+    beside = Beside.of(originals.read_bytes(photo.getvalue(), f"a{source}"))
+    found = decoded(encoding.encode(smooth(), suffix, Encoding(keep="basic"), beside)).getexif()
+    texts = found[Base.Artist], found[Base.Copyright], found.get_ifd(IFD.Exif)[Base.LensModel]
+    assert [text.encode("latin-1").decode() for text in texts] == ["Jürgen 山", "© Zoë", "Élan"]
+
+
+def test_notes_that_are_too_long_for_a_format_are_left_out_alone() -> None:
+    long = Image.Exif()
+    long[Base.Make] = "MakerX"
+    long.get_ifd(IFD.Exif)[Base.UserComment] = b"ASCII\0\0\0" + b"x" * 70_000
+    for suffix, is_kept in ((".jpg", False), (".png", True)):
+        data = encoding.encode(smooth(), suffix, Encoding(keep="all"), Beside(exif=long.tobytes()))
+        found = decoded(data).getexif()
+        assert found[Base.Make] == "MakerX"
+        assert (Base.UserComment in found.get_ifd(IFD.Exif)) is is_kept
+
+
+@pytest.mark.parametrize("is_taken", [True, False])
+def test_the_date_of_the_file_stands_in_for_a_missing_date_of_the_photo(is_taken: bool) -> None:
+    scan = Image.Exif()
+    scan[Base.DateTime] = "2001:02:03 04:05:06"
+    if is_taken:
+        scan.get_ifd(IFD.Exif)[Base.DateTimeOriginal] = DATE
+    found = decoded(encoding.encode(smooth(), ".jpg", beside=Beside(exif=scan.tobytes()))).getexif()
+    assert found.get(Base.DateTime) == (None if is_taken else "2001:02:03 04:05:06")
+
+
+def test_a_resolution_that_no_photo_has_is_none() -> None:
+    photo = io.BytesIO()
+    smooth().save(photo, "TIFF", dpi=(1e9, 1e9))
+    assert originals.read_bytes(photo.getvalue(), "a.tif").dpi is None

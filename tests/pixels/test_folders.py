@@ -1,5 +1,6 @@
 """Which files of a folder are taken for photos."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -33,3 +34,15 @@ def test_who_asks_for_photos_is_told_what_is_left_out(tmp_path: Path) -> None:
     said: list[str] = []
     folders.find_photos(tmp_path, note=said.append)
     assert said == [f"{tmp_path}: left out 1 other files (.txt)"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes by name")
+def test_a_pipe_with_a_photos_name_keeps_nobody_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "a.jpg").touch()
+    (tmp_path / "broken.jpg").symlink_to("nowhere")
+    (tmp_path / "film.MP4").touch()
+    found = folders.listing(tmp_path)
+    # A broken link is for who reads it to say.
+    assert [photo.name for photo in found.photos] == ["a.jpg", "broken.jpg"]
+    assert found.left_out == {("pipes, sockets or devices", ".jpg"): 1, ("video", ".mp4"): 1}

@@ -104,6 +104,8 @@ RAMP = np.linspace(0, 65535, 24 * 40).round().reshape(24, 40)
         (".tif", RAMP.astype(np.uint16)),
         (".pgm", RAMP.astype(np.uint16)),
         (".tif", RAMP.astype(np.int32)),
+        (".tif", (RAMP / 257).round().astype(np.int32)),
+        (".tif", (RAMP / 257).round().astype(np.uint32)),
         (".tif", (RAMP * 32768).astype(np.int32)),
         (".tif", (RAMP / 65535).astype(np.float32)),
         (".tif", (RAMP / 257).astype(np.float32)),
@@ -116,6 +118,12 @@ def test_grey_of_16_bits_and_more_is_scaled_not_clipped(suffix: str, stored: Lev
     assert distance(read(file_of(tmp_path, suffix, image)), wanted) <= 0.51  # rounding, and float32's own
     clipped = stored.clip(0, 255)[..., None].repeat(3, 2)
     assert distance(clipped, wanted) > 1 or stored.max() == 255
+
+
+def test_dark_grey_of_16_bits_stays_dark_and_pillows_widest_mode_has_the_white_of_what_it_holds() -> None:
+    dark = Image.fromarray(np.array([[0, 51, 255]], np.uint16))
+    assert np.asarray(srgb.to_rgb(dark)).max() <= 1
+    assert np.asarray(srgb.to_rgb(dark.convert("I")))[0, :, 0].tolist() == [0, 51, 255]
 
 
 def test_floats_a_little_above_white_do_not_turn_the_photo_black() -> None:

@@ -282,3 +282,22 @@ def test_a_colour_that_is_only_at_edges_is_no_label_that_somebody_means(tmp_path
     )
     with pytest.raises(ImageError, match=r"has no label .*; it has #ff0000, #0000ff, #00ff00$"):
         found.meant(f"#{edge:06x}")
+
+
+def test_a_soft_edge_at_the_border_goes_to_the_label_beside_it(tmp_path: Path) -> None:
+    """A shape that was meant to reach the border, and a quarter of a pixel was left."""
+    for colours in SHAPES.values():
+        large = Image.new("RGB", (240 * SCALE, 160 * SCALE), colours[0])
+        corner = 239 * SCALE, 159 * SCALE
+        ImageDraw.Draw(large).polygon([(800, 0), (corner[0], 0), corner, (480, corner[1])], fill=colours[2])
+        small = large.resize((240, 160), Image.Resampling.LANCZOS)
+        for soft in (small, small.resize((480, 320))):
+            found = masks.read_labels(file_of(tmp_path, soft))
+            keys = [found.meant(colour)[0] for colour in (colours[0], colours[2])]
+            assert (~np.isin(found.values[:, -1], keys)).sum() > 140, "the control: a line of another colour"
+            assert set(found.settled(keys).found()) == set(keys)
+    line = Image.new("RGB", (60, 40), "#ff0000")
+    ImageDraw.Draw(line).rectangle((20, 10, 40, 30), fill="#0000ff")
+    ImageDraw.Draw(line).line((59, 0, 59, 39), fill="#00ff00")
+    found = masks.read_labels(file_of(tmp_path, line))
+    assert 0x00FF00 in found.settled().found(), "between no others"

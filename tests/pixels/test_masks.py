@@ -136,6 +136,15 @@ def test_values_count_by_the_depth_and_not_by_the_brightest_pixel(tmp_path: Path
     assert masks.of(levels)[0].tolist() == pytest.approx([0, 0.2, 1]), "levels converted to floats"
 
 
+def test_a_mask_of_eight_bits_in_a_deeper_file_has_its_own_white(tmp_path: Path) -> None:
+    levels = np.round(255 * left()).astype(np.uint16)
+    levels[0, 0] = 51
+    for image in (Image.fromarray(levels), Image.fromarray(levels.astype(np.int32))):
+        for found in (masks.read_mask(file_of(tmp_path, image, ".tif")), masks.of(image)):
+            assert np.allclose(found, levels / 255, rtol=0, atol=1e-6)
+    assert masks.of(levels + np.uint16(1)).max() < 0.01, "the control: more than 255, so 65535 is white"
+
+
 def test_a_mask_of_zeros_and_ones_says_yes_and_no(tmp_path: Path) -> None:
     for dtype in (np.uint8, np.uint16):
         image = Image.fromarray(left().astype(dtype))
