@@ -59,7 +59,7 @@ MISTAKES = {
     "add-style x p.png --bank a --content none": "none: is not a folder",
     "add-style x p.png --bank a --content nothing": "nothing: holds no photos",
     "add-style x p.png --bank a --vgg thesis": "thesis: is no StyleBank file",
-    "add-style x p.png --bank a --run a": "a: is the run's folder",
+    "add-style x p.png --bank a --run a": "a: can be no folder",
     "add-style x p.png --bank a --device gpu": "'gpu': is unknown",
 }
 
