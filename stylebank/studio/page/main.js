@@ -1,0 +1,88 @@
+// Begins: asks the server what there is, starts the parts, and shows the photo that comes.
+
+import { getJson, whenBack } from "./api.js";
+import * as brush from "./brush.js";
+import * as compare from "./compare.js";
+import { $, dress } from "./dom.js";
+import * as folder from "./folder.js";
+import * as found from "./found.js";
+import * as gallery from "./gallery.js";
+import * as keys from "./keys.js";
+import * as mixpad from "./mixpad.js";
+import * as newstyle from "./newstyle.js";
+import { complain } from "./notes.js";
+import { picture, reopen } from "./photo.js";
+import * as preview from "./preview.js";
+import { PHOTO } from "./recipe.js";
+import * as regions from "./regions.js";
+import * as save from "./save.js";
+import * as sliders from "./sliders.js";
+import { listen, redo, set, store, undo } from "./state.js";
+import * as viewer from "./viewer.js";
+import * as welcome from "./welcome.js";
+
+dress();
+for (const part of [viewer, compare, sliders, mixpad, regions, brush, found, gallery, preview, newstyle, save, folder, welcome, keys]) part.start();
+$("undo").onclick = undo;
+$("redo").onclick = redo;
+$("zoom").onclick = () => (viewer.isFitted() ? viewer.fullSize() : viewer.fit());
+$("zoom-in").onclick = () => viewer.zoomBy(1.25);
+$("zoom-out").onclick = () => viewer.zoomBy(0.8);
+tabs();
+listen((changed) => {
+  $("undo").disabled = !store.past.length;
+  $("redo").disabled = !store.future.length;
+  if (changed.has("photo")) showPhoto().catch(complain);
+});
+
+/** A new photo: its own picture at once, then the first style, so that there is something to see. */
+async function showPhoto() {
+  const { photo, recipe } = store;
+  document.body.classList.toggle("is-empty", !photo);
+  document.title = photo ? `${photo.name} – StyleBank Studio` : "StyleBank Studio";
+  viewer.clear();
+  if (!photo) return;
+  $("view").setAttribute("aria-label", `${photo.name}, painted`);
+  if (recipe.style === PHOTO && !recipe.regions.length && !store.past.length && store.styles.length) set({ recipe: { ...recipe, style: store.styles[0].name } });
+  const bitmap = await picture();
+  if (store.photo !== photo) return bitmap.close();
+  gallery.showPhoto(bitmap);
+  viewer.setBefore(bitmap);
+  $("view").focus({ preventScroll: true });
+}
+
+/** On a phone the panel shows the style or the areas. */
+function tabs() {
+  const both = ["look", "areas"];
+  const choose = (name, focus) => {
+    document.body.dataset.tab = name;
+    for (const one of both) {
+      $(`tab-${one}`).setAttribute("aria-selected", one === name);
+      $(`tab-${one}`).tabIndex = one === name ? 0 : -1;
+    }
+    if (focus) $(`tab-${name}`).focus();
+  };
+  for (const one of both) {
+    $(`tab-${one}`).onclick = () => choose(one);
+    $(`tab-${one}`).onkeydown = (event) => ["ArrowLeft", "ArrowRight"].includes(event.key) && choose(both.find((other) => other !== one), true);
+  }
+  choose("look");
+}
+
+async function begin() {
+  const [server, styles] = await Promise.all([getJson("/api/state"), getJson("/api/styles")]);
+  set({ server });
+  set({ styles });
+  save.fill();
+  await reopen();
+  document.documentElement.dataset.ready = "1";
+}
+
+whenBack(() => {
+  if (!store.server) begin().catch(complain);
+  else if (store.photo) {
+    preview.again();
+    gallery.reload();
+  }
+});
+begin().catch(complain);
