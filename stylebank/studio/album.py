@@ -32,6 +32,9 @@ MASK_PIXELS = 50_000_000
 _MASK_BYTES = 400_000_000  # of a photo's masks
 _RESIZED = 64  # masks that are kept at the sizes of previews
 
+MOST_PAINTINGS, PAINTING_BYTES = 16, 400_000_000
+"""That are kept for new styles, and the bytes of their files in all."""
+
 _LARGEST = 12
 """Labels of a label image that become masks: the largest."""
 
@@ -178,6 +181,54 @@ class Album:
             if oldest is None:
                 return
             del self._photos[oldest]
+
+
+@dataclass(frozen=True)
+class Painting:
+    """A painting that the page has sent to make a style of: the bytes of its file, and its size in pixels."""
+
+    name: str
+    data: bytes
+    width: int
+    height: int
+
+
+class Paintings:
+    """The last few of them."""
+
+    def __init__(self) -> None:
+        self._found: OrderedDict[str, Painting] = OrderedDict()
+        self._lock = RLock()
+
+    def add(self, data: bytes, name: str) -> tuple[str, Painting]:
+        """Take one in; its id.
+
+        Raises:
+            ImageError: it is no image.
+        """
+        identity = hashlib.sha256(data).hexdigest()[:16]
+        image = images.read_bytes(data, plain_name(name))
+        made = Painting(plain_name(name), data, image.width, image.height)
+        with self._lock:
+            self._found[identity] = made
+            self._found.move_to_end(identity)
+            while len(self._found) > 1 and (
+                len(self._found) > MOST_PAINTINGS
+                or sum(len(each.data) for each in self._found.values()) > PAINTING_BYTES
+            ):
+                self._found.popitem(last=False)
+        return identity, made
+
+    def get(self, identity: str) -> Painting:
+        """One of them.
+
+        Raises:
+            RefusedError: it is no longer here.
+        """
+        with self._lock:
+            if identity not in self._found:
+                raise api.gone("painting", image=identity)
+            return self._found[identity]
 
 
 def plain_name(name: str) -> str:

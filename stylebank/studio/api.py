@@ -3,12 +3,13 @@
 What each operation does stands with its handler, in `photographs` and `orders`.
 """
 
+import asyncio
 import inspect
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -136,6 +137,8 @@ def only(values: Mapping[str, Any], *known: str) -> None:
             raise RefusedError(400, f"body: has the unknown key {key[:40]!r}; known are {', '.join(known)}")
 
 
+Made = TypeVar("Made")
+
 Handler = Callable[[Request], Awaitable[Response]]
 
 SMALL = 1_000_000
@@ -220,3 +223,22 @@ def openapi(operations: Sequence[Operation], version: str) -> dict[str, Any]:
         "components": {"responses": {"Refused": refused}, "securitySchemes": {"token": token}},
         "security": [{"token": []}],
     }
+
+
+async def unless_gone(request: Request, future: "asyncio.Future[Made]") -> Made:
+    """A future's result; it is cancelled if the client goes away before."""
+
+    async def leave() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        future.cancel()
+
+    leaving = asyncio.create_task(leave())
+    try:
+        return await future
+    except asyncio.CancelledError:
+        if leaving.done() and not leaving.cancelled():
+            raise RefusedError(400, "request: was given up") from None
+        raise
+    finally:
+        leaving.cancel()

@@ -220,7 +220,7 @@ async def add_image(request: Request) -> Response:
     name = api.text_of(request.query_params, "name", default="painting", longest=1000)
     async with workshop.uploads:
         data = await request.body()
-        identity, found = await asyncio.to_thread(workshop.add_image, data, name)
+        identity, found = await asyncio.to_thread(workshop.paintings.add, data, name)
     return JSONResponse({"image": identity, "width": found.width, "height": found.height})
 
 

@@ -9,7 +9,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from stylebank.errors import UnknownStyleError, nearest
-from stylebank.painting import segmentation
 from stylebank.pixels import encoding, images, resampling
 from stylebank.studio import album, api, previews, recipes
 from stylebank.studio.album import Photograph
@@ -177,7 +176,7 @@ async def find_regions(request: Request) -> Response:
     """Things in the photo, each as a mask: {"count", "seed"}; the largest first."""
     workshop, photo, body = workshop_of(request), photo_of(request), await api.body_of(request)
     api.only(body, "count", "seed")
-    count = api.number_of(body, "count", default=4, low=2, high=segmentation.MOST_REGIONS)
+    count = api.number_of(body, "count", default=4, low=2, high=MOST_REGIONS)
     seed = api.number_of(body, "seed", default=0, high=2**31 - 1)
     found = await workshop.painted(
         request, lambda easel: easel.regions(photo, count, seed), priority=previews.SLOW

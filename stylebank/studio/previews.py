@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from stylebank.painting import regions
 from stylebank.painting.canvas import Canvas
 from stylebank.painting.painter import StyleBank
 from stylebank.pixels import resampling
@@ -148,6 +147,8 @@ class Easel:
 
     def regions(self, photo: Photograph, count: int, seed: int) -> list[tuple[str, float]]:
         """Masks of what is found in a photo, kept with it, and the share that each covers, the largest first."""
+        from stylebank.painting import regions  # brings along what takes longer to load than all else
+
         labels = regions.clustered(self.bank, photo.image, count, seed=seed)
         found = []
         for label in range(1, int(labels.max()) + 1):

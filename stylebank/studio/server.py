@@ -11,7 +11,6 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -41,7 +40,7 @@ _LEAST_PASSWORD = 12
 OPERATIONS = (*photographs.OPERATIONS, *orders.OPERATIONS)
 
 
-def application(workshop: Workshop, door: Door) -> Starlette:
+def application(workshop: Workshop, door: Door) -> Guard:
     """The studio as an ASGI application; it opens and closes the workshop."""
 
     @asynccontextmanager
@@ -59,12 +58,11 @@ def application(workshop: Workshop, door: Door) -> Starlette:
     handlers = dict.fromkeys((StyleBankError, HTTPException, ClientDisconnect, Exception), api.complained)
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(Guard, door=door, limit=limit)],
         exception_handlers=handlers,
         lifespan=lifespan,
     )
     app.state.workshop, app.state.operations = workshop, OPERATIONS
-    return app
+    return Guard(app, door=door, limit=limit)  # around all, so that no answer is without its policy
 
 
 def limit(method: str, path: str) -> int:

@@ -1,11 +1,9 @@
 """All that the studio holds while it is open: bank, photos, jobs, and a private folder for what is learnt."""
 
 import asyncio
-import hashlib
 import re
 import shutil
 import tempfile
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -24,9 +22,9 @@ from stylebank.errors import StyleBankError
 from stylebank.files import resources
 from stylebank.machine.memory import Tiling
 from stylebank.painting.painter import StyleBank
-from stylebank.pixels import images
-from stylebank.studio.album import Album, Photograph, plain_name
-from stylebank.studio.api import RefusedError, gone
+from stylebank.studio import api
+from stylebank.studio.album import Album, Paintings, Photograph
+from stylebank.studio.api import RefusedError
 from stylebank.studio.jobs import Jobs
 from stylebank.studio.learning import Learning, Lesson
 from stylebank.studio.previews import Easel, Painter
@@ -35,8 +33,6 @@ from stylebank.supervision.image_words import BLANK
 Made = TypeVar("Made")
 
 _BEFORE_ALL = -1  # priority of reading a bank
-MOST_IMAGES, IMAGE_BYTES = 16, 400_000_000
-"""Paintings that are kept for new styles, and their bytes in all."""
 _LAYERS = 5
 _LAST_WORDS = 5.0  # seconds that a child may take where the studio is closed
 
@@ -76,16 +72,6 @@ class Settings:
         ]
 
 
-@dataclass(frozen=True)
-class Painting:
-    """A painting that the page has sent to make a style of: the bytes of its file."""
-
-    name: str
-    data: bytes
-    width: int
-    height: int
-
-
 class Workshop:
     """See the module; `open` and `close` are called by the server.
 
@@ -99,7 +85,7 @@ class Workshop:
         self.uploads = asyncio.Semaphore(2)
         self.first: Photograph | None = None
         self.problem = ""
-        self._images: OrderedDict[str, Painting] = OrderedDict()
+        self.paintings = Paintings()
         self._lock = RLock()
         self._folder: Path | None = None
 
@@ -150,30 +136,11 @@ class Workshop:
         future = self.painter.submit(
             lambda: work(self._easel), priority=priority, client=client, number=number
         )
-        return await _or_gone(request, asyncio.wrap_future(future))
+        return await api.unless_gone(request, asyncio.wrap_future(future))
 
     def submit(self, work: Callable[[Easel], Made], *, priority: int) -> "asyncio.Future[Made]":
         """The same for an answer that goes on for long, and is cancelled with it."""
         return asyncio.wrap_future(self.painter.submit(lambda: work(self._easel), priority=priority))
-
-    def add_image(self, data: bytes, name: str) -> tuple[str, Painting]:
-        """Take in a painting to make a style of; its id.
-
-        Raises:
-            ImageError: it is no image.
-        """
-        identity = hashlib.sha256(data).hexdigest()[:16]
-        image = images.read_bytes(data, plain_name(name))
-        found = Painting(plain_name(name), data, image.width, image.height)
-        with self._lock:
-            self._images[identity] = found
-            self._images.move_to_end(identity)
-            while len(self._images) > 1 and (
-                len(self._images) > MOST_IMAGES
-                or sum(len(each.data) for each in self._images.values()) > IMAGE_BYTES
-            ):
-                self._images.popitem(last=False)
-        return identity, found
 
     def lesson(self, order: Mapping[str, Any]) -> Lesson:
         """What a page wants learnt, its paintings as files in the private folder.
@@ -269,11 +236,8 @@ class Workshop:
             return BLANK
         if not isinstance(layer, dict) or set(layer) - {"image", "crop"}:
             raise RefusedError(400, "layer: is neither 'blank' nor an image and perhaps its crop; correct it")
-        with self._lock:
-            painting = self._images.get(str(layer.get("image")))
-        if painting is None:
-            raise gone("painting", image=str(layer.get("image"))[:64])
-        identity = str(layer["image"])
+        identity = str(layer.get("image"))[:64]
+        painting = self.paintings.get(identity)
         path = folder / identity / _file_name(painting.name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(painting.data)
@@ -295,22 +259,3 @@ def _file_name(name: str) -> str:
     stem = re.sub(r"[^A-Za-z0-9_-]+", "_", path.stem)[:60].strip("_") or "painting"
     suffix = path.suffix.lower()
     return stem + (suffix if re.fullmatch(r"\.[a-z0-9]{1,5}", suffix) else "")
-
-
-async def _or_gone(request: Request, future: "asyncio.Future[Made]") -> Made:
-    """A future's result; it is cancelled if the client goes away before."""
-
-    async def leave() -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-        future.cancel()
-
-    leaving = asyncio.create_task(leave())
-    try:
-        return await future
-    except asyncio.CancelledError:
-        if leaving.done() and not leaving.cancelled():
-            raise RefusedError(400, "request: was given up") from None
-        raise
-    finally:
-        leaving.cancel()

@@ -14,9 +14,8 @@ import pytest
 from PIL import Image
 
 if TYPE_CHECKING:
-    from starlette.applications import Starlette
-
     from stylebank.bank.bundle import Bundle
+    from stylebank.studio.guard import Guard
     from stylebank.studio.workshop import Workshop
 
 TOKEN, PORT = "token-of-the-tests", 8123
@@ -42,24 +41,19 @@ class Answer:
 class Client:
     """Asks an ASGI application; `headers` go along with each request unless a request has others."""
 
-    def __init__(self, app: "Starlette", workshop: "Workshop") -> None:
+    def __init__(self, app: "Guard", workshop: "Workshop") -> None:
         self.workshop = workshop
         self.headers = {"host": f"127.0.0.1:{PORT}", "x-stylebank-token": TOKEN}
         self._app, self.loop = app, asyncio.new_event_loop()
         self._thread = Thread(target=self.loop.run_forever, daemon=True)
         self._thread.start()
-        self._running = self._run(self._begin())
+        workshop.open()
 
     def _run(self, work: Any, seconds: float = 60) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result(seconds)
 
-    async def _begin(self) -> Any:
-        context = self._app.router.lifespan_context(self._app)
-        await context.__aenter__()
-        return context
-
     def close(self) -> None:
-        self._run(self._running.__aexit__(None, None, None))
+        self.workshop.close()
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(10)
         self.loop.close()
@@ -125,7 +119,9 @@ class Client:
             "raw_path": path.encode(),
             "query_string": query.encode(),
             "root_path": "",
-            "headers": [(key.encode(), value.encode()) for key, value in headers.items() if value is not None],
+            "headers": [
+                (key.encode(), value.encode()) for key, value in headers.items() if value is not None
+            ],
             "client": ("127.0.0.1", 5),
             "server": ("127.0.0.1", PORT),
         }
