@@ -37,6 +37,10 @@ def studio(
 
         if not images.is_image(photo):
             originals.read(photo)
+    if (engine, precision, device) != ("auto",) * 3:
+        from stylebank.engines.choice import Computing
+
+        Computing(engine, precision, device).choose()
     settings = Settings(bank, photo, engine, precision, device)
     listener, door = server.listening(port, host, password)
     typer.echo(server.address(door))

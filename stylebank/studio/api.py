@@ -89,8 +89,9 @@ async def body_of(request: Request) -> Mapping[str, Any]:
     Raises:
         RefusedError: it is none.
     """
+    data = await request.body()
     try:
-        found = json.loads(await request.body() or b"{}")
+        found = json.loads(data or b"{}")
     except (ValueError, RecursionError) as error:
         raise RefusedError(400, f"body: is no JSON ({type(error).__name__}); send an object") from error
     if not isinstance(found, dict):

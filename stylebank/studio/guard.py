@@ -21,6 +21,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from stylebank.studio.api import RefusedError
+
 TOKEN = "x-stylebank-token"  # noqa: S105  # the header's name
 LOOPBACK = "127.0.0.1"
 
@@ -87,10 +89,6 @@ class Door:
         return opened
 
 
-class _TooLargeError(Exception):
-    """A body that goes on after its limit."""
-
-
 class Guard:
     """ASGI middleware that lets pass what the module says.
 
@@ -112,12 +110,9 @@ class Guard:
         if scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
             return
-        begun = False
 
         async def sending(message: Message) -> None:
-            nonlocal begun
             if message["type"] == "http.response.start":
-                begun = True
                 headers = MutableHeaders(raw=message.setdefault("headers", []))
                 for name, value in _FORBIDDING.items():
                     headers[name] = value
@@ -131,12 +126,7 @@ class Guard:
         if refused:
             await _answer(*refused)(scope, receive, sending)
             return
-        try:
-            await self._app(scope, _up_to(most, receive), sending)
-        except _TooLargeError:
-            if begun:
-                raise
-            await _answer(413, _too_large(most))(scope, receive, sending)
+        await self._app(scope, _up_to(most, receive), sending)
 
     def _refused(self, scope: Scope) -> tuple[int, str] | None:
         headers = Headers(scope=scope)
@@ -188,7 +178,7 @@ def _announced(scope: Scope) -> int:
 
 
 def _up_to(most: int, receive: Receive) -> Receive:
-    """A body that ends in an error after so many bytes."""
+    """A body that ends in a refusal after so many bytes."""
     taken = 0
 
     async def receiving() -> Message:
@@ -196,7 +186,7 @@ def _up_to(most: int, receive: Receive) -> Receive:
         message = await receive()
         taken += len(message.get("body", b""))
         if taken > most:
-            raise _TooLargeError
+            raise RefusedError(413, _too_large(most))
         return message
 
     return receiving

@@ -22,6 +22,9 @@ from stylebank.config import Style
 from stylebank.errors import StyleBankError
 from stylebank.studio.jobs import Job
 
+CHILD = ("-P", "-m", "stylebank.studio.learning")
+"""What Python runs: this module, whatever the current folder holds."""
+
 _PATIENCE = 60.0
 """Seconds that a child may take to save before it is ended."""
 
@@ -92,7 +95,7 @@ class Learning(Job):
         folder = str(Path(__file__).resolve().parents[2])
         known = [folder, os.environ.get("PYTHONPATH", "")]
         self._child = subprocess.Popen(  # our own program
-            [sys.executable, "-P", "-m", "stylebank.studio.learning"],
+            [sys.executable, *CHILD],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

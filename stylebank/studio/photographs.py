@@ -18,6 +18,9 @@ from stylebank.studio.workshop import Workshop
 PHOTO_BYTES, MASK_BYTES = 300_000_000, 64_000_000
 WEBP, PNG, BYTES = "image/webp", "image/png", "application/octet-stream"
 
+MOST_FOUND = 12
+"""Regions that can be found in a photo at once."""
+
 _AHEAD = (
     2  # thumbnails that are ordered before the one before is sent: the painter never waits for the network
 )
@@ -176,7 +179,7 @@ async def find_regions(request: Request) -> Response:
     """Things in the photo, each as a mask: {"count", "seed"}; the largest first."""
     workshop, photo, body = workshop_of(request), photo_of(request), await api.body_of(request)
     api.only(body, "count", "seed")
-    count = api.number_of(body, "count", default=4, low=2, high=MOST_REGIONS)
+    count = api.number_of(body, "count", default=4, low=2, high=MOST_FOUND)
     seed = api.number_of(body, "seed", default=0, high=2**31 - 1)
     found = await workshop.painted(
         request, lambda easel: easel.regions(photo, count, seed), priority=previews.SLOW

@@ -103,7 +103,17 @@ def test_page_is_asked_for_again_only_if_it_changed(client: Client) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["../server.py", "../../errors.py", "/etc/passwd", "..%2fserver.py", "..\\server.py", ".", "", "a\0b", "../page"],
+    [
+        "../server.py",
+        "../../errors.py",
+        "/etc/passwd",
+        "..%2fserver.py",
+        "..\\server.py",
+        ".",
+        "",
+        "a\0b",
+        "../page",
+    ],
 )
 def test_no_path_leads_out_of_the_page(client: Client, path: str) -> None:
     assert client.ask("GET", f"/page/{path}").status == 404
@@ -168,7 +178,13 @@ def test_password_opens_and_is_not_guessed_for_long() -> None:
 
     async def ask(word: str, client: str = "192.168.1.9") -> int:
         headers = [(b"host", b"192.168.1.5"), (b"x-stylebank-token", word.encode())]
-        scope = {"type": "http", "method": "GET", "path": "/api/state", "headers": headers, "client": (client, 1)}
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": "/api/state",
+            "headers": headers,
+            "client": (client, 1),
+        }
         await guard(scope, None, send)  # type: ignore[arg-type]
         return said[-1]
 
@@ -213,7 +229,12 @@ def test_nothing_is_written_and_no_name_of_the_client_is_opened(
     control = [path for path, writes in opened_files() if writes]
     assert str(secret) in control
     begun = len(opened_files())
-    for name in (str(secret), f"../../../..{secret}", "..\\secret-of-the-test.png", "C:secret-of-the-test.png"):
+    for name in (
+        str(secret),
+        f"../../../..{secret}",
+        "..\\secret-of-the-test.png",
+        "C:secret-of-the-test.png",
+    ):
         photo = client.photo(name=name.replace("\\", "%5C"))
     mask = client.ask("POST", f"/api/photos/{photo}/masks/import?name={secret}", png(picture().convert("L")))
     assert mask.status == 200

@@ -75,7 +75,12 @@ def test_preview_is_painted_by_the_recipe(client: Client) -> None:
     wave, plain = painted(style="wave"), painted(style="photo")
     assert abs(plain - np.asarray(picture())).mean() < 12  # WebP of quality 90 on soft colours
     assert abs(wave - plain).mean() > 20
-    for other in ({"style": "scream"}, {"style": "wave:0.5+scream:0.5"}, {"strength": 0.3}, {"keep_color": True}):
+    for other in (
+        {"style": "scream"},
+        {"style": "wave:0.5+scream:0.5"},
+        {"strength": 0.3},
+        {"keep_color": True},
+    ):
         assert abs(painted(**({"style": "wave"} | other)) - wave).mean() > 2, other
     mask = client.mask(photo, half())
     region = {"mask": mask, "style": "scream", "name": "left"}
@@ -142,7 +147,9 @@ def test_thumbnails_end_when_nobody_looks(client: Client, monkeypatch: pytest.Mo
     monkeypatch.setattr(previews.Easel, "thumbnail", counted)
     words = ",".join(["wave", "scream"] * 20)
     photo = client.photo()
-    client.ask("GET", f"/api/photos/{photo}/thumbnails?side=48&styles={words}", leaves=lambda body: len(body) > 100)
+    client.ask(
+        "GET", f"/api/photos/{photo}/thumbnails?side=48&styles={words}", leaves=lambda body: len(body) > 100
+    )
     client.ask("POST", f"/api/photos/{photo}/preview", {"recipe": {"style": "wave"}, "side": 64})
     assert 1 <= len(painted) <= 5
 
