@@ -26,11 +26,13 @@ def studio(
     device: Device = "auto",
 ) -> None:
     """Paint by looking: the bank in a browser window. Nothing leaves this machine."""
+    from stylebank.bank import personal
     from stylebank.files import resources, tensorfile
     from stylebank.studio import server
     from stylebank.studio.workshop import Settings
 
-    tensorfile.manifest_of(resources.bank_named(bank))  # what is refused is refused here
+    if not tensorfile.manifest_of(resources.bank_named(bank)):  # a look; it is read when the page is there
+        personal.read(bank)
     if photo:
         from stylebank.photos import originals
         from stylebank.pixels import images

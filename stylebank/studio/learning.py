@@ -94,7 +94,7 @@ class Learning(Job):
         self.begun = time.monotonic()
         folder = str(Path(__file__).resolve().parents[2])
         known = [folder, os.environ.get("PYTHONPATH", "")]
-        self._child = subprocess.Popen(  # our own program
+        self._child = subprocess.Popen(  # noqa: S603  # our own program
             [sys.executable, *CHILD],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -145,6 +145,7 @@ def serve(
         """One that says when it has begun."""
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            """Begin to listen, and say so."""
             await super().startup(sockets)
             if ready:
                 ready()

@@ -34,7 +34,7 @@ def test_page_needs_no_token_and_all_else_does(client: Client) -> None:
     for operation in server.OPERATIONS:
         address = operation.address.format(photo="0" * 16, mask="0" * 16, job="0" * 16)
         for token in (None, "", TOKEN[:-1], TOKEN + "x", "ü"):
-            headers = {"x_stylebank_token": token}
+            headers: dict[str, Any] = {"x_stylebank_token": token}
             refused = client.ask(operation.method, address, **headers)
             assert (refused.status, list(refused.json)) == (403, ["error"]), address
     assert client.ask("GET", "/api/state").status == 200
@@ -64,7 +64,7 @@ def test_request_of_another_origin_is_refused_even_with_the_token(client: Client
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
 def test_request_from_another_site_is_refused_but_for_going_to_the_page(client: Client, site: str) -> None:
-    going = {"sec_fetch_site": site, "sec_fetch_mode": "navigate"}
+    going: dict[str, Any] = {"sec_fetch_site": site, "sec_fetch_mode": "navigate"}
     assert client.ask("GET", "/", **going).status == 200
     assert client.ask("GET", "/", sec_fetch_site=site, sec_fetch_mode="no-cors").status == 403
     assert client.ask("GET", "/page/index.html", **going).status == 403
@@ -169,7 +169,7 @@ def test_password_opens_and_is_not_guessed_for_long() -> None:
 
     from stylebank.studio.guard import Guard
 
-    async def inside(scope: Any, receive: Any, send: Any) -> None:
+    async def inside(_scope: Any, _receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
 
     async def send(message: Any) -> None:

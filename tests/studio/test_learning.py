@@ -156,7 +156,7 @@ def test_malformed_style_is_refused(grown: Client, order: dict[str, Any]) -> Non
 
 
 def test_painting_that_is_gone_is_asked_for_again_and_the_bank_that_comes_along_stays(
-    grown: Client, make_bank: Callable[..., "Bundle"]
+    grown: Client,
 ) -> None:
     found = grown.ask("POST", "/api/style-jobs", {"name": "a", "layers": [{"image": "0" * 16}]})
     assert (found.status, found.json["gone"], found.json["image"]) == (410, True, "0" * 16)
