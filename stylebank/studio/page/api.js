@@ -34,6 +34,11 @@ function renew(found) {
   away();
 }
 
+/** A key or password that a person typed. */
+export function unlock(words) {
+  renew(words.includes("#token=") ? words.split("#token=")[1] : words);
+}
+
 addEventListener("hashchange", () => {
   const found = takeToken();
   if (found) others.postMessage({ token: found });
@@ -78,7 +83,7 @@ export function away() {
     for (let tries = 0; ; tries++) {
       const answer = await fetch("/api/state", { headers: { "X-StyleBank-Token": token } }).catch(() => null);
       if (answer?.ok) break;
-      if (tries || answer) banner(words(answer));
+      if (tries || answer) banner(words(answer), answer?.status === 403);
       await new Promise((done) => setTimeout(done, 1000));
     }
     waiting = null;
@@ -89,8 +94,8 @@ export function away() {
 }
 
 function words(answer) {
-  if (answer?.status !== 403) return "The studio is away. Start it again and this page goes on by itself.";
-  return "This page has no key to the studio. Open the address that “stylebank studio” printed, and it goes on here.";
+  if (answer?.status !== 403 && answer?.status !== 429) return "The studio is away. Start it again and this page goes on by itself.";
+  return "This page has no key to the studio. Open the address that “stylebank studio” printed, or type its key or password.";
 }
 
 /** Frames of a stream: 4 bytes of length, a JSON header, and `bytes` bytes; calls `each(header, blob)`. */

@@ -1,6 +1,6 @@
 // Begins: asks the server what there is, starts the parts, and shows the photo that comes.
 
-import { getJson, whenBack } from "./api.js";
+import { getJson, unlock, whenBack } from "./api.js";
 import * as brush from "./brush.js";
 import * as compare from "./compare.js";
 import { $, dress } from "./dom.js";
@@ -10,7 +10,7 @@ import * as gallery from "./gallery.js";
 import * as keys from "./keys.js";
 import * as mixpad from "./mixpad.js";
 import * as newstyle from "./newstyle.js";
-import { complain } from "./notes.js";
+import { complain, say } from "./notes.js";
 import { picture, reopen } from "./photo.js";
 import * as preview from "./preview.js";
 import { PHOTO } from "./recipe.js";
@@ -28,6 +28,11 @@ $("redo").onclick = redo;
 $("zoom").onclick = () => (viewer.isFitted() ? viewer.fullSize() : viewer.fit());
 $("zoom-in").onclick = () => viewer.zoomBy(1.25);
 $("zoom-out").onclick = () => viewer.zoomBy(0.8);
+$("unlock").onsubmit = (event) => {
+  event.preventDefault();
+  unlock($("key").value);
+  $("key").value = "";
+};
 tabs();
 listen((changed) => {
   $("undo").disabled = !store.past.length;
@@ -48,7 +53,7 @@ async function showPhoto() {
   if (store.photo !== photo) return bitmap.close();
   gallery.showPhoto(bitmap);
   viewer.setBefore(bitmap);
-  $("view").focus({ preventScroll: true });
+  $("view").focus({ preventScroll: true, focusVisible: false });
 }
 
 /** On a phone the panel shows the style or the areas. */
@@ -75,6 +80,7 @@ async function begin() {
   set({ styles });
   save.fill();
   await reopen();
+  if (server.problem) say(server.problem, "error");
   document.documentElement.dataset.ready = "1";
 }
 

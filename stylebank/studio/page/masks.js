@@ -4,6 +4,7 @@ import { blobOf, postBytes } from "./api.js";
 import { clamp } from "./dom.js";
 import { greyPng } from "./png.js";
 import { withPhoto } from "./photo.js";
+import { PHOTO, store } from "./state.js";
 
 const SIDE = 1536;
 const OPEN = 12;
@@ -23,14 +24,14 @@ export function blank(photo) {
 }
 
 /** A new version of a mask from a canvas whose alpha it is; the canvas belongs to it from now on. */
-export async function add(canvas) {
+export async function add(canvas, { empty = false } = {}) {
   const id = `local-${++count}`;
   remember(id, canvas);
-  known.set(id, { blob: await greyPng(canvas), digest: null, sending: null });
+  known.set(id, { blob: await greyPng(canvas), digest: null, sending: null, empty });
   return id;
 }
 
-export const addEmpty = (photo) => add(blank(photo));
+export const addEmpty = (photo) => add(blank(photo), { empty: true });
 
 /** The mask as a canvas of white with its alpha. */
 export async function canvasOf(id, photo) {
@@ -81,12 +82,18 @@ export async function sendAgain(key, ids) {
 
 export const blobOfMask = (id) => known.get(id)?.blob ?? null;
 
-/** A mask as the server's recipe has it. */
+/** A recipe as the server has it: areas where nothing is painted yet are left out. */
 export async function wire(recipe) {
-  const regions = await Promise.all(
-    recipe.regions.map(async ({ key, ...region }) => ({ ...region, mask: await digestOf(region.mask) })),
-  );
+  const some = recipe.regions.filter((region) => !known.get(region.mask)?.empty);
+  const regions = await Promise.all(some.map(async ({ key, ...region }) => ({ ...plain(region, recipe), mask: await digestOf(region.mask) })));
   return { ...recipe, regions };
+}
+
+/** An area that shows the photo is one whose style has no strength. */
+function plain(region, recipe) {
+  if (region.style !== PHOTO) return region;
+  const style = recipe.style === PHOTO ? store.styles[0].name : recipe.style;
+  return { ...region, style, strength: 0, stroke: 1 };
 }
 
 /** How much of the picture a canvas covers at a point (x, y) in 0..1. */

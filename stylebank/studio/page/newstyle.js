@@ -95,10 +95,11 @@ async function load(file) {
 
 async function begin() {
   const name = $("style-name").value.trim() || "my_style";
-  const layers = slots.map((slot) => (slot ? { image: slot.image, crop: slot.crop } : "blank"));
-  const zoom = $("style-zoom").value ? { way: $("style-zoom").value } : null;
+  const layer = (slot) => (slot ? { image: slot.image, crop: slot.crop } : "blank");
+  const some = slots.filter(Boolean);
+  const zoom = $("style-zoom").value ? { large: layer(some.at(-1)), second: layer(some[0]) } : null;
   try {
-    const told = await postJson("/api/style-jobs", { name, layers, zoom, steps: null });
+    const told = await postJson("/api/style-jobs", { name, layers: slots.map(layer), zoom, steps: null });
     watch({ id: told.job, state: "waiting", losses: [], name });
   } catch (error) {
     complain(error);

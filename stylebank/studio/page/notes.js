@@ -16,7 +16,8 @@ export function complain(error) {
   say(error.message, "error");
 }
 
-export function banner(words) {
+export function banner(words, locked = false) {
   $("offline").hidden = !words;
-  $("offline-words").textContent = words || "";
+  $("unlock").hidden = !locked;
+  if ($("offline-words").textContent !== words) $("offline-words").textContent = words;
 }

@@ -1,6 +1,6 @@
 // The photo: brought to the server, brought again when the server has forgotten it, and shown as it is.
 
-import { ApiError, blobOf, getJson, postBytes } from "./api.js";
+import { ApiError, blobOf, postBytes } from "./api.js";
 import { complain, say } from "./notes.js";
 import { FIRST, kept, startPhoto, store } from "./state.js";
 import { sendAgain } from "./masks.js";
@@ -14,7 +14,7 @@ export async function withPhoto(run) {
   try {
     return await run(photo.id);
   } catch (error) {
-    if (!(error instanceof ApiError && (error.gone || error.status === 404)) || !photo.file) throw error;
+    if (!(error instanceof ApiError && error.gone) || !photo.file) throw error;
     again ??= bringAgain(photo).finally(() => (again = null));
     await again;
     return run(photo.id);
@@ -63,4 +63,3 @@ export async function picture(side = SIDE) {
   return createImageBitmap(await withPhoto((id) => blobOf(`/api/photos/${id}/picture?side=${side}`)));
 }
 
-export const jobsOf = () => getJson("/api/jobs");

@@ -71,14 +71,16 @@ function wanted() {
   return Math.min(Math.max(1024, found), longest());
 }
 
-const longest = () => Math.min(Math.max(store.photo.width, store.photo.height), store.server?.limits?.preview_side ?? 2048);
+/** The longest side that there is, or that the server paints for a screen. */
+const longest = () => Math.min(Math.max(store.photo.width, store.photo.height), store.server.limits.preview_side[1]);
 
 async function ask(recipe, side, signal) {
   const { photo } = store;
   const mine = ++number;
   const slow = setTimeout(() => busy(1), 250);
   try {
-    const said = { recipe: await wire(recipe), side: Math.min(side, longest()), client, number: mine };
+    const least = store.server.limits.preview_side[0];
+    const said = { recipe: await wire(recipe), side: Math.max(least, Math.min(side, longest())), client, number: mine };
     const answer = await withPhoto((id) => send("POST", `/api/photos/${id}/preview`, { json: said, signal }));
     const bitmap = await createImageBitmap(await answer.blob());
     if (store.photo !== photo || mine < shown.number) return;

@@ -1,8 +1,8 @@
 // What the words of a style mean (`wave:0.6+scream:0.4/mosaic`), and what the gallery and sliders work on.
 
-import { edit, store } from "./state.js";
+import { edit, PHOTO, store } from "./state.js";
 
-export const PHOTO = "photo";
+export { PHOTO };
 export const MOST = 4;
 
 /** {forms: [{name, weight}], marks: name or ""} */
@@ -39,7 +39,8 @@ export function editTarget(patch, options) {
 export function titleOf(name) {
   if (name === PHOTO) return "Original photo";
   const style = store.styles.find((one) => one.name === name);
-  return style?.title || pretty(name);
+  const dated = style?.title?.split(" + ").length === 1 ? style.title : "";
+  return dated.replace(/,? (c\. ?)?\(?\d{4}[-–\d]*\)?$/, "") || pretty(name);
 }
 
 export const artistOf = (name) => store.styles.find((one) => one.name === name)?.artist || "";

@@ -143,7 +143,7 @@ async function drawThumb(canvas, region) {
   const own = layer.getContext("2d");
   cover(mask, own);
   own.globalCompositeOperation = "source-in";
-  if (styled) cover(styled, own);
+  if (styled ?? photo) cover(styled ?? photo, own);
   if (photo) {
     context.filter = "grayscale(1)";
     context.globalAlpha = 0.35;

@@ -4,8 +4,10 @@ const LIMIT = 200;
 const KEPT = "stylebank-page";
 const listeners = new Set();
 
+export const PHOTO = "photo";
+
 export const FIRST = Object.freeze({
-  style: "photo", strength: 1, stroke: 1, keep_color: false, regions: [], feather: 2, overlap: "over",
+  style: PHOTO, strength: 1, stroke: 1, keep_color: false, regions: [], feather: 2, overlap: "over",
 });
 
 export const store = {
