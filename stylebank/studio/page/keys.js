@@ -29,7 +29,7 @@ const TABLE = [
   ["V", "Move", { v: () => brush.choose("move") }],
   ["[  ]", "Smaller, larger brush", { "[": () => brush.resize(0.8), "]": () => brush.resize(1.25) }],
   ["{  }", "Harder, softer brush", { "{": () => brush.soften(-0.1), "}": () => brush.soften(0.1) }],
-  ["Alt Up, Down", "Area upwards, downwards", {}],
+  ["Alt ↑ ↓", "Area upwards, downwards", {}],
   ["F2", "Rename the area", {}],
   ["Delete", "Delete the area", { delete: () => store.selected !== null && remove(store.selected) }],
   ["Esc", "Leave the brush, close", { escape: leave }],

@@ -13,7 +13,6 @@ import * as newstyle from "./newstyle.js";
 import { complain, say } from "./notes.js";
 import { picture, reopen } from "./photo.js";
 import * as preview from "./preview.js";
-import { PHOTO } from "./recipe.js";
 import * as regions from "./regions.js";
 import * as save from "./save.js";
 import * as sliders from "./sliders.js";
@@ -40,15 +39,14 @@ listen((changed) => {
   if (changed.has("photo")) showPhoto().catch(complain);
 });
 
-/** A new photo: its own picture at once, then the first style, so that there is something to see. */
+/** A new photo: its own picture at once, the painting when it comes. */
 async function showPhoto() {
-  const { photo, recipe } = store;
+  const { photo } = store;
   document.body.classList.toggle("is-empty", !photo);
   document.title = photo ? `${photo.name} – StyleBank Studio` : "StyleBank Studio";
   viewer.clear();
   if (!photo) return;
   $("view").setAttribute("aria-label", `${photo.name}, painted`);
-  if (recipe.style === PHOTO && !recipe.regions.length && !store.past.length && store.styles.length) set({ recipe: { ...recipe, style: store.styles[0].name } });
   const bitmap = await picture();
   if (store.photo !== photo) return bitmap.close();
   gallery.showPhoto(bitmap);

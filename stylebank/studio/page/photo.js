@@ -54,7 +54,7 @@ export async function reopen() {
       if (error.offline) throw error;
     }
   }
-  if (store.server.photo) startPhoto(store.server.photo, FIRST);
+  if (store.server.photo) startPhoto(store.server.photo);
   return Boolean(store.server.photo);
 }
 

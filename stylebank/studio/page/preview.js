@@ -1,4 +1,5 @@
 // The painting as it is now: small while a slider moves, larger at rest; only the newest counts, and nothing waits for it.
+// Small and large ask under two names: the page itself gives up a large one that is out of date.
 
 import { send } from "./api.js";
 import { $, debounce } from "./dom.js";
@@ -80,7 +81,7 @@ async function ask(recipe, side, signal) {
   const slow = setTimeout(() => busy(1), 250);
   try {
     const least = store.server.limits.preview_side[0];
-    const said = { recipe: await wire(recipe), side: Math.max(least, Math.min(side, longest())), client, number: mine };
+    const said = { recipe: await wire(recipe), side: Math.max(least, Math.min(side, longest())), client: client + (signal ? "-fine" : ""), number: mine };
     const answer = await withPhoto((id) => send("POST", `/api/photos/${id}/preview`, { json: said, signal }));
     const bitmap = await createImageBitmap(await answer.blob());
     if (store.photo !== photo || mine < shown.number) return;

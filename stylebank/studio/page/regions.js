@@ -10,7 +10,7 @@ import { slider } from "./sliders.js";
 import { edit, listen, set, settle, store } from "./state.js";
 
 const COLORS = ["#ff5d8f", "#38b6ff", "#ffb300", "#37d67a", "#b388ff", "#ff7043", "#26c6da", "#d4e157"];
-const SOME = ["starry_night", "wave", "scream", "kiss", "udnie", "composition_vii"];
+const SOME = ["wave", "scream", "water_lilies_1919", "kiss", "udnie", "night"];
 let count = 0;
 const edges = slider({
   label: "Soft borders", words: (value) => (value ? value.toFixed(0) : "none"), onend: settle,

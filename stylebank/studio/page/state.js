@@ -71,8 +71,13 @@ export function redo() {
   set({ ...next, past: [...store.past, here], future });
 }
 
-/** Another photo: the look stays, its areas go, since they were of the other photo. */
-export function startPhoto(photo, recipe = { ...store.recipe, regions: [] }) {
+/** The look for another photo: it stays, but for the areas, which were of the other; at first it is the first style. */
+function look() {
+  const first = store.photo ? store.recipe.style : (store.styles[0]?.name ?? PHOTO);
+  return { ...store.recipe, style: first, regions: [] };
+}
+
+export function startPhoto(photo, recipe = look()) {
   before = null;
   set({ photo, recipe, selected: null, past: [], future: [], found: [], tool: "move" });
 }
