@@ -34,7 +34,7 @@ Made = TypeVar("Made")
 
 _BEFORE_ALL = -1  # priority of reading a bank
 _LAYERS = 5
-_LAST_WORDS = 5.0  # seconds that a child may take where the studio is closed
+_LAST_WORDS = 5.0  # seconds that a child or a thread may take where the studio is closed
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Workshop:
         self.computing = Computing(settings.engine, settings.precision, settings.device)
         self.uploads = asyncio.Semaphore(2)
         self.first: Photograph | None = None
-        self.problem = ""
+        self.problem, self.has_ended = "", True
         self.paintings = Paintings()
         self._lock = RLock()
         self._folder: Path | None = None
@@ -98,8 +98,7 @@ class Workshop:
 
     def close(self) -> None:
         """End all that goes on; what was learnt so far is gone with its folder."""
-        self.jobs.close()
-        self.painter.close()
+        self.has_ended = self.jobs.close(_LAST_WORDS) and self.painter.close(_LAST_WORDS)
         for job in self.jobs.all():
             if isinstance(job, Learning):
                 job.wait(_LAST_WORDS)
