@@ -32,7 +32,7 @@ QUICK, SLOW, WHENEVER = 0, 1, 2
 QUICK_SIDE = 512
 """Pixels of the long side up to which a preview is quick."""
 
-SIDES = (64, 2048)
+SIDES = (1, 2048)
 """Least and most pixels of the long side of a preview."""
 
 _CANVASES = 6
@@ -81,7 +81,7 @@ class Painter:
                         older.set_exception(superseded())
             self._waiting = [each for each in self._waiting if not each[2].done()]
             heapq.heapify(self._waiting)
-            if self._closed or len(self._waiting) >= _WAITING:
+            if self._closed or (len(self._waiting) >= _WAITING and priority >= QUICK):
                 raise RefusedError(
                     429, f"studio: {len(self._waiting)} pictures wait already; ask again later"
                 )
