@@ -47,7 +47,9 @@ class Studio:
 
 
 def main(
-    photo: Annotated[Path | None, typer.Argument(help="A photo; else one that comes along, at 12 megapixels.")] = None,
+    photo: Annotated[
+        Path | None, typer.Argument(help="A photo; else one that comes along, at 12 megapixels.")
+    ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Of each; the median counts.")] = 9,
     engine: Annotated[str, typer.Option(help="auto, openvino, onnx or torch.")] = "auto",
 ) -> None:
@@ -79,7 +81,7 @@ def _large() -> bytes:
 
 def _measure(studio: Studio, data: bytes, rounds: int) -> None:
     begun = time.perf_counter()
-    identity = json.loads(studio.ask(f"api/photos?name=photo", data)[0])["id"]
+    identity = json.loads(studio.ask("api/photos?name=photo", data)[0])["id"]
     typer.echo(f"{'photo is taken in':32} {time.perf_counter() - begun:8.2f} s")
     names = [style["name"] for style in json.loads(studio.ask("api/styles")[0])]
     begun = time.perf_counter()

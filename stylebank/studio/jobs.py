@@ -233,11 +233,13 @@ class Jobs:
             del self._jobs[identity]
             return job
 
-    def close(self) -> None:
-        """Stop all of them."""
+    def close(self, seconds: float) -> bool:
+        """Stop all of them, and wait so long for the thread that paints; whether it has ended."""
         for job in self.all():
             job.stop()
         self._queue.put(None)
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
 
     def _forget(self) -> None:
         """Let the oldest that have ended give way, where there are too many, or too many bytes of them."""

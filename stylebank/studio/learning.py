@@ -86,11 +86,11 @@ class Learning(Job):
         self._child: subprocess.Popen[str] | None = None
         self._step, self._first, self._expected = 0, (0, 0.0), 0
         self._losses: list[list[float]] = []
-        self._stage, self._notes, self._warning = "", list[str](), ""
+        self._stage, self._notes, self._warning, self._end = "", list[str](), "", ""
 
     def start(self) -> None:
         """Begin, or go on where it stopped."""
-        self.state, self.error, self._first = "running", "", (0, 0.0)
+        self.state, self.error, self._end, self._first = "running", "", "", (0, 0.0)
         self.begun = time.monotonic()
         folder = str(Path(__file__).resolve().parents[2])
         known = [folder, os.environ.get("PYTHONPATH", "")]
@@ -157,11 +157,14 @@ class Learning(Job):
         with child.stdout as lines:
             for line in lines:
                 self._heard(json.loads(line))
-        code = child.wait()
+        code = child.wait()  # only then is its run free for another
         _shut(child.stdin)
-        if self.state == "running":  # it said no last word
-            self.state = "failed" if code > 0 else "stopped"
-            self.error = f"learning: ended by itself (code {code}); try again" if code > 0 else ""
+        if self._end == "done":
+            self._learnt()
+            self.share = 1.0
+        if not self._end and code > 0:
+            self.error = f"learning: ended by itself (code {code}); try again"
+        self.state = self._end or ("failed" if code > 0 else "stopped")
 
     def _heard(self, said: Mapping[str, Any]) -> None:
         if "step" in said:
@@ -177,13 +180,11 @@ class Learning(Job):
         if "note" in said and len(self._notes) < 50:
             self._notes = [*self._notes, said["note"]]
         if "error" in said:
-            self.error, self.state = said["error"], "failed"
+            self.error, self._end = said["error"], "failed"
         if "warning" in said:
-            self._warning = said["warning"]
-            self._learnt()
-            self.share, self.state = 1.0, "done"
+            self._warning, self._end = said["warning"], "done"
         if said.get("stopped"):
-            self.state = "stopped"
+            self._end = "stopped"
 
 
 def _shut(file: IO[str] | None) -> None:

@@ -56,7 +56,7 @@ async def state(request: Request) -> Response:
         "photos": album.MOST_PHOTOS,
         "masks": album.MOST_MASKS,
         "regions": recipes.MOST_REGIONS,
-        "preview_side": previews.SIDES,
+        "preview_side": previews.SIDES[1],
         "quick_side": previews.QUICK_SIDE,
         "strokes": STROKES,
     }
@@ -229,6 +229,7 @@ async def learn(request: Request) -> Response:
 
     A layer is "blank", or {"image", "crop"}: an id, and null or [left, top, right, bottom] in 0 to 1. There are five
     from the finest marks to the largest forms, or one for all; a zoom recipe, {"large", "second", "layer"}, instead.
+    {"way": "closer"} is one of the first and the last layer's images.
     """
     workshop, body = workshop_of(request), await api.body_of(request)
     api.only(body, "name", "layers", "zoom", "steps")

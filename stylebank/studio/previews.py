@@ -32,7 +32,7 @@ QUICK, SLOW, WHENEVER = 0, 1, 2
 QUICK_SIDE = 512
 """Pixels of the long side up to which a preview is quick."""
 
-SIDES = (64, 2048)
+SIDES = (1, 2048)
 """Least and most pixels of the long side of a preview."""
 
 _CANVASES = 6
@@ -81,7 +81,7 @@ class Painter:
                         older.set_exception(superseded())
             self._waiting = [each for each in self._waiting if not each[2].done()]
             heapq.heapify(self._waiting)
-            if self._closed or len(self._waiting) >= _WAITING:
+            if self._closed or (len(self._waiting) >= _WAITING and priority >= QUICK):
                 raise RefusedError(
                     429, f"studio: {len(self._waiting)} pictures wait already; ask again later"
                 )
@@ -89,13 +89,15 @@ class Painter:
             self._ready.notify()
         return future
 
-    def close(self) -> None:
-        """Let the thread end after what it does now."""
+    def close(self, seconds: float) -> bool:
+        """Let the thread end after what it does now, and wait so long; whether it has ended."""
         with self._ready:
             self._closed = True
             for _, _, future, _, _ in self._waiting:
                 future.cancel()
             self._ready.notify()
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
 
     def _work(self) -> None:
         while True:
@@ -142,8 +144,8 @@ class Easel:
         return found or small, 1000 * (time.perf_counter() - begun)
 
     def thumbnail(self, photo: Photograph, style: str, side: int) -> "Image":
-        """The photo in a style, painted at the least size that shows it as larger ones do."""
-        return self._canvas(photo, side)[1].stylize(style)
+        """The photo in a style: a quick preview, shrunk, as smaller it would be painted no sooner."""
+        return resampling.fitted(self._canvas(photo, QUICK_SIDE)[1].stylize(style), long_side=side)
 
     def regions(self, photo: Photograph, count: int, seed: int) -> list[tuple[str, float]]:
         """Masks of what is found in a photo, kept with it, and the share that each covers, the largest first."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 import secrets
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -150,8 +151,9 @@ def serve(
             if ready:
                 ready()
 
+    workshop = Workshop(settings)
     setup = uvicorn.Config(
-        application(Workshop(settings), door),
+        application(workshop, door),
         log_config=None,
         log_level="critical",
         access_log=False,
@@ -162,4 +164,8 @@ def serve(
         limit_concurrency=256,
         timeout_graceful_shutdown=1,
     )
-    Server(setup).run(sockets=[listener])
+    try:
+        Server(setup).run(sockets=[listener])
+    finally:
+        if not workshop.has_ended:  # an engine that computes still would not survive the interpreter
+            os._exit(130)

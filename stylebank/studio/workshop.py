@@ -34,7 +34,7 @@ Made = TypeVar("Made")
 
 _BEFORE_ALL = -1  # priority of reading a bank
 _LAYERS = 5
-_LAST_WORDS = 5.0  # seconds that a child may take where the studio is closed
+_LAST_WORDS = 5.0  # seconds that a child or a thread may take where the studio is closed
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Workshop:
         self.computing = Computing(settings.engine, settings.precision, settings.device)
         self.uploads = asyncio.Semaphore(2)
         self.first: Photograph | None = None
-        self.problem = ""
+        self.problem, self.has_ended = "", True
         self.paintings = Paintings()
         self._lock = RLock()
         self._folder: Path | None = None
@@ -98,8 +98,7 @@ class Workshop:
 
     def close(self) -> None:
         """End all that goes on; what was learnt so far is gone with its folder."""
-        self.jobs.close()
-        self.painter.close()
+        self.has_ended = self.jobs.close(_LAST_WORDS) and self.painter.close(_LAST_WORDS)
         for job in self.jobs.all():
             if isinstance(job, Learning):
                 job.wait(_LAST_WORDS)
@@ -213,14 +212,9 @@ class Workshop:
     def _style(self, name: str, order: Mapping[str, Any], folder: Path) -> Style:
         layers, zoom = order.get("layers"), order.get("zoom")
         word = partial(self._word, folder=folder)
-        if isinstance(zoom, dict):
-            if set(zoom) - {"large", "second", "layer"} or zoom.get("layer", "relu5_1") not in (
-                "relu5_1",
-                "relu1_1",
-            ):
-                raise RefusedError(400, "zoom: has another form; give large, second and layer")
-            pair = word(zoom.get("large")), word(zoom.get("second"))
-            return Style(name=name, zoom=pair, rest_layer=zoom.get("layer", "relu5_1"), size=0)
+        if zoom is not None:
+            large, second, layer = _zoomed(zoom, layers)
+            return Style(name=name, zoom=(word(large), word(second)), rest_layer=layer, size=0)
         if not isinstance(layers, list) or len(layers) not in (1, _LAYERS):
             raise RefusedError(
                 400, "layers: are not one image or five; give them from finest marks to largest forms"
@@ -251,6 +245,20 @@ class Workshop:
         ):
             raise RefusedError(400, "crop: is no [left, top, right, bottom] in 0 to 1; correct it")
         return f"{path}@{':'.join(f'{edge:.4f}' for edge in box)}"
+
+
+def _zoomed(zoom: object, layers: object) -> tuple[object, object, str]:
+    """Large image, second image and the layer that it takes of a zoom recipe.
+
+    {"way": "closer"} zooms into the image of the finest layer, and leaves the largest forms to that of the last.
+    """
+    if isinstance(zoom, dict) and zoom == {"way": "closer"} and isinstance(layers, list) and layers:
+        return layers[0], layers[-1], "relu5_1"
+    if isinstance(zoom, dict) and {"large", "second"} <= set(zoom) <= {"large", "second", "layer"}:
+        layer = zoom.get("layer", "relu5_1")
+        if layer in ("relu1_1", "relu5_1"):
+            return zoom["large"], zoom["second"], layer
+    raise RefusedError(400, "zoom: has another form; give large, second and layer, or the way 'closer'")
 
 
 def _file_name(name: str) -> str:

@@ -227,3 +227,20 @@ def test_child_leaves_when_its_input_ends(studio_bank: Path, vgg_file: Path, tmp
     assert child.wait(20) == 0
     child.stdout.close()
     assert bundle.read(studio_bank).names == ("wave", "scream", "mosaic")
+
+
+@pytest.mark.parametrize(
+    ("zoom", "layer"),
+    [({"way": "closer"}, "relu5_1"), ({"large": "A", "second": "B", "layer": "relu1_1"}, "relu1_1")],
+)
+def test_zoom_recipe_is_that_of_the_command_line(grown: Client, zoom: dict[str, Any], layer: str) -> None:
+    images = [
+        grown.ask("POST", f"/api/style-images?name={seed}.png", png(picture(seed=seed))).json["image"]
+        for seed in (1, 2)
+    ]
+    first, second = ({"image": image, "crop": None} for image in images)
+    words = json.loads(json.dumps(zoom).replace('"A"', json.dumps(first)).replace('"B"', json.dumps(second)))
+    order = {"name": "a", "zoom": words, "layers": [first, *["blank"] * 3, second]}
+    style = grown.workshop.lesson(order).style
+    assert [Path(path).name for path in style.zoom] == ["1.png", "2.png"]
+    assert (style.rest_layer, style.size) == (layer, 0)

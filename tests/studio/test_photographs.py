@@ -244,7 +244,7 @@ def test_album_is_bounded_by_bytes_and_keeps_the_photo_it_was_opened_with(
 def painter() -> Iterator[Painter]:
     found = Painter()
     yield found
-    found.close()
+    found.close(10)
 
 
 def _busy(painter: Painter) -> Event:
