@@ -6,6 +6,7 @@ const KEY = "stylebank-token";
 const others = new BroadcastChannel("stylebank");
 const returned = new Set();
 let waiting = null;
+let told = () => {};
 let token = takeToken() || sessionStorage.getItem(KEY) || "";
 
 export class ApiError extends Error {
@@ -29,9 +30,10 @@ function takeToken() {
 
 function renew(found) {
   if (!found || found === token) return;
+  const first = !token;
   token = found;
   sessionStorage.setItem(KEY, found);
-  away();
+  if (!first) away();
 }
 
 /** A key or password that a person typed. */
@@ -45,18 +47,25 @@ addEventListener("hashchange", () => {
   renew(found);
 });
 others.onmessage = ({ data }) => {
-  if (data.token) renew(data.token);
-  else if (data.ask && token) others.postMessage({ token });
+  if (data.token) {
+    renew(data.token);
+    told();
+  } else if (data.ask && token) others.postMessage({ token });
 };
-if (token) others.postMessage({ token });
-else others.postMessage({ ask: true });
+
+/** A tab that was opened without a key asks the others, and waits for them a moment. */
+const keyed = token ? null : new Promise((done) => {
+  told = done;
+  setTimeout(done, 400);
+});
+others.postMessage(token ? { token } : { ask: true });
 
 /** Sends a request; returns the Response if it is well, raises ApiError or, while the server is away, one with `offline`. */
 export async function send(method, path, { json, body, signal } = {}) {
-  const headers = { "X-StyleBank-Token": token };
-  if (json !== undefined) headers["Content-Type"] = "application/json";
+  await keyed;
   let response;
   try {
+    const headers = { "X-StyleBank-Token": token, ...(json === undefined ? {} : { "Content-Type": "application/json" }) };
     response = await fetch(path, { method, headers, signal, body: json === undefined ? body : JSON.stringify(json) });
   } catch (error) {
     if (error.name === "AbortError") throw error;

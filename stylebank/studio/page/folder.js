@@ -44,13 +44,14 @@ async function paint() {
   const order = await wanted();
   if (order.recipe.regions.length) say("Areas belong to this one photo; the folder gets the style of everything else.");
   order.recipe = { ...order.recipe, regions: [] };
+  const used = new Set();
   let failed = 0;
   let done = 0;
   for (const file of files.sort((a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }))) {
     if (stopped) break;
     tell(`${done + 1} of ${files.length}: ${file.name}`);
     const part = (job) => (bar.value = (done + (job.done ?? 0)) / files.length);
-    await one(file, order, part, put).catch((error) => {
+    await one(file, order, part, put, used).catch((error) => {
       failed += 1;
       complain(new Error(`${file.name}: ${error.message}`));
     });
@@ -61,12 +62,21 @@ async function paint() {
   return store.photo;
 }
 
-async function one(file, order, part, put) {
+/** A name that no picture of this folder has yet. */
+function free(name, used) {
+  const [, stem, suffix] = name.match(/^(.*?)(\.[^.]*)?$/);
+  let found = name;
+  for (let number = 2; used.has(found); number++) found = `${stem}-${number}${suffix ?? ""}`;
+  used.add(found);
+  return found;
+}
+
+async function one(file, order, part, put, used) {
   const photo = await postBytes(`/api/photos?name=${encodeURIComponent(file.name)}`, file);
   const { job } = await postJson(`/api/photos/${photo.id}/renders`, order);
   const last = await followJob(job, part);
   if (last.state !== "done") throw new Error(last.error ?? "was not painted");
   const { blob, name } = await result(job);
-  await put(blob, name);
+  await put(blob, free(name, used));
   await send("DELETE", `/api/jobs/${job}`).catch(() => {});
 }

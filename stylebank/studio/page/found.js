@@ -12,6 +12,7 @@ import * as viewer from "./viewer.js";
 
 const COLORS = ["#ff5d8f", "#38b6ff", "#ffb300", "#37d67a", "#b388ff", "#ff7043"];
 let canvases = [];
+let covers = []; // (x, y) => how much, of each
 let under = -1;
 
 export function start() {
@@ -33,6 +34,7 @@ async function find() {
   try {
     const told = await withPhoto((id) => postJson(`/api/photos/${id}/segments`, { count: 5, seed: 0 }));
     canvases = await Promise.all(told.masks.map((one) => masks.canvasOf(one.mask, photo)));
+    covers = canvases.map(masks.coverOf);
     if (store.photo === photo) set({ found: told.masks.map((one, at) => ({ ...one, color: COLORS[at % COLORS.length] })), tool: "move" });
     if (!told.masks.length) say("Nothing stands out in this photo; paint an area with the brush.");
   } catch (error) {
@@ -47,9 +49,9 @@ async function find() {
 function at(event) {
   const [x, y] = viewer.toPhoto(event);
   if (x < 0 || y < 0 || x > 1 || y > 1) return -1;
-  const covers = canvases.map((canvas) => masks.coverAt(canvas, x, y));
-  const most = Math.max(...covers);
-  return most > 0.3 ? covers.indexOf(most) : -1;
+  const here = covers.map((cover) => cover(x, y));
+  const most = Math.max(...here);
+  return most > 0.3 ? here.indexOf(most) : -1;
 }
 
 function hover(event) {
@@ -70,6 +72,7 @@ function click(event) {
 function pick(index) {
   const [one] = store.found.slice(index, index + 1);
   canvases = canvases.filter((_, at) => at !== index);
+  covers = covers.filter((_, at) => at !== index);
   under = -1;
   set({ found: store.found.filter((_, at) => at !== index) });
   take([{ mask: one.mask }]);
@@ -80,7 +83,7 @@ export const cancel = () => store.found.length > 0 && (set({ found: [] }), true)
 /** A line over the picture with one button for each, for those who do not point. */
 function show() {
   const { found } = store;
-  if (!found.length) canvases = [];
+  if (!found.length) canvases = covers = [];
   $("pick-hint").hidden = !found.length;
   $("view").classList.toggle("is-picking", false);
   $("find").setAttribute("aria-pressed", found.length > 0);

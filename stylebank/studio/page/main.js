@@ -14,6 +14,7 @@ import { complain, say } from "./notes.js";
 import { picture, reopen } from "./photo.js";
 import * as preview from "./preview.js";
 import * as regions from "./regions.js";
+import * as reload from "./reload.js";
 import * as save from "./save.js";
 import * as sliders from "./sliders.js";
 import { listen, redo, set, store, undo } from "./state.js";
@@ -21,7 +22,7 @@ import * as viewer from "./viewer.js";
 import * as welcome from "./welcome.js";
 
 dress();
-for (const part of [viewer, compare, sliders, mixpad, regions, brush, found, gallery, preview, newstyle, save, folder, welcome, keys]) part.start();
+for (const part of [viewer, compare, sliders, mixpad, regions, brush, found, gallery, preview, newstyle, reload, save, folder, welcome, keys]) part.start();
 $("undo").onclick = undo;
 $("redo").onclick = redo;
 $("zoom").onclick = () => (viewer.isFitted() ? viewer.fullSize() : viewer.fit());

@@ -82,9 +82,11 @@ export async function sendAgain(key, ids) {
 
 export const blobOfMask = (id) => known.get(id)?.blob ?? null;
 
+export const isEmpty = (id) => Boolean(known.get(id)?.empty);
+
 /** A recipe as the server has it: areas where nothing is painted yet are left out. */
 export async function wire(recipe) {
-  const some = recipe.regions.filter((region) => !known.get(region.mask)?.empty);
+  const some = recipe.regions.filter((region) => !isEmpty(region.mask));
   const regions = await Promise.all(some.map(async ({ key, ...region }) => ({ ...plain(region, recipe), mask: await digestOf(region.mask) })));
   return { ...recipe, regions };
 }
@@ -96,9 +98,12 @@ function plain(region, recipe) {
   return { ...region, style, strength: 0, stroke: 1 };
 }
 
-/** How much of the picture a canvas covers at a point (x, y) in 0..1. */
-export function coverAt(canvas, x, y) {
-  const column = clamp(Math.floor(x * canvas.width), 0, canvas.width - 1);
-  const row = clamp(Math.floor(y * canvas.height), 0, canvas.height - 1);
-  return canvas.getContext("2d").getImageData(column, row, 1, 1).data[3] / 255;
+/** Of a mask, how much is covered at points (x, y) in 0..1, read once at 256 px. */
+export function coverOf(canvas) {
+  const [width, height] = [256, Math.max(1, Math.round((256 * canvas.height) / canvas.width))];
+  const context = new OffscreenCanvas(width, height).getContext("2d");
+  context.drawImage(canvas, 0, 0, width, height);
+  const { data } = context.getImageData(0, 0, width, height);
+  const cell = (at, count) => clamp(Math.floor(at * count), 0, count - 1);
+  return (x, y) => data[4 * (cell(y, height) * width + cell(x, width)) + 3] / 255;
 }

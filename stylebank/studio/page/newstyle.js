@@ -96,8 +96,7 @@ async function load(file) {
 async function begin() {
   const name = $("style-name").value.trim() || "my_style";
   const layer = (slot) => (slot ? { image: slot.image, crop: slot.crop } : "blank");
-  const some = slots.filter(Boolean);
-  const zoom = $("style-zoom").value ? { large: layer(some.at(-1)), second: layer(some[0]) } : null;
+  const zoom = $("style-zoom").value ? { way: "closer" } : null;
   try {
     const told = await postJson("/api/style-jobs", { name, layers: slots.map(layer), zoom, steps: null });
     watch({ id: told.job, state: "waiting", losses: [], name });

@@ -2,8 +2,9 @@
 
 import { ApiError, blobOf, postBytes } from "./api.js";
 import { complain, say } from "./notes.js";
-import { FIRST, kept, startPhoto, store } from "./state.js";
 import { sendAgain } from "./masks.js";
+import { kept } from "./reload.js";
+import { FIRST, startPhoto, store } from "./state.js";
 
 const SIDE = 1536;
 let again = null;

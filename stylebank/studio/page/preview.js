@@ -73,29 +73,50 @@ function wanted() {
 }
 
 /** The longest side that there is, or that the server paints for a screen. */
-const longest = () => Math.min(Math.max(store.photo.width, store.photo.height), store.server.limits.preview_side[1]);
+const longest = () => Math.min(Math.max(store.photo.width, store.photo.height), store.server.limits.preview_side);
 
 async function ask(recipe, side, signal) {
   const { photo } = store;
   const mine = ++number;
-  const slow = setTimeout(() => busy(1), 250);
+  const rested = busy();
   try {
-    const least = store.server.limits.preview_side[0];
-    const said = { recipe: await wire(recipe), side: Math.max(least, Math.min(side, longest())), client: client + (signal ? "-fine" : ""), number: mine };
+    const said = { recipe: await wire(recipe), side: Math.max(64, Math.min(side, longest())), client: client + (signal ? "-fine" : ""), number: mine };
+    const words = wordsOf(said.recipe);
+    if (words === shown.words && said.side <= shown.side) {
+      shown = { ...shown, recipe };
+      return;
+    }
     const answer = await withPhoto((id) => send("POST", `/api/photos/${id}/preview`, { json: said, signal }));
     const bitmap = await createImageBitmap(await answer.blob());
     if (store.photo !== photo || mine < shown.number) return;
     viewer.setAfter(bitmap, { fade: !store.dragging && shown.recipe !== recipe });
-    shown = { recipe, side: said.side, number: mine };
+    shown = { recipe, words, side: said.side, number: mine };
     document.documentElement.dataset.shown = String(said.side);
   } catch (error) {
     complain(error);
   } finally {
-    clearTimeout(slow);
-    busy(0);
+    rested();
   }
 }
 
-function busy(on) {
-  $("busy").classList.toggle("on", Boolean(on || large || (small && next)));
+/** What of a recipe is seen: names are not. */
+const wordsOf = (recipe) => JSON.stringify({ ...recipe, regions: recipe.regions.map((region) => ({ ...region, name: "" })) });
+
+/** The line that moves while something is waited for; returns what ends it. */
+function busy() {
+  let told = false;
+  const slow = setTimeout(() => {
+    told = true;
+    show(1);
+  }, 250);
+  return () => {
+    clearTimeout(slow);
+    if (told) show(-1);
+  };
+}
+
+let waits = 0;
+function show(more) {
+  waits += more;
+  $("busy").classList.toggle("on", waits > 0);
 }

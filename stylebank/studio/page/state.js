@@ -1,7 +1,6 @@
 // The one store: what is shown and chosen, and the history of recipes for undo and redo.
 
 const LIMIT = 200;
-const KEPT = "stylebank-page";
 const listeners = new Set();
 
 export const PHOTO = "photo";
@@ -33,7 +32,6 @@ export function set(patch) {
   Object.assign(store, patch);
   const changed = new Set(Object.keys(patch));
   for (const run of listeners) run(changed, store);
-  if (["recipe", "photo", "selected"].some((key) => changed.has(key))) keep();
 }
 
 /** Makes a new recipe by `change(recipe)`; `live` while a gesture goes on, which is one step of undo when it ends. */
@@ -80,21 +78,4 @@ function look() {
 export function startPhoto(photo, recipe = look()) {
   before = null;
   set({ photo, recipe, selected: null, past: [], future: [], found: [], tool: "move" });
-}
-
-/** What a reload of this tab goes on with; nothing of the photo itself. */
-function keep() {
-  if (!store.photo) return;
-  const { id, name, width, height } = store.photo;
-  const regions = store.recipe.regions.filter((region) => !region.mask.startsWith("local"));
-  const kept = { photo: { id, name, width, height }, recipe: { ...store.recipe, regions } };
-  sessionStorage.setItem(KEPT, JSON.stringify(kept));
-}
-
-export function kept() {
-  try {
-    return JSON.parse(sessionStorage.getItem(KEPT));
-  } catch {
-    return null;
-  }
 }
