@@ -133,7 +133,7 @@ class Learning(Job):
     def left(self) -> float | None:
         """Seconds at most, by the pace since the first step."""
         step, then = self._first
-        if self.state != "running" or self._step <= step:
+        if self.state != "running" or not then or self._step <= step:
             return None
         return (time.monotonic() - then) / (self._step - step) * max(0, self._expected - self._step)
 
@@ -178,7 +178,7 @@ class Learning(Job):
         self._expected = said.get("expected", self._expected)
         self._stage = said.get("stage", self._stage)
         if "note" in said and len(self._notes) < 50:
-            self._notes = [*self._notes, said["note"]]
+            self._notes = [*self._notes, said["note"].replace(f"{self.lesson.run}: ", "")]
         if "error" in said:
             self.error, self._end = said["error"], "failed"
         if "warning" in said:

@@ -96,6 +96,7 @@ def test_style_is_learnt_stopped_gone_on_with_and_lands_in_the_bank(grown: Clien
     assert grown.ended(job)["state"] == "stopped"
     before = grown.ask("GET", "/api/state").json["bank"]["digest"]
     assert grown.ask("POST", f"/api/jobs/{job}/continue").status == 202
+    assert (grown.ask("GET", f"/api/jobs/{job}").json["left_s"] or 0) < 600
     last = grown.ended(job)
     assert (last["state"], last["step"], last["warning"], last["error"]) == ("done", 20, "looks flat", None)
     assert grown.ask("GET", "/api/state").json["bank"]["digest"] != before
