@@ -3,7 +3,7 @@
 import { getJson, unlock, whenBack } from "./api.js";
 import * as brush from "./brush.js";
 import * as compare from "./compare.js";
-import { $, dress } from "./dom.js";
+import { $, debounce, dress } from "./dom.js";
 import * as folder from "./folder.js";
 import * as found from "./found.js";
 import * as gallery from "./gallery.js";
@@ -52,8 +52,21 @@ async function showPhoto() {
   if (store.photo !== photo) return bitmap.close();
   gallery.showPhoto(bitmap);
   viewer.setBefore(bitmap);
+  sharp = "";
   $("view").focus({ preventScroll: true, focusVisible: false });
 }
+
+/** The photo itself, larger when it is looked at closely. */
+const sharper = debounce(400, async () => {
+  const { photo } = store;
+  if (!photo || viewer.shownSide() <= SHARP[0] || Math.max(photo.width, photo.height) <= SHARP[0] || sharp === photo.id) return;
+  sharp = photo.id;
+  const bitmap = await picture(SHARP[1]);
+  if (store.photo === photo) viewer.setBefore(bitmap);
+});
+const SHARP = [1536, 4096];
+let sharp = "";
+viewer.onView(() => sharper());
 
 /** On a phone the panel shows the style or the areas. */
 function tabs() {

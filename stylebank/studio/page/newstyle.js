@@ -132,7 +132,7 @@ function tell(now) {
   $("style-continue").hidden = now.state !== "stopped";
   $("style-words").textContent = {
     waiting: "Getting ready…",
-    running: `Step ${now.step ?? 0}${now.left_s ? `, about ${lasting(now.left_s)} left` : ""}`,
+    running: now.step ? `Step ${now.step}${now.left_s ? `, about ${lasting(now.left_s)} left` : ""}` : "Looking at the painting…",
     done: "Done. The style is in your gallery.",
     stopped: `Stopped at step ${now.step ?? 0}.`,
     failed: now.error ?? "That did not work.",
