@@ -25,6 +25,7 @@ FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 WINGS = {
     "__main__": "",
     "cli": "typer rich print",
+    "studio": "starlette uvicorn subprocess socket",
     "batch": "ray pyarrow",
     "__init__": "",
     "reference": "torchmetrics",
@@ -46,8 +47,8 @@ WINGS = {
 NOWHERE = (
     "fcntl",  # is not there on Windows
     *("pickle", "marshal", "shelve", "yaml", "torch.load", "torch.save"),
-    *("exec", "eval", "compile", "__import__", "importlib", "subprocess", "os.system"),
-    *("socket", "http", "urllib", "requests"),
+    *("exec", "eval", "compile", "__import__", "importlib", "os.system"),
+    *("http", "urllib", "requests"),
 )
 
 

@@ -15,7 +15,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from stylebank.cli import evaluate, export, fuse, optimize, share, sheets, stylize, train
+from stylebank.cli import browser, evaluate, export, fuse, optimize, share, sheets, stylize, train
 from stylebank.cli.options import printable
 from stylebank.errors import ConfigError, StyleBankError
 from stylebank.machine import distributed, memory
@@ -29,6 +29,7 @@ app = typer.Typer(
     help="Fast style transfer: one small network, a bank of styles.",
 )
 for _command in (
+    browser.studio,
     stylize.stylize,
     sheets.sheet,
     fuse.fuse,

@@ -44,13 +44,20 @@ def read_bytes(data: bytes, name: str) -> Image.Image:
     return originals.read_bytes(data, name).image
 
 
-def read_unconverted(path: Path) -> Image.Image:
+def read_unconverted(path: Path, *, data: bytes | None = None, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """Read an image file upright, with its own mode and values: palette indices, grey levels, alpha.
+
+    Args:
+        path: the file.
+        data: what to read in place of the file; then the path is only its name.
+        max_pixels: the limit.
 
     Raises:
         ImageError: see `read`.
     """
-    return decoding.decode(path, lambda found: upright(found.image).copy(), max_pixels=MAX_PIXELS, plain=True)
+    return decoding.decode(
+        path, lambda found: upright(found.image).copy(), max_pixels=max_pixels, data=data, plain=True
+    )
 
 
 def is_image(path: Path) -> bool:
@@ -102,6 +109,13 @@ def save_labels(path: Path, image: Image.Image) -> None:
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     write_atomically(path, buffer.getvalue())
+
+
+def grey_png(levels: NDArray[np.uint8]) -> bytes:
+    """Grey levels (H, W) as the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    Image.fromarray(levels).save(buffer, "PNG", compress_level=3)
+    return buffer.getvalue()
 
 
 def is_pil(image: object) -> "TypeIs[Image.Image]":

@@ -22,6 +22,7 @@ from PIL import Image
 
 from stylebank.errors import ImageError
 from stylebank.photos import srgb
+from stylebank.photos.decoding import MAX_PIXELS
 from stylebank.pixels import images, resampling
 from stylebank.pixels.labels import NOWHERE, Labels, of_rgb
 
@@ -48,13 +49,13 @@ _NUMBERS = ("I", "F")
 _LOSSY = (".jpg", ".jpeg", ".jpe", ".jfif", ".avif", ".heic", ".heif")
 
 
-def read_mask(path: Path) -> Floats:
+def read_mask(path: Path, *, data: bytes | None = None, max_pixels: int = MAX_PIXELS) -> Floats:
     """Read an image as a mask (H, W): white is covered, black and transparent are not, greys are soft; see the module.
 
     Raises:
         ImageError: it cannot be read.
     """
-    return _to_mask(images.read_unconverted(path))
+    return _to_mask(images.read_unconverted(path, data=data, max_pixels=max_pixels))
 
 
 def of(mask: Mask) -> Floats:
@@ -81,7 +82,7 @@ def of(mask: Mask) -> Floats:
     return np.array(numbers, np.float32)
 
 
-def read_labels(path: Path) -> Labels:
+def read_labels(path: Path, *, data: bytes | None = None, max_pixels: int = MAX_PIXELS) -> Labels:
     """Read a label image: palette entries, grey levels, numbers or, if it has none of these, colours.
 
     A colour image whose every pixel is grey counts as grey. Pixels more transparent than not have no label.
@@ -89,7 +90,7 @@ def read_labels(path: Path) -> Labels:
     Raises:
         ImageError: it cannot be read, or holds fractions.
     """
-    image = images.read_unconverted(path)
+    image = images.read_unconverted(path, data=data, max_pixels=max_pixels)
     cover, colours = _alpha(image), None
     seen = np.ones((image.height, image.width), bool) if cover is None else cover >= 0.5
     if image.mode.startswith(_NUMBERS):

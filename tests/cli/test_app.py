@@ -232,6 +232,7 @@ OPTIONS = {
     "export-style": "name [-o/--output] [--bank] [--force]",
     "import-style": "file [--bank] [--name]",
     "merge": "banks -o/--output [--rename] [--force]",
+    "studio": "[photo] [--bank] [--port] [--host] [--password] [--browser] [--engine] [--precision] [--device]",
     "stylize": "photos --style [--bank] [-o/--output] [--strength] [--stroke] [--keep-color] [--format] "
     "[--name] [--quality] [--lossless] [--keep-metadata] [--skip-existing] [--tile] "
     "[--max-memory] [--engine] [--precision] [--device] [--json] [--force]",

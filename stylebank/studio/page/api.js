@@ -1,0 +1,151 @@
+// The server: every request with its token, errors as one line, streams in frames; says when the server went and came.
+
+import { banner } from "./notes.js";
+
+const KEY = "stylebank-token";
+const others = new BroadcastChannel("stylebank");
+const returned = new Set();
+let waiting = null;
+let told = () => {};
+let token = takeToken() || sessionStorage.getItem(KEY) || "";
+
+export class ApiError extends Error {
+  constructor(status, told) {
+    super(told.error || `The studio answered ${status}.`);
+    Object.assign(this, { status, gone: !!told.gone, superseded: !!told.superseded });
+  }
+}
+
+/** Runs after the server was away and is there again. */
+export const whenBack = (run) => returned.add(run);
+
+/** The token of the address, which then leaves the address. */
+function takeToken() {
+  const found = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (!found) return null;
+  sessionStorage.setItem(KEY, found);
+  history.replaceState(null, "", location.pathname);
+  return found;
+}
+
+function renew(found) {
+  if (!found || found === token) return;
+  const first = !token;
+  token = found;
+  sessionStorage.setItem(KEY, found);
+  if (!first) away();
+}
+
+/** A key or password that a person typed. */
+export function unlock(words) {
+  renew(words.includes("#token=") ? words.split("#token=")[1] : words);
+}
+
+addEventListener("hashchange", () => {
+  const found = takeToken();
+  if (found) others.postMessage({ token: found });
+  renew(found);
+});
+others.onmessage = ({ data }) => {
+  if (data.token) {
+    renew(data.token);
+    told();
+  } else if (data.ask && token) others.postMessage({ token });
+};
+
+/** A tab that was opened without a key asks the others, and waits for them a moment. */
+const keyed = token ? null : new Promise((done) => {
+  told = done;
+  setTimeout(done, 400);
+});
+others.postMessage(token ? { token } : { ask: true });
+
+/** Sends a request; returns the Response if it is well, raises ApiError or, while the server is away, one with `offline`. */
+export async function send(method, path, { json, body, signal } = {}) {
+  await keyed;
+  let response;
+  try {
+    const headers = { "X-StyleBank-Token": token, ...(json === undefined ? {} : { "Content-Type": "application/json" }) };
+    response = await fetch(path, { method, headers, signal, body: json === undefined ? body : JSON.stringify(json) });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    away();
+    throw Object.assign(new Error("The studio does not answer."), { offline: true });
+  }
+  if (response.ok) return response;
+  const told = await response.json().catch(() => ({}));
+  if (response.status === 403) {
+    away();
+    throw Object.assign(new ApiError(403, told), { offline: true });
+  }
+  throw new ApiError(response.status, told);
+}
+
+export const getJson = async (path, options) => (await send("GET", path, options)).json();
+export const postJson = async (path, json, options) => (await send("POST", path, { json, ...options })).json();
+export const postBytes = async (path, body, options) => (await send("POST", path, { body, ...options })).json();
+export const blobOf = async (path, options) => (await send("GET", path, options)).blob();
+
+/** Asks each second until the server is there again and takes the token; then runs what waits for it. */
+export function away() {
+  waiting ??= (async () => {
+    for (let tries = 0; ; tries++) {
+      const answer = await fetch("/api/state", { headers: { "X-StyleBank-Token": token } }).catch(() => null);
+      if (answer?.ok) break;
+      if (tries || answer) banner(words(answer), answer?.status === 403);
+      await new Promise((done) => setTimeout(done, 1000));
+    }
+    waiting = null;
+    banner("");
+    for (const run of returned) run();
+  })();
+  return waiting;
+}
+
+function words(answer) {
+  if (answer?.status !== 403 && answer?.status !== 429) return "The studio is away. Start it again and this page goes on by itself.";
+  return "This page has no key to the studio. Open the address that “stylebank studio” printed, or type its key or password.";
+}
+
+/** Frames of a stream: 4 bytes of length, a JSON header, and `bytes` bytes; calls `each(header, blob)`. */
+export async function frames(path, each, { signal } = {}) {
+  const reader = (await send("GET", path, { signal })).body.getReader();
+  let held = new Uint8Array(0);
+  const take = async (count) => {
+    while (held.length < count) {
+      const { done, value } = await reader.read();
+      if (done) return null;
+      const joined = new Uint8Array(held.length + value.length);
+      joined.set(held);
+      joined.set(value, held.length);
+      held = joined;
+    }
+    const taken = held.slice(0, count);
+    held = held.slice(count);
+    return taken;
+  };
+  for (let size = await take(4); size; size = await take(4)) {
+    const header = JSON.parse(new TextDecoder().decode(await take(new DataView(size.buffer).getUint32(0))));
+    each(header, new Blob([await take(header.bytes)], { type: header.type }));
+  }
+}
+
+/** What a job tells until it ends; asks again by itself where the stream breaks. Returns the last. */
+export async function followJob(id, each, { signal } = {}) {
+  const reader = (await send("GET", `/api/jobs/${id}/events`, { signal })).body.getReader();
+  const decoder = new TextDecoder();
+  let text = "";
+  let job = null;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    text += decoder.decode(value, { stream: true });
+    const parts = text.split("\n\n");
+    text = parts.pop();
+    for (const part of parts) {
+      const line = part.split("\n").find((one) => one.startsWith("data:"));
+      if (line) each((job = JSON.parse(line.slice(5))));
+    }
+  }
+  return job ?? getJson(`/api/jobs/${id}`);
+}

@@ -1,0 +1,23 @@
+// What the page says to a person: a line that goes by itself, and the banner of a server that is away.
+
+import { $, h } from "./dom.js";
+
+/** One line for some seconds; `kind` is "info" or "error". */
+export function say(words, kind = "info") {
+  const note = h("p", { class: `note ${kind}` }, words);
+  $("notes").append(note);
+  while ($("notes").children.length > 3) $("notes").firstChild.remove();
+  setTimeout(() => note.remove(), kind === "error" ? 9000 : 4000);
+}
+
+/** Says what failed, except what nobody needs to know: what is superseded, and what waits for the server. */
+export function complain(error) {
+  if (error.name === "AbortError" || error.superseded || error.offline) return;
+  say(error.message, "error");
+}
+
+export function banner(words, locked = false) {
+  $("offline").hidden = !words;
+  $("unlock").hidden = !locked;
+  if ($("offline-words").textContent !== words) $("offline-words").textContent = words;
+}

@@ -1,0 +1,171 @@
+"""What the page sees while somebody looks and slides: one thread that paints small pictures, the urgent ones first.
+
+Of one client only the newest preview is painted: what waits and is superseded ends at once. A photo is encoded once
+for each size it is looked at in, and painted from there.
+"""
+
+import heapq
+import itertools
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import Future
+from threading import Condition, Thread
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from stylebank.painting.canvas import Canvas
+from stylebank.painting.painter import StyleBank
+from stylebank.pixels import resampling
+from stylebank.studio import recipes
+from stylebank.studio.album import Floats, Photograph
+from stylebank.studio.api import RefusedError
+from stylebank.studio.recipes import Recipe
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+QUICK, SLOW, WHENEVER = 0, 1, 2
+"""A preview while a slider moves; one at rest, and regions to be found; a thumbnail."""
+
+QUICK_SIDE = 512
+"""Pixels of the long side up to which a preview is quick."""
+
+SIDES = (1, 2048)
+"""Least and most pixels of the long side of a preview."""
+
+_CANVASES = 6
+"""Photos at a size that are kept encoded, of all photos."""
+_CLIENTS = 256
+_WAITING = 128
+
+Made = TypeVar("Made")
+
+
+class Painter:
+    """A thread that does one thing after another: of the lowest priority number first, of equal ones the oldest."""
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[int, int, Future[Any], Callable[[], Any], tuple[str, int]]] = []
+        self._newest: OrderedDict[str, int] = OrderedDict()
+        self._order, self._ready, self._closed = itertools.count(), Condition(), False
+        self._thread = Thread(target=self._work, name="painter", daemon=True)
+        self._thread.start()
+
+    def submit(
+        self, work: Callable[[], Made], *, priority: int, client: str = "", number: int = 0
+    ) -> "Future[Made]":
+        """Let something be done; the future says when, and takes being cancelled while it waits.
+
+        Args:
+            work: what.
+            priority: see the class.
+            client: of which only the highest number counts; empty for what is never superseded.
+            number: its own.
+
+        Raises:
+            RefusedError: too much waits, or a later one of the client was here before.
+        """
+        future: Future[Made] = Future()
+        with self._ready:
+            if client:
+                if number < self._newest.get(client, number):
+                    raise superseded()
+                self._newest[client] = number
+                self._newest.move_to_end(client)
+                if len(self._newest) > _CLIENTS:
+                    self._newest.popitem(last=False)
+                for _, _, older, _, (of, then) in self._waiting:
+                    if of == client and then < number and older.set_running_or_notify_cancel():
+                        older.set_exception(superseded())
+            self._waiting = [each for each in self._waiting if not each[2].done()]
+            heapq.heapify(self._waiting)
+            if self._closed or (len(self._waiting) >= _WAITING and priority >= QUICK):
+                raise RefusedError(
+                    429, f"studio: {len(self._waiting)} pictures wait already; ask again later"
+                )
+            heapq.heappush(self._waiting, (priority, next(self._order), future, work, (client, number)))
+            self._ready.notify()
+        return future
+
+    def close(self, seconds: float) -> bool:
+        """Let the thread end after what it does now, and wait so long; whether it has ended."""
+        with self._ready:
+            self._closed = True
+            for _, _, future, _, _ in self._waiting:
+                future.cancel()
+            self._ready.notify()
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def _work(self) -> None:
+        while True:
+            with self._ready:
+                while not self._waiting and not self._closed:
+                    self._ready.wait()
+                if self._closed:
+                    return
+                _, _, future, work, _ = heapq.heappop(self._waiting)
+                if not future.set_running_or_notify_cancel():
+                    continue
+            try:
+                future.set_result(work())
+            except BaseException as error:  # whoever asked is told, whatever it is
+                future.set_exception(error)
+            del future, work
+
+
+def superseded() -> RefusedError:
+    """What is answered to a preview that a later one made useless."""
+    return RefusedError(409, "preview: a newer one was asked for", superseded=True)
+
+
+class Easel:
+    """Photos that a bank has encoded, at the sizes they are looked at; for the painter's thread alone.
+
+    Args:
+        bank: that paints.
+    """
+
+    def __init__(self, bank: StyleBank) -> None:
+        self.bank = bank
+        self._canvases: OrderedDict[tuple[str, tuple[int, int]], tuple[Image, Canvas[Image]]] = OrderedDict()
+
+    def preview(self, photo: Photograph, recipe: Recipe, side: int) -> "tuple[Image, float]":
+        """The picture at a long side of up to so many pixels, and the milliseconds that it took to paint."""
+        small, canvas = self._canvas(photo, side)
+        begun = time.perf_counter()
+        size = small.height, small.width
+        covers = [photo.cover(region.mask, size) for region in recipe.painted]
+        found = recipes.paint(
+            recipe, stylize=canvas.stylize, fuse=canvas.fuse, covers=covers, long_side=max(size)
+        )
+        return found or small, 1000 * (time.perf_counter() - begun)
+
+    def thumbnail(self, photo: Photograph, style: str, side: int) -> "Image":
+        """The photo in a style: a quick preview, shrunk, as smaller it would be painted no sooner."""
+        return resampling.fitted(self._canvas(photo, QUICK_SIDE)[1].stylize(style), long_side=side)
+
+    def regions(self, photo: Photograph, count: int, seed: int) -> list[tuple[str, float]]:
+        """Masks of what is found in a photo, kept with it, and the share that each covers, the largest first."""
+        from stylebank.painting import regions  # brings along what takes longer to load than all else
+
+        labels = regions.clustered(self.bank, photo.image, count, seed=seed)
+        found = []
+        for label in range(1, int(labels.max()) + 1):
+            mask: Floats = (labels == label).astype(np.float32)
+            found.append((photo.add_mask(mask), round(float(mask.mean()), 4)))
+        return found
+
+    def _canvas(self, photo: Photograph, side: int) -> "tuple[Image, Canvas[Image]]":
+        long = max(photo.size)
+        scale = min(1.0, side / long)
+        key = photo.id, (round(photo.size[0] * scale), round(photo.size[1] * scale))
+        if key not in self._canvases:
+            small = resampling.fitted(photo.image, long_side=side)
+            self._canvases[key] = small, self.bank.open(small)
+            while len(self._canvases) > _CANVASES:
+                self._canvases.popitem(last=False)
+        self._canvases.move_to_end(key)
+        return self._canvases[key]

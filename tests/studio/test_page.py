@@ -1,0 +1,533 @@
+"""The page in a real browser: every test ends by asking that nothing was asked of another host, and no error told."""
+
+import base64
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from importlib import resources
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zipfile import ZipFile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page, Request, Response
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install '.[dev]'")
+CHROMIUM = next((path for name in ("chromium", "chromium-browser") if (path := shutil.which(name))), None)
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs Debian's chromium: apt-get install chromium")
+
+ARGUMENTS = (
+    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run "
+    "--disable-background-networking --disable-component-update --disable-sync"
+)
+SECONDS = 20.0
+
+
+class Studio:
+    """The program, and the address that it printed."""
+
+    def __init__(self, bank: Path) -> None:
+        self._bank, self.port = bank, 0
+        self.start()
+
+    def start(self) -> None:
+        words = [sys.executable, "-m", "stylebank", "studio", "--no-browser", "--bank", str(self._bank)]
+        words += ["--port", str(self.port), "--engine", "onnx", "--precision", "float32"]
+        self._program = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=os.environ)
+        assert self._program.stdout
+        self.address = self._program.stdout.readline().strip()
+        self.port = int(self.address.split(":")[2].split("/")[0])
+
+    def kill(self) -> None:
+        self._program.send_signal(signal.SIGKILL)
+        self._program.communicate(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def studio(studio_bank: Path) -> Iterator[Studio]:
+    found = Studio(studio_bank)
+    yield found
+    found.kill()
+
+
+@pytest.fixture(scope="module")
+def browser() -> "Iterator[Browser]":
+    with sync_api.sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS.split())
+        yield found
+        found.close()
+
+
+Opener = Callable[..., "Page"]
+
+
+@pytest.fixture
+def opened(browser: "Browser", studio: Studio) -> Iterator[Opener]:
+    """Opens the page in a window of its own; at the end no page may have told an error or asked another host."""
+    contexts, told, asked = [], [], []
+
+    def opening(width: int = 1200, height: int = 800, scheme: Any = "light") -> "Page":
+        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+        context.grant_permissions(["clipboard-read", "clipboard-write"])
+        context.set_default_timeout(SECONDS * 1000)
+        contexts.append(context)
+        context.on(
+            "console",
+            lambda one: (
+                told.append(f"{one.text} {one.location}") if one.type in ("error", "warning") else None
+            ),
+        )
+        context.on("weberror", lambda one: told.append(str(one.error)))
+        context.on("request", lambda one: asked.append(one.url))
+        page = context.new_page()
+        page.goto(studio.address)
+        page.locator("html[data-ready]").wait_for(state="attached")
+        return page
+
+    yield opening
+    for context in contexts:
+        context.close()
+    own = (f"http://127.0.0.1:{studio.port}/", f"blob:http://127.0.0.1:{studio.port}/")
+    assert [url for url in asked if not url.startswith(own)] == []
+    away = "ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|403|410|ERR_INCOMPLETE"
+    wrong = [words for words in told if not (studio.port in killed and re.search(away, words))]
+    assert "\n".join(wrong) == ""
+
+
+killed: set[int] = set()
+"""Ports of studios that a test has killed: their pages may say that nobody answered."""
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    return drawn(tmp_path / "garden.png")
+
+
+def drawn(path: Path, size: tuple[int, int] = (320, 240)) -> Path:
+    """A photo of a sky, a meadow and a sun."""
+    width, height = size
+    y, x = np.mgrid[:height, :width] / np.array([height, width]).reshape(2, 1, 1)
+    sky, grass, sun = np.array([90, 150, 230]), np.array([70, 140, 40]), np.array([250, 220, 80])
+    pixels = np.where((y < 0.5)[..., None], sky, grass) + 20 * np.sin(60 * x * y)[..., None]
+    pixels = np.where((np.hypot(x - 0.7, y - 0.25) < 0.12)[..., None], sun, pixels)
+    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
+    return path
+
+
+def until(page: "Page", true: Callable[[], object], why: str) -> None:
+    end = time.monotonic() + SECONDS
+    while not true():
+        assert time.monotonic() < end, why
+        page.wait_for_timeout(50)  # which hears the browser's events
+
+
+def ordered(request: "Request") -> Any:
+    """The recipe of a preview that is asked for."""
+    body = request.post_data_json
+    assert body
+    return body["recipe"]
+
+
+def pick(page: "Page", photo: Path, button: str = "#pick") -> None:
+    with page.expect_file_chooser() as chooser:
+        page.locator(button).click()
+    with page.expect_response(is_painted):
+        chooser.value.set_files(photo)
+    page.locator("html[data-shown]").wait_for(state="attached")
+
+
+def is_painted(response: "Response") -> bool:
+    return response.url.endswith("/preview") and response.status == 200
+
+
+def seen(page: "Page") -> np.ndarray[Any, Any]:
+    """Pixels of the canvas, once nothing moves on it any more."""
+
+    def look() -> np.ndarray[Any, Any]:
+        words = page.evaluate("document.querySelector('#view').toDataURL('image/png').split(',')[1]")
+        return np.asarray(Image.open(BytesIO(base64.b64decode(words))).convert("RGB")).astype(int)
+
+    old = look()
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        page.wait_for_timeout(300)
+        new = look()
+        if old.shape == new.shape and (old == new).all() and not page.locator("#busy.on").count():
+            return new
+        old = new
+    raise AssertionError("the canvas never rests")
+
+
+def differs(one: np.ndarray[Any, Any], other: np.ndarray[Any, Any]) -> float:
+    return float((np.abs(one - other).max(axis=2) > 8).mean())
+
+
+def at(page: "Page", x: float, y: float) -> tuple[float, float]:
+    """Of a point of the photo, on the screen; the whole photo is shown."""
+    box = page.locator("#view").bounding_box()
+    assert box
+    scale = min((box["width"] - 48) / 320, (box["height"] - 48) / 240)
+    left = box["x"] + (box["width"] - 320 * scale) / 2
+    top = box["y"] + (box["height"] - 240 * scale) / 2
+    return left + x * 320 * scale, top + y * 240 * scale
+
+
+def stroke(page: "Page", *points: tuple[float, float]) -> None:
+    page.mouse.move(*at(page, *points[0]))
+    page.mouse.down()
+    for point in points[1:]:
+        page.mouse.move(*at(page, *point), steps=6)
+    page.mouse.up()
+
+
+def serious(page: "Page") -> list[str]:
+    page.evaluate(resources.files("axe_playwright_python").joinpath("axe.min.js").read_text())
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{one['id']}: {one['nodes'][0]['html'][:90]}"
+        for one in found["violations"]
+        if one["impact"] in ("serious", "critical")
+    ]
+
+
+def test_first_visit_explains_itself_in_three_sentences_and_has_a_sample(opened: Opener) -> None:
+    page = opened()
+    words = page.locator(".lead").inner_text()
+    assert words.count(".") == 3
+    assert "token" not in page.url
+    with page.expect_response(is_painted):
+        page.locator("#sample").click()
+    page.locator(".card img").nth(3).wait_for()
+    assert not page.locator("#welcome").is_visible()
+
+
+def test_photo_is_dropped_and_a_click_on_a_style_paints_it(opened: Opener, photo: Path) -> None:
+    page = opened()
+    data = page.evaluate_handle(
+        """(bytes) => {
+          const data = new DataTransfer();
+          data.items.add(new File([new Uint8Array(bytes)], "garden.png", {type: "image/png"}));
+          return data;
+        }""",
+        list(photo.read_bytes()),
+    )
+    with page.expect_response(is_painted):
+        page.dispatch_event("body", "drop", {"dataTransfer": data})
+    assert page.title().startswith("garden.png")
+    first = seen(page)
+    with page.expect_response(is_painted):
+        page.locator("[data-style=scream]").click()
+    assert differs(first, seen(page)) > 0.1
+    assert page.locator("[data-style=scream]").get_attribute("aria-pressed") == "true"
+
+
+def test_border_shows_the_photo_on_its_left(opened: Opener, photo: Path) -> None:
+    page = opened()
+    pick(page, photo)
+    painted = seen(page)
+    page.keyboard.press("x")
+    page.locator("#handle").press("Home")
+    assert differs(painted, seen(page)) < 0.02  # the tags are no part of the canvas
+    page.locator("#handle").press("End")
+    assert differs(painted, seen(page)) > 0.1
+    page.keyboard.press("x")
+    assert differs(painted, seen(page)) == 0
+
+
+def test_slider_asks_small_while_it_moves_and_is_one_step_of_undo(opened: Opener, photo: Path) -> None:
+    page = opened()
+    pick(page, drawn(photo, (1600, 1200)))
+    sides: list[tuple[int, float]] = []
+
+    def asked(request: Any) -> None:
+        if request.url.endswith("/preview"):
+            order = request.post_data_json
+            sides.append((order["side"], order["recipe"]["strength"]))
+
+    seen(page)
+    page.on("request", asked)
+    box = page.locator("#sliders input").first.bounding_box()
+    assert box
+    y = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] - 9, y)
+    page.mouse.down()
+    for step in range(1, 9):
+        page.mouse.move(box["x"] + box["width"] - 9 - 12 * step, y)
+        page.wait_for_timeout(40)
+    assert {side for side, _ in sides} == {512}
+    page.mouse.up()
+    seen(page)
+    assert max(side for side, _ in sides) >= 1024
+    assert sides[-1][1] == min(strength for _, strength in sides) < 0.7
+    page.keyboard.press("Control+z")
+    assert page.locator("#sliders output").first.inner_text() == "100 %"
+    assert page.locator("#undo").is_disabled()
+    page.keyboard.press("Control+Shift+Z")
+    assert page.locator("#sliders output").first.inner_text() != "100 %"
+
+
+def test_pad_mixes_styles_whose_weights_sum_to_one(opened: Opener, photo: Path) -> None:
+    page = opened()
+    pick(page, photo)
+    page.locator("[data-style=scream]").click(modifiers=["Shift"])
+    page.locator("[data-style=mosaic]").click(modifiers=["Shift"])
+    assert page.locator("#pad").get_attribute("data-corners") == "3"
+    seen(page)
+    box = page.locator("#pad-view").bounding_box()
+    assert box
+    with page.expect_request(lambda one: one.url.endswith("/preview")) as order:
+        page.mouse.click(box["x"] + 4, box["y"] + box["height"] - 4)
+    weights = dict(part.split(":") for part in ordered(order.value)["style"].split("+"))
+    assert abs(sum(map(float, weights.values())) - 1) < 0.01
+    assert float(weights["scream"]) > 0.9
+    before = page.locator("#knob").get_attribute("aria-valuetext")
+    page.locator("#knob").press("ArrowUp")
+    assert page.locator("#knob").get_attribute("aria-valuetext") != before
+    page.locator("[aria-label='Take Mosaic out of the mix']").click()
+    assert page.locator("#pad").get_attribute("data-corners") == "2"
+
+
+def test_brush_and_eraser_draw_the_mask_and_undo_takes_it_back(opened: Opener, photo: Path) -> None:
+    page = opened()
+    pick(page, photo)
+    before = seen(page)
+    page.locator("#add-area").click()
+    page.keyboard.press("{")
+    with page.expect_response(lambda one: one.url.endswith("/masks")) as sent:
+        stroke(page, (0.2, 0.3), (0.5, 0.3))
+    mask = mask_of(page, sent.value)
+    assert mask[72, 96] == 255  # on the stroke
+    assert mask[200, 96] == 0  # below
+    drawn_once = seen(page)
+    changed = np.abs(drawn_once - before).max(axis=2) > 8
+    assert changed.mean() > 0.005
+    page.keyboard.press("e")
+    with page.expect_response(lambda one: one.url.endswith("/masks")) as erased:
+        stroke(page, (0.5, 0.3), (0.4, 0.3))
+    assert mask_of(page, erased.value)[72, 150] < 8
+    page.keyboard.press("Control+z")
+    assert differs(drawn_once, seen(page)) < 0.002
+    page.keyboard.press("Control+z")
+    assert differs(before, seen(page)) < 0.002
+    page.keyboard.press("Control+Shift+Z")
+    assert differs(drawn_once, seen(page)) < 0.002
+
+
+def mask_of(page: "Page", sent: "Response") -> np.ndarray[Any, Any]:
+    """A mask that was sent, as the studio has it."""
+    words = page.evaluate(
+        """async (address) => {
+          const headers = {"X-StyleBank-Token": sessionStorage.getItem("stylebank-token")};
+          const bytes = new Uint8Array(await (await fetch(address, {headers})).arrayBuffer());
+          return btoa(String.fromCharCode(...bytes));
+        }""",
+        f"{sent.url}/{sent.json()['mask']}",
+    )
+    with Image.open(BytesIO(base64.b64decode(words))) as image:
+        assert (image.mode, image.size) == ("L", (320, 240))
+        return np.asarray(image)
+
+
+def names(page: "Page") -> list[str]:
+    return page.locator("#area-list .title").all_inner_texts()
+
+
+def test_found_things_become_areas_that_are_ordered_hidden_named_and_deleted(
+    opened: Opener, photo: Path
+) -> None:
+    page = opened()
+    pick(page, photo)
+    page.locator("#find").click()
+    page.locator("#pick-hint .swatch").first.wait_for()
+    page.mouse.click(*at(page, 0.2, 0.8))
+    until(page, lambda: names(page) == ["Area 1", "Everything else"], "a click takes a part")
+    page.locator("#pick-hint .swatch").first.click()
+    page.keyboard.press("Escape")
+    assert names(page) == ["Area 2", "Area 1", "Everything else"]
+    page.locator("[data-key] .pick").nth(0).press("Alt+ArrowDown")
+    assert names(page) == ["Area 1", "Area 2", "Everything else"]
+    page.locator("#area-list li").nth(1).drag_to(page.locator("#area-list li").nth(0))
+    assert names(page) == ["Area 2", "Area 1", "Everything else"]
+    page.locator(".pick").nth(0).press("F2")
+    page.keyboard.type("Meadow")
+    page.keyboard.press("Enter")
+    assert names(page)[0] == "Meadow"
+    seen(page)
+    with page.expect_request(lambda one: one.url.endswith("/preview")) as order:
+        page.locator("[aria-label='Show Meadow']").click()
+    assert [one["visible"] for one in ordered(order.value)["regions"]] == [True, False]
+    page.locator(".pick").nth(0).press("Delete")
+    assert names(page) == ["Area 1", "Everything else"]
+
+
+def test_picture_is_saved_at_full_size(opened: Opener, photo: Path, tmp_path: Path) -> None:
+    page = opened()
+    pick(page, photo)
+    page.keyboard.press("Control+s")
+    page.locator("#format").select_option(".png")
+    with page.expect_download() as saved:
+        page.locator("#render").click()
+    assert saved.value.suggested_filename.endswith(".png")
+    saved.value.save_as(tmp_path / "saved.png")
+    with Image.open(tmp_path / "saved.png") as image:
+        assert image.size == (320, 240)
+    until(page, lambda: "Saved" in page.locator("#render-words").inner_text(), "it says so")
+
+
+def test_picture_is_given_up(opened: Opener, photo: Path) -> None:
+    page = opened()
+    pick(page, drawn(photo, (3600, 2700)))
+    page.keyboard.press("Control+s")
+    with page.expect_response(lambda one: "/api/jobs/" in one.url and one.request.method == "DELETE"):
+        page.locator("#render").click()
+        page.locator("#render-stop").click()
+    until(page, lambda: page.locator("#render").is_enabled(), "another picture can be had")
+    assert page.locator("#render-words").inner_text() == "Cancelled."
+
+
+def test_command_is_copied_and_a_recipe_opens_again(opened: Opener, photo: Path, tmp_path: Path) -> None:
+    page = opened()
+    pick(page, photo)
+    page.locator("#add-area").click()
+    stroke(page, (0.2, 0.3), (0.5, 0.3))
+    page.keyboard.press("Control+s")
+    page.locator("summary").click()
+    page.locator("#copy").click()
+    page.locator("#command").wait_for()
+    command = page.locator("#command").inner_text()
+    assert command.startswith("stylebank fuse garden.png --region ")
+    until(page, lambda: page.evaluate("navigator.clipboard.readText()") == command, "it is in the clipboard")
+    with page.expect_download() as saved:
+        page.locator("#recipe-out").click()
+    saved.value.save_as(tmp_path / "look.zip")
+    assert any(name.endswith(".png") for name in ZipFile(tmp_path / "look.zip").namelist())
+    page.keyboard.press("Escape")
+    page.locator("[aria-label='Delete Area 1']").click()
+    assert page.locator("#area-list li").count() == 0
+    page.keyboard.press("Control+s")
+    with page.expect_file_chooser() as chooser:
+        page.locator("#recipe-in").click()
+    chooser.value.set_files(tmp_path / "look.zip")
+    page.locator("#area-list li").nth(1).wait_for(state="attached")
+    assert names(page) == ["Area 1", "Everything else"]
+
+
+def test_folder_is_painted_photo_by_photo(opened: Opener, photo: Path, tmp_path: Path) -> None:
+    page = opened()
+    pick(page, photo)
+    folder = tmp_path / "album"
+    folder.mkdir()
+    for name, side in {"b.png": 96, "a.png": 80}.items():
+        drawn(folder / name, (side, 64))
+    (folder / "notes.txt").write_text("no photo")
+    page.keyboard.press("Control+s")
+    page.locator("summary").click()
+    found: list[str] = []
+    page.on("download", lambda one: found.append(one.suggested_filename))
+    with page.expect_file_chooser() as chooser:
+        page.locator("#folder").click()
+    chooser.value.set_files(folder)
+    until(page, lambda: len(found) == 2, "both are painted")
+    assert [name[0] for name in found] == ["a", "b"]
+    assert page.locator("#folder-words").inner_text().startswith("2 of 2 painted")
+
+
+def test_reload_goes_on_where_it_was(opened: Opener, photo: Path) -> None:
+    page = opened()
+    pick(page, photo)
+    page.locator("[data-style=mosaic]").click()
+    page.locator("#add-area").click()
+    with page.expect_response(lambda one: one.url.endswith("/masks")):
+        stroke(page, (0.2, 0.3), (0.5, 0.3))
+    before = seen(page)
+    page.reload()
+    page.locator("html[data-ready]").wait_for(state="attached")
+    assert names(page) == ["Area 1", "Everything else"]
+    assert differs(before, seen(page)) < 0.01
+
+
+def test_two_tabs_have_a_photo_each(opened: Opener, photo: Path, tmp_path: Path, studio: Studio) -> None:
+    page = opened()
+    pick(page, photo)
+    other = page.context.new_page()
+    other.goto(f"http://127.0.0.1:{studio.port}/")  # no key in its address: the first tab has it
+    other.locator("html[data-ready]").wait_for(state="attached")
+    pick(other, drawn(tmp_path / "other.png", (200, 300)))
+    other.locator("[data-style=scream]").click()
+    assert page.title().startswith("garden.png")
+    assert page.locator("[data-style=scream]").get_attribute("aria-pressed") == "false"
+
+
+@pytest.mark.posix
+def test_studio_that_comes_back_gets_the_photo_again(opened: Opener, photo: Path, studio: Studio) -> None:
+    page = opened()
+    pick(page, photo)
+    page.locator("#add-area").click()
+    with page.expect_response(lambda one: one.url.endswith("/masks")):
+        stroke(page, (0.2, 0.3), (0.5, 0.3))
+    before = seen(page)
+    killed.add(studio.port)
+    studio.kill()
+    page.locator("[data-style=mosaic]").click()
+    page.locator("#offline").wait_for()
+    studio.start()
+    page.goto(studio.address)  # in the same tab: only what is behind the # changes
+    page.locator("#offline").wait_for(state="hidden")
+    assert names(page) == ["Area 1", "Everything else"]
+    page.keyboard.press("Control+z")
+    assert differs(before, seen(page)) < 0.01
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1200, "light"), (1200, "dark"), (360, "light")])
+def test_page_has_no_serious_accessibility_finding(
+    opened: Opener, photo: Path, width: int, scheme: str
+) -> None:
+    page = opened(width, 740, scheme)
+    assert serious(page) == []
+    pick(page, photo)
+    page.locator(".card img").nth(3).wait_for(state="attached")
+    page.locator("[data-style=scream]").click(modifiers=["Shift"])
+    if width < 700:
+        page.locator("#tab-areas").click()
+    page.locator("#add-area").click()
+    page.wait_for_timeout(400)  # what fades in has its full contrast
+    assert serious(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    for button, dialog in {"#save": "#save-dialog", "#new-style": "#style-dialog"}.items():
+        page.locator(button).click()
+        page.locator(dialog).wait_for()
+        assert serious(page) == []
+        page.keyboard.press("Escape")
+
+
+def test_style_is_begun_stopped_and_can_go_on(opened: Opener, photo: Path) -> None:
+    page = opened()
+    pick(page, photo)
+    page.locator("#new-style").click()
+    with page.expect_file_chooser() as chooser:
+        page.locator(".slot").first.click()
+    chooser.value.set_files(photo)
+    page.locator(".slot.full").nth(4).wait_for()  # one painting for all
+    assert page.locator("#style-name").input_value() == "garden"
+    page.locator("[aria-label^='Crop Finest']").click()
+    page.locator("#crop-view").press("+")
+    page.locator("#crop-done").click()
+    with page.expect_request(lambda one: one.url.endswith("/style-jobs")) as order:
+        page.locator("#style-start").click()
+    lesson = order.value.post_data_json
+    assert lesson
+    assert lesson["layers"][0]["crop"] == [0.02, 0.02, 0.98, 0.98]
+    assert lesson["layers"][1]["crop"] is None
+    page.locator("#style-stop").click()
+    page.locator("#style-continue").wait_for()
+    assert "Stopped" in page.locator("#style-words").inner_text()
