@@ -1,9 +1,9 @@
 """Masks with nobody painting them: a photo's things, by what VGG-16 sees in it, along the photo's own edges.
 
-Superpixels (Achanta et al., "SLIC superpixels", 2012) that look alike are joined by normalized cuts (Shi and Malik, 2000): alike
-are those whose features point the same way and whose colours are near. Texture alone parts a table top in two, colour
-alone a face from its hair; relu5_1 knows that they belong together, and has no edges. So a guided filter (He, Sun and
-Tang, 2013) lays the borders on the photo's. `scripts/bench segment` has what else was tried, and its figures.
+Superpixels (Achanta et al., "SLIC superpixels", 2012) are joined by normalized cuts (Shi and Malik, 2000) where they
+are alike: where their features point the same way and their colours are near. Colour alone parts a table top in two, and
+relu5_1 alone has no edges. A guided filter (He, Sun and Tang, 2013) then lays the borders on the photo's.
+`scripts/bench segment` has what else was tried, and its figures.
 
 It knows no names: two chairs may be one region, and of a count too large things fall into parts.
 """
@@ -25,11 +25,14 @@ MOST_REGIONS = 12
 
 Floats = NDArray[np.float32]
 
-_SUPERPIXELS = 400
+COLOUR = 22.0
+"""Deviation in units of CIELAB: how far a colour is from being another."""
+
+SUPERPIXELS = 400
+"""About so many pieces a photo is made of."""
+
 _COMPACT = 10.0  # weight of the place in superpixels: units of CIELAB for a superpixel's side
 _ROUNDS = 6  # of k-means, of superpixels
-_SHARPNESS = 5  # power of the cosine of features: how fast likeness falls
-_COLOUR = 22.0  # deviation in units of CIELAB: how far a colour is from being another
 _LEAST = 3e-5  # likeness of everything to everything: keeps the graph in one piece
 _STARTS = 8  # of k-means, of which the best counts
 _REACH = 16  # pixels at `LONG_SIDE`: radius of the guided filter
@@ -54,11 +57,11 @@ def segment(
         size, 1 for the largest region, 2 for the next; at most `count` of them, as two may become one.
     """
     colours = lab(look)
-    places = superpixels(ndimage.gaussian_filter(colours, (0.7, 0.7, 0)), _SUPERPIXELS)
-    alike = likeness(_pooled(features, places), _means(colours, places))
+    places = superpixels(ndimage.gaussian_filter(colours, (0.7, 0.7, 0)), SUPERPIXELS)
+    alike = likeness(pooled(features, places), means(colours, places))
     areas = np.bincount(places.ravel()).astype(np.float64)
-    labels = _without_islands(clusters(normalized_cuts(alike, areas, count), count, seed)[places])
-    return _by_area(_enlarged(_without_islands(along_edges(labels, look, fine)), size))
+    labels = without_islands(clusters(normalized_cuts(alike, areas, count), count, seed)[places])
+    return _by_area(enlarged(without_islands(along_edges(labels, look, fine)), size))
 
 
 def lab(photo: Floats) -> Floats:
@@ -79,7 +82,7 @@ def superpixels(colours: Floats, count: int) -> NDArray[np.int64]:
     weight = np.float32(_COMPACT / step)
     points = np.concatenate([colours, weight * down[..., None], weight * right[..., None]], -1)
     places = (down * rows / height).astype(np.int64) * columns + (right * columns / width).astype(np.int64)
-    centres = _means(points, places)
+    centres = means(points, places)
     reach = int(np.ceil(step))
     for _ in range(_ROUNDS):
         nearest = np.full((height, width), np.inf, np.float32)
@@ -91,21 +94,26 @@ def superpixels(colours: Floats, count: int) -> NDArray[np.int64]:
             nearest[window][closer] = distance[closer]
             places[window][closer] = place
         places = _packed(places)
-        centres = _means(points, places)
+        centres = means(points, places)
     return places
 
 
-def likeness(features: Floats, colours: Floats) -> NDArray[np.float64]:
-    """How alike (N, N), up to 1, pieces are of features (N, C) and colours (N, 3), CIELAB."""
+def likeness(features: Floats, colours: Floats, *, sharpness: float = 5) -> NDArray[np.float64]:
+    """How alike (N, N), up to 1, pieces are of features (N, C) and colours (N, 3), CIELAB.
+
+    `sharpness` is a power of the cosine of features: how fast likeness falls.
+    """
     directions = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-6)
     cosines = np.maximum(directions @ directions.T, 0)
     squares = np.square(colours).sum(1)
     distances = np.maximum(squares[:, None] + squares - 2 * colours @ colours.T, 0)
-    found = cosines**_SHARPNESS * np.exp(-distances / (2 * _COLOUR**2))
+    found = cosines**sharpness * np.exp(-distances / (2 * COLOUR**2))
     return found.astype(np.float64) + _LEAST
 
 
-def normalized_cuts(alike: NDArray[np.float64], areas: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+def normalized_cuts(
+    alike: NDArray[np.float64], areas: NDArray[np.float64], count: int
+) -> NDArray[np.float64]:
     """Where each piece is, (N, count) of length 1, in the space in which cuts between alike pieces are costly."""
     roots = np.sqrt(areas)
     alike = alike * roots[:, None] * roots
@@ -138,12 +146,16 @@ def clusters(points: NDArray[np.float64], count: int, seed: int) -> NDArray[np.i
 
 
 def along_edges(labels: NDArray[np.int64], look: Floats, fine: Floats) -> NDArray[np.int64]:
-    """The regions of `look` at the size of `fine`, their borders on its edges: of each a guided filter, and the largest.
+    """The regions of `look` at the size of `fine`, their borders on its edges: of each a guided filter.
+
+    A pixel is of the region whose filter is the largest there.
 
     Its lines are fitted on the small photo and drawn on the large one (He and Sun, "Fast guided filter", 2015).
     """
     mean = _box(look)
-    pairs = [_box(look[..., i] * look[..., j]) - mean[..., i] * mean[..., j] for i in range(3) for j in range(3)]
+    pairs = [
+        _box(look[..., i] * look[..., j]) - mean[..., i] * mean[..., j] for i in range(3) for j in range(3)
+    ]
     spread = np.stack(pairs, -1).reshape(*look.shape, 3) + _FLATNESS * np.eye(3, dtype=np.float32)
     inverse = np.linalg.inv(spread)
     size = fine.shape[:2]
@@ -154,7 +166,9 @@ def along_edges(labels: NDArray[np.int64], look: Floats, fine: Floats) -> NDArra
         together = _box(look * share[..., None]) - mean * average[..., None]
         slopes = np.einsum("hwij,hwj->hwi", inverse, together)
         lines = _box(np.concatenate([slopes, (average - (slopes * mean).sum(-1))[..., None]], -1))
-        *parts, height = (resampling.resized_floats(np.ascontiguousarray(line), size) for line in np.moveaxis(lines, -1, 0))
+        *parts, height = (
+            resampling.resized_floats(np.ascontiguousarray(line), size) for line in np.moveaxis(lines, -1, 0)
+        )
         value = height + sum(part * fine[..., place] for place, part in enumerate(parts))
         found[value > best] = label
         best = np.maximum(best, value)
@@ -168,19 +182,24 @@ def _box(values: Floats) -> Floats:
     return found
 
 
-def _pooled(features: Floats, places: NDArray[np.int64]) -> Floats:
+def pooled(features: Floats, places: NDArray[np.int64]) -> Floats:
     """Mean features (N, C) of pieces; features (C, h, w) of length 1 are interpolated to the pieces' pixels."""
     cells = features.reshape(len(features), -1).T
     cells = cells / np.maximum(np.linalg.norm(cells, axis=1, keepdims=True), 1e-6)
     (rows, upper, down), (columns, left, right) = (
         _between(*sides) for sides in zip(places.shape, features.shape[1:], strict=True)
     )
-    pieces, weights = int(places.max()) + 1, sparse.csr_array((int(places.max()) + 1, len(cells)), dtype=np.float32)
+    pieces, weights = (
+        int(places.max()) + 1,
+        sparse.csr_array((int(places.max()) + 1, len(cells)), dtype=np.float32),
+    )
     for row, vertical in ((rows, upper), (np.minimum(rows + 1, features.shape[1] - 1), down)):
         for column, horizontal in ((columns, left), (np.minimum(columns + 1, features.shape[2] - 1), right)):
             at = (row[:, None] * features.shape[2] + column).ravel()
             shares = (vertical[:, None] * horizontal).ravel()
-            weights = weights + sparse.coo_array((shares, (places.ravel(), at)), shape=(pieces, len(cells))).tocsr()
+            weights = (
+                weights + sparse.coo_array((shares, (places.ravel(), at)), shape=(pieces, len(cells))).tocsr()
+            )
     found: Floats = weights @ cells / weights.sum(1)[:, None]
     return found
 
@@ -199,14 +218,14 @@ def _packed(labels: NDArray[np.int64]) -> NDArray[np.int64]:
     return numbers[labels]
 
 
-def _means(values: Floats, places: NDArray[np.int64]) -> Floats:
+def means(values: Floats, places: NDArray[np.int64]) -> Floats:
     """Means (N, C) of (H, W, C) over pieces."""
     at = places.ravel()
     sums = [np.bincount(at, channel.ravel()) for channel in np.moveaxis(values, -1, 0)]
     return (np.stack(sums, -1) / np.bincount(at)[:, None]).astype(np.float32)
 
 
-def _enlarged(labels: NDArray[np.int64], size: tuple[int, int]) -> NDArray[np.uint8]:
+def enlarged(labels: NDArray[np.int64], size: tuple[int, int]) -> NDArray[np.uint8]:
     """The same regions at another size (H, W), without stairs."""
     if labels.shape == size:
         return labels.astype(np.uint8)
@@ -219,7 +238,7 @@ def _enlarged(labels: NDArray[np.int64], size: tuple[int, int]) -> NDArray[np.ui
     return found
 
 
-def _without_islands(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+def without_islands(labels: NDArray[np.int64]) -> NDArray[np.int64]:
     """Give parts that are too small to the label of the nearest larger part."""
     small = np.zeros(labels.shape, bool)
     for label in np.unique(labels):
