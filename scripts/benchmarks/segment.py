@@ -1,62 +1,34 @@
 """How well found regions are things: a dozen photos with things drawn by hand, and every way that was tried.
 
-Overlap: each thing's intersection over union with the region that is its own (Hungarian assignment). Rand: adjusted Rand
-index of pairs of pixels. Covering: each thing's best intersection over union, by its area. Borders: F of borders within
-0.75 % of the diagonal. All ways get the number of things that was drawn, one seed, and the photo at 512 px.
+All ways get the number of things that was drawn, one seed, and the photo at 512 px; `things` says what the figures are.
 
 TABLE
 """
 
-import hashlib
-import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import numpy as np
 import typer
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 from scipy import ndimage, sparse
 from scipy.cluster import hierarchy
-from scipy.optimize import linear_sum_assignment
 from scipy.sparse.linalg import cg
 
+from benchmarks.things import Photo, borders, read, scores
 from stylebank import StyleBank
 from stylebank.engines import vgg_features
-from stylebank.errors import ConfigError
 from stylebank.files import resources
 from stylebank.painting import regions, segmentation
 from stylebank.painting.segmentation import Floats
 from stylebank.pixels import images, pictures, resampling
 
-if TYPE_CHECKING:
-    from PIL.Image import Image as Picture
-
-THINGS = Path(__file__).with_name("things.json")
-"""Photos by file and digest; of each the things' polygons in thousandths of its long side, later ones over earlier."""
-
 Labels = NDArray[np.int64]
 Points = NDArray[np.floating[Any]]
-
-TOLERANCE = 0.0075
-"""Of borders, in units of the diagonal."""
-
-
-class Photo(NamedTuple):
-    """A photo and its things, (H, W) from 0."""
-
-    name: str
-    picture: "Picture"
-    things: Labels
-
-    @property
-    def count(self) -> int:
-        """How many things there are."""
-        return int(self.things.max()) + 1
 
 
 @dataclass(frozen=True)
@@ -87,27 +59,6 @@ def main(
         typer.echo(row(name, photos, partial(_by, cache, join, refine)))
 
 
-def read(content: Path) -> Iterator[Photo]:
-    """The photos with their things.
-
-    Raises:
-        ConfigError: one is missing, or another file has its name.
-    """
-    for entry in json.loads(THINGS.read_text("utf-8")):
-        paths = [folder / entry["file"] for folder in (resources.photos_folder(), content)]
-        path = next((path for path in paths if path.is_file()), None)
-        if path is None or hashlib.sha256(path.read_bytes()).hexdigest() != entry["sha256"]:
-            raise ConfigError(f"{entry['file']}: is not the photo whose things were drawn; give its folder")
-        picture = images.read(path)
-        names = list(dict.fromkeys(thing["name"] for thing in entry["things"]))
-        canvas, scale = Image.new("L", picture.size), max(picture.size) / 1000
-        draw = ImageDraw.Draw(canvas)
-        for thing in entry["things"]:
-            corners = [(x * scale, y * scale) for x, y in thing["polygon"]]
-            draw.polygon(corners, fill=names.index(thing["name"]))
-        yield Photo(path.stem, picture, np.asarray(canvas, np.int64))
-
-
 def row(name: str, photos: list[Photo], find: Callable[[Photo], NDArray[Any]]) -> str:
     """Mean figures of a way as a row of the table."""
     start = time.perf_counter()
@@ -117,42 +68,8 @@ def row(name: str, photos: list[Photo], find: Callable[[Photo], NDArray[Any]]) -
     return f"| {name} | {' | '.join(f'{figure:.3f}' for figure in figures)} | {seconds:.2f} |"
 
 
-def scores(found: NDArray[Any], things: NDArray[Any]) -> tuple[float, float, float, float]:
-    """Overlap, adjusted Rand index, covering and borders' F of regions (H, W) and things (H, W)."""
-    first, second = (np.unique(labels, return_inverse=True)[1].ravel() for labels in (things, found))
-    shape = (int(first.max()) + 1, int(second.max()) + 1)
-    common = np.bincount(first * shape[1] + second, minlength=shape[0] * shape[1]).reshape(shape) * 1.0
-    rows, columns = common.sum(1), common.sum(0)
-    overlaps = common / (rows[:, None] + columns - common)
-    overlap = overlaps[linear_sum_assignment(-overlaps)].sum() / len(rows)
-    same, ours, theirs, every = (
-        float((n * (n - 1) / 2).sum()) for n in (common, rows, columns, common.sum()[None])
-    )
-    expected, most = ours * theirs / every, (ours + theirs) / 2
-    rand = (same - expected) / (most - expected) if most > expected else 1.0
-    covering = float((overlaps.max(1) * rows).sum() / rows.sum())
-    reach = TOLERANCE * float(np.hypot(*things.shape))
-    one, other = borders(found), borders(things)
-    precision, recall = _near(one, other, reach), _near(other, one, reach)
-    return float(overlap), rand, covering, 2 * precision * recall / max(precision + recall, 1e-9)
-
-
-def borders(labels: NDArray[Any]) -> NDArray[np.bool_]:
-    """Where the next pixel below or to the right has another label."""
-    found = np.zeros(labels.shape, bool)
-    found[:-1] |= labels[:-1] != labels[1:]
-    found[:, :-1] |= labels[:, :-1] != labels[:, 1:]
-    return found
-
-
-def _near(ours: NDArray[np.bool_], theirs: NDArray[np.bool_], reach: float) -> float:
-    if not (ours.any() and theirs.any()):
-        return 0.0
-    return float((ndimage.distance_transform_edt(~theirs)[ours] <= reach).mean())
-
-
 def _found(bank: StyleBank, save: Path | None, photo: Photo) -> NDArray[np.uint8]:
-    labels = regions.clustered(bank, photo.picture, photo.count)
+    labels = regions.clustered(bank, photo.picture, photo.number)
     if save:
         save.mkdir(parents=True, exist_ok=True)
         images.save(save / f"{photo.name}.png", pictures.label_overlay(labels, photo.picture))
@@ -166,7 +83,7 @@ def _encoder(bank: StyleBank, photo: Photo) -> NDArray[np.uint8]:
     small = resampling.resized(photo.picture, size=(size[0], size[1]))
     features = bank.open(small).features().astype(np.float64)
     smooth = ndimage.gaussian_filter(features, (0, *[0.012 * max(features.shape[1:])] * 2))
-    labels = _k_means(_with_places(smooth), photo.count)
+    labels = _k_means(_with_places(smooth), photo.number)
     return _drawn(labels, photo.things.shape)
 
 
@@ -175,11 +92,11 @@ def seen(photo: Photo, see: vgg_features.See) -> Seen:
     scale = segmentation.LONG_SIDE / max(photo.picture.size)
     height, width = (max(1, round(side * scale / 16)) * 16 for side in photo.things.shape)
     pixels = images.to_pixels(resampling.resized(photo.picture, size=(height, width)))
-    look = pixels / np.float32(255)
+    look = (pixels / np.float32(255)).astype(np.float32)
     colours = segmentation.lab(look)
     smooth = ndimage.gaussian_filter(colours, (0.7, 0.7, 0))
     pieces = segmentation.superpixels(smooth, segmentation.SUPERPIXELS)
-    return Seen(look, see(pixels), pieces, segmentation.means(colours, pieces), photo.count)
+    return Seen(look, see(pixels), pieces, segmentation.means(colours, pieces), photo.number)
 
 
 def _by(
@@ -214,7 +131,8 @@ def _k_means(points: Points, count: int) -> Labels:
 
 
 def _directions(features: Floats) -> Floats:
-    return features / np.maximum(np.linalg.norm(features, axis=0), 1e-6)
+    found: Floats = features / np.maximum(np.linalg.norm(features, axis=0), 1e-6)
+    return found
 
 
 def cells_by_k_means(known: Seen) -> Labels:

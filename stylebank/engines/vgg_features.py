@@ -50,7 +50,8 @@ def extractor(computing: Computing, layer: str = "relu5_1") -> See:
     def see(pixels: NDArray[np.uint8]) -> Floats:
         # Not in the graph, where bfloat16 would round the mean.
         photo = (np.float32(1 / 255) * pixels - np.array(vgg_plan.MEAN, np.float32)) * vgg_plan.SCALE
-        return run([np.ascontiguousarray(photo.transpose(2, 0, 1)[None], np.float32)])[0][0]
+        found: Floats = run([np.ascontiguousarray(photo.transpose(2, 0, 1)[None], np.float32)])[0][0]
+        return found
 
     return see
 

@@ -126,11 +126,10 @@ def clustered(bank: StyleBank, photo: "Image", count: int, *, seed: int = 0) -> 
     # To whole cells: poolings drop what is over.
     height, width = (max(1, round(side * scale / vgg_features.CELL)) * vgg_features.CELL for side in size)
     # A small photo is enlarged: the network knows things by their size in pixels too.
-    look = images.to_pixels(resampling.resized(photo, size=(height, width)))
-    fine = images.to_pixels(resampling.fitted(photo, long_side=segmentation.FINE_SIDE))
-    return segmentation.segment(
-        see(look), look / np.float32(255), fine / np.float32(255), count, size=size, seed=seed
-    )
+    small = images.to_pixels(resampling.resized(photo, size=(height, width)))
+    large = images.to_pixels(resampling.fitted(photo, long_side=segmentation.FINE_SIDE))
+    look, fine = (np.multiply(pixels, 1 / 255, dtype=np.float32) for pixels in (small, large))
+    return segmentation.segment(see(small), look, fine, count, size=size, seed=seed)
 
 
 def choose(bank: StyleBank, photo: "Image", regions: Sequence[Floats]) -> list[str]:

@@ -1,8 +1,8 @@
 """Masks with nobody painting them: a photo's things, by what VGG-16 sees in it, along the photo's own edges.
 
 Superpixels (Achanta et al., "SLIC superpixels", 2012) are joined by normalized cuts (Shi and Malik, 2000) where they
-are alike: where their features point the same way and their colours are near. Colour alone parts a table top in two, and
-relu5_1 alone has no edges. A guided filter (He, Sun and Tang, 2013) then lays the borders on the photo's.
+are alike: where their features point the same way and their colours are near. Colour alone parts a table top in two,
+and relu5_1 alone has no edges. A guided filter (He, Sun and Tang, 2013) then lays the borders on the photo's.
 `scripts/bench segment` has what else was tried, and its figures.
 
 It knows no names: two chairs may be one region, and of a count too large things fall into parts.
@@ -107,8 +107,11 @@ def likeness(features: Floats, colours: Floats, *, sharpness: float = 5) -> NDAr
     cosines = np.maximum(directions @ directions.T, 0)
     squares = np.square(colours).sum(1)
     distances = np.maximum(squares[:, None] + squares - 2 * colours @ colours.T, 0)
-    found = cosines**sharpness * np.exp(-distances / (2 * COLOUR**2))
-    return found.astype(np.float64) + _LEAST
+    found: NDArray[np.float64] = (cosines**sharpness * np.exp(-distances / (2 * COLOUR**2))).astype(
+        np.float64
+    )
+    found += _LEAST
+    return found
 
 
 def normalized_cuts(
@@ -215,7 +218,8 @@ def _between(pixels: int, cells: int) -> tuple[NDArray[np.int64], Floats, Floats
 def _packed(labels: NDArray[np.int64]) -> NDArray[np.int64]:
     """The same labels without gaps, from 0."""
     numbers = np.cumsum(np.bincount(labels.ravel()) > 0) - 1
-    return numbers[labels]
+    found: NDArray[np.int64] = numbers[labels]
+    return found
 
 
 def means(values: Floats, places: NDArray[np.int64]) -> Floats:

@@ -17,7 +17,9 @@ from stylebank.errors import TensorFileError
 from stylebank.files import tensorfile
 from stylebank.network.tensors import to_torch
 from stylebank.supervision import vgg_plan
-from stylebank.supervision.vgg_plan import LAYERS, PLAN, POOL, WIDTHS
+from stylebank.supervision.vgg_plan import POOL, WIDTHS
+
+PLAN, LAYERS = vgg_plan.PLAN, vgg_plan.LAYERS
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 """The layers of a layered style set, from the finest marks to the largest forms."""
