@@ -81,7 +81,9 @@ def superpixels(colours: Floats, count: int) -> NDArray[np.int64]:
     down, right = np.indices((height, width), np.float32)
     weight = np.float32(_COMPACT / step)
     points = np.concatenate([colours, weight * down[..., None], weight * right[..., None]], -1)
-    places = (down * rows / height).astype(np.int64) * columns + (right * columns / width).astype(np.int64)
+    places: NDArray[np.int64] = (down * rows / height).astype(np.int64) * columns + (
+        right * columns / width
+    ).astype(np.int64)
     centres = means(points, places)
     reach = int(np.ceil(step))
     for _ in range(_ROUNDS):
@@ -93,7 +95,8 @@ def superpixels(colours: Floats, count: int) -> NDArray[np.int64]:
             closer = distance < nearest[window]
             nearest[window][closer] = distance[closer]
             places[window][closer] = place
-        places = _packed(places)
+        numbers = np.cumsum(np.bincount(places.ravel()) > 0) - 1  # some may have lost all their pixels
+        places = numbers[places]
         centres = means(points, places)
     return places
 
@@ -137,6 +140,9 @@ def clusters(points: NDArray[np.float64], count: int, seed: int) -> NDArray[np.i
     """Labels (N,) of points (N, D): the best of several k-means."""
     rng = np.random.default_rng(seed)
     best, found = np.inf, np.zeros(len(points), np.int64)
+    count = min(count, len(np.unique(points.round(6), axis=0)))
+    if count == 1:
+        return found
     for _ in range(_STARTS):
         try:
             centres, labels = vq.kmeans2(points, count, iter=30, minit="++", rng=rng, missing="raise")
@@ -213,13 +219,6 @@ def _between(pixels: int, cells: int) -> tuple[NDArray[np.int64], Floats, Floats
     before = at.astype(np.int64)
     share = (at - before).astype(np.float32)
     return before, 1 - share, share
-
-
-def _packed(labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The same labels without gaps, from 0."""
-    numbers = np.cumsum(np.bincount(labels.ravel()) > 0) - 1
-    found: NDArray[np.int64] = numbers[labels]
-    return found
 
 
 def means(values: Floats, places: NDArray[np.int64]) -> Floats:

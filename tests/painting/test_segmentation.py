@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from stylebank import StyleBank
 from stylebank.bank.bundle import Bundle
+from stylebank.engines import vgg_features
 from stylebank.engines.choice import Computing, Engine
 from stylebank.errors import ConfigError
 from stylebank.painting import regions, segmentation
@@ -23,9 +24,23 @@ REACH = 8  # pixels: a cell where the border runs through one, and one for smoot
 
 
 @pytest.fixture(scope="module")
-def bank(make_bank: Callable[..., Bundle]) -> StyleBank:
-    """Of random weights: for what holds of any features."""
+def random_bank(make_bank: Callable[..., Bundle]) -> StyleBank:
+    """Of random weights."""
     return StyleBank(make_bank({"wave": 3}), computing=Computing("torch", "float32", "cpu"))
+
+
+@pytest.fixture
+def bank(random_bank: StyleBank, monkeypatch: pytest.MonkeyPatch) -> StyleBank:
+    """For what holds of any features: random ones of the cells' mean colours, without a second of VGG for each photo."""
+    weights = np.random.default_rng(5).normal(0, 1, (16, 3))
+
+    def see(pixels: Levels) -> Levels:
+        height, width, _ = pixels.shape
+        cells = pixels.reshape(height // 16, 16, width // 16, 16, 3).mean((1, 3)) / 255 - 0.5
+        return np.maximum(cells @ weights.T, 0).transpose(2, 0, 1).astype(np.float32)
+
+    monkeypatch.setattr(vgg_features, "extractor", lambda _: see)
+    return random_bank
 
 
 @pytest.fixture(scope="module")
