@@ -31,13 +31,14 @@ def random_bank(make_bank: Callable[..., Bundle]) -> StyleBank:
 
 @pytest.fixture
 def bank(random_bank: StyleBank, monkeypatch: pytest.MonkeyPatch) -> StyleBank:
-    """For what holds of any features: random ones of the cells' mean colours, without a second of VGG for each photo."""
+    """For what holds of any features: random ones of the cells' mean colours, and no second of VGG for each photo."""
     weights = np.random.default_rng(5).normal(0, 1, (16, 3))
 
     def see(pixels: Levels) -> Levels:
         height, width, _ = pixels.shape
         cells = pixels.reshape(height // 16, 16, width // 16, 16, 3).mean((1, 3)) / 255 - 0.5
-        return np.maximum(cells @ weights.T, 0).transpose(2, 0, 1).astype(np.float32)
+        found: Levels = np.maximum(cells @ weights.T, 0).transpose(2, 0, 1).astype(np.float32)
+        return found
 
     monkeypatch.setattr(vgg_features, "extractor", lambda _: see)
     return random_bank
@@ -136,7 +137,7 @@ def test_regions_have_the_size_of_the_photo(size: tuple[int, int], bank: StyleBa
     assert labels.min() == 1
 
 
-@pytest.mark.parametrize("height", [97, 98, 99, 100])
+@pytest.mark.parametrize("height", [97, 99])
 def test_a_photo_whose_sides_are_no_multiples_of_a_cell_has_its_borders_in_place(
     height: int, trained: StyleBank
 ) -> None:
