@@ -1,7 +1,19 @@
 """Benchmarks by name; each lives in a module of its own under scripts/benchmarks."""
 
 import typer
-from benchmarks import add_style, autoencoder, compare, folder, fuse, quality, studio, stylize, tiled, train
+from benchmarks import (
+    add_style,
+    autoencoder,
+    compare,
+    folder,
+    fuse,
+    quality,
+    segment,
+    studio,
+    stylize,
+    tiled,
+    train,
+)
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Speed, as ratios within one run.")
 app.command(name="train")(train.main)
@@ -11,6 +23,7 @@ app.command(name="fuse")(fuse.main)
 app.command(name="folder")(folder.main)
 app.command(name="stylize")(stylize.main)
 app.command(name="quality")(quality.main)
+app.command(name="segment")(segment.main)
 app.command(name="tiled")(tiled.main)
 app.command(name="studio")(studio.main)
 app.command(name="compare")(compare.main)

@@ -248,7 +248,7 @@ def segment(
     device: Device = "auto",
     force: Force = False,
 ) -> None:
-    """Divide a photo into regions that look alike to the encoder, as labels to assign styles to."""
+    """Divide a photo into its things, as labels to assign styles to."""
     from stylebank.batch import planning
     from stylebank.painting import regions
     from stylebank.painting.painter import StyleBank

@@ -53,6 +53,7 @@ class StyleBank:
 
     Attributes:
         contents: see above.
+        computing: see above.
         stages: the engine.
     """
 
@@ -65,15 +66,15 @@ class StyleBank:
         workers: int = 1,
     ) -> None:
         self.contents = contents
-        self._computing = computing or Computing()
+        self.computing = computing or Computing()
         self._tiling = tiling or Tiling()
-        self.stages = self._computing.stages(
+        self.stages = self.computing.stages(
             contents, workers=workers, threads=max(1, devices.cores() // workers)
         )
         # Of what one worker takes, another is not to think that it is gone for good.
         self._taken = memory.resident() if workers > 1 and self.stages.device_type == "cpu" else None
         # PyTorch has one number of threads for the whole process; its tiles get all of them one after another.
-        self._tiles_at_once = workers if self._computing.choose() == "torch" else devices.cores()
+        self._tiles_at_once = workers if self.computing.choose() == "torch" else devices.cores()
         self._tiles: Stages | None = None
         self._in_tiles = RLock()
 
@@ -250,7 +251,7 @@ class StyleBank:
         if self.stages.workers == self._tiles_at_once:
             return self.stages
         with self._in_tiles:
-            self._tiles = self._tiles or self._computing.stages(
+            self._tiles = self._tiles or self.computing.stages(
                 self.contents, workers=self._tiles_at_once, threads=1
             )
             return self._tiles

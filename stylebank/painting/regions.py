@@ -1,4 +1,4 @@
-"""Which region gets which style: the command line's words, label images, clusters, and a choice by colour."""
+"""Which region gets which style: the command line's words, label images, found things, and a choice by colour."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ from scipy.optimize import linear_sum_assignment
 
 from stylebank.bank import mixture
 from stylebank.bank.mixture import STROKES, Mixture
-from stylebank.config import MINIMUM_SIDE, STRIDE
+from stylebank.engines import vgg_features
 from stylebank.errors import ConfigError
 from stylebank.painting import segmentation, strokes
 from stylebank.painting.painter import StyleBank
@@ -113,16 +113,23 @@ def from_labels(
 
 
 def clustered(bank: StyleBank, photo: "Image", count: int, *, seed: int = 0) -> NDArray[np.uint8]:
-    """Labels (H, W) of a photo's regions, from 1, the largest first; see `segmentation.segment`."""
+    """Labels (H, W) of a photo's things, from 1, the largest first; see `segmentation.segment`.
+
+    Raises:
+        ConfigError: the count is out of range.
+        TensorFileError: the weights of VGG-16 that come along are missing or damaged.
+    """
     if not 2 <= count <= segmentation.MOST_REGIONS:
         raise ConfigError(f"{count} regions: is out of range; give 2 to {segmentation.MOST_REGIONS}")
-    scale = min(1.0, segmentation.LONG_SIDE / max(photo.size))
-    # To whole cells: padding would shift the regions' borders.
-    height, width = (
-        max(MINIMUM_SIDE, round(length * scale / STRIDE) * STRIDE) for length in (photo.height, photo.width)
-    )
-    features = bank.open(resampling.resized(photo, size=(height, width))).features()
-    return segmentation.segment(features, count, size=(photo.height, photo.width), seed=seed)
+    see, longest = vgg_features.extractor(bank.computing), max(photo.size)
+    size, scale = (photo.height, photo.width), segmentation.LONG_SIDE / longest
+    # To whole cells: poolings drop what is over.
+    height, width = (max(1, round(side * scale / vgg_features.CELL)) * vgg_features.CELL for side in size)
+    # A small photo is enlarged: the network knows things by their size in pixels too.
+    small = images.to_pixels(resampling.resized(photo, size=(height, width)))
+    large = images.to_pixels(resampling.fitted(photo, long_side=segmentation.FINE_SIDE))
+    look, fine = (np.multiply(pixels, 1 / 255, dtype=np.float32) for pixels in (small, large))
+    return segmentation.segment(see(small), look, fine, count, size=size, seed=seed)
 
 
 def choose(bank: StyleBank, photo: "Image", regions: Sequence[Floats]) -> list[str]:

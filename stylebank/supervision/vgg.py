@@ -16,36 +16,13 @@ from torch import Tensor, nn
 from stylebank.errors import TensorFileError
 from stylebank.files import tensorfile
 from stylebank.network.tensors import to_torch
+from stylebank.supervision import vgg_plan
+from stylebank.supervision.vgg_plan import POOL, WIDTHS
 
-_BLOCKS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512,))
-_POOL = "pool"
-
-
-def _plan() -> tuple[tuple[str, str], ...]:
-    """Pairs of (layer name, torchvision key) in forward order; a pooling has no key."""
-    plan: list[tuple[str, str]] = []
-    index = 0
-    for block, widths in enumerate(_BLOCKS, start=1):
-        for convolution in range(1, len(widths) + 1):
-            plan.append((f"relu{block}_{convolution}", f"features.{index}"))
-            index += 2  # a convolution and its ReLU
-        plan.append((_POOL, ""))
-        index += 1
-    return tuple(plan[:-1])
-
-
-PLAN = _plan()
-LAYERS: tuple[str, ...] = tuple(name for name, _ in PLAN if name != _POOL)
-"""Layer names in forward order, relu1_1 to relu5_1."""
-
-_WIDTHS = dict(zip(LAYERS, (width for block in _BLOCKS for width in block), strict=True))
+PLAN, LAYERS = vgg_plan.PLAN, vgg_plan.LAYERS
 
 STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 """The layers of a layered style set, from the finest marks to the largest forms."""
-
-# Caffe's convention: RGB in [0, 1], minus these means, times 255 (IMAGENET1K_FEATURES' transform).
-_MEAN = (0.48235, 0.45882, 0.40784)
-_SCALE = 255.0
 
 
 class VGG(nn.Module):
@@ -59,13 +36,13 @@ class VGG(nn.Module):
 
     def __init__(self, weights: Mapping[str, Tensor]) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1))
+        self.register_buffer("mean", torch.tensor(vgg_plan.MEAN).view(1, 3, 1, 1))
         self.convolutions = nn.ModuleDict()
         inputs = 3
         for name, key in PLAN:
-            if name == _POOL:
+            if name == POOL:
                 continue
-            outputs = _WIDTHS[name]
+            outputs = WIDTHS[name]
             convolution = nn.Conv2d(inputs, outputs, 3, padding=1)
             state = {part: weights[f"{key}.{part}"] for part in ("weight", "bias")}
             convolution.load_state_dict(state)
@@ -94,11 +71,11 @@ class VGG(nn.Module):
         wanted = set(layers)
         assert wanted <= set(LAYERS), f"unknown VGG layers {wanted - set(LAYERS)}"
         found: dict[str, Tensor] = {}
-        x = ((image.float() - self.mean) * _SCALE).to(self.precision)
+        x = ((image.float() - self.mean) * vgg_plan.SCALE).to(self.precision)
         for name, _ in PLAN:
             if len(found) == len(wanted):
                 break
-            if name == _POOL:
+            if name == POOL:
                 x = F.max_pool2d(x, 2)
                 continue
             x = F.relu(self.convolutions[name](x), inplace=True)

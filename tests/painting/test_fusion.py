@@ -155,7 +155,7 @@ def extended(photo: Tensor) -> Tensor:
 @pytest.mark.parametrize("name", NAMES)
 def test_strength_0_reconstructs_and_1_is_the_style(name: str, bank: StyleBank, photo: Tensor) -> None:
     ungained = tuple(replace(entry, gain=1.0) for entry in bank.contents.entries)
-    bank = StyleBank(replace(bank.contents, entries=ungained), computing=bank._computing)
+    bank = StyleBank(replace(bank.contents, entries=ungained), computing=bank.computing)
     network, content = bank.contents.build(), extended(photo)
     for strength, near, whole in (
         (0.0, 0.01, network.reconstruct(content)),
@@ -170,7 +170,7 @@ def test_strength_0_reconstructs_and_1_is_the_style(name: str, bank: StyleBank, 
 @pytest.mark.parametrize("strength", [0.1, 0.5, 0.9])
 def test_between_them_is_the_formula(strength: float, restored: bool, bank: StyleBank, photo: Tensor) -> None:
     shape = replace(bank.contents.network, restore_moments=restored)
-    bank = StyleBank(replace(bank.contents, network=shape), computing=bank._computing)
+    bank = StyleBank(replace(bank.contents, network=shape), computing=bank.computing)
     network = bank.contents.build().double()
     network.precision = torch.float64
     content, night, gain = extended(photo).double(), scaled(bank, "night"), bank.contents.find("night").gain
