@@ -1,6 +1,5 @@
 """Names of pictures: by a template, unlike each other on every file system, and no longer than one allows."""
 
-import hashlib
 import os
 import string
 import unicodedata
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from stylebank.errors import ConfigError
+from stylebank.files import atomic
 
 TEMPLATE = "{stem}-{style}"
 """Of a picture's name without its suffix, unless another is asked for."""
@@ -17,8 +17,6 @@ TEMPLATE = "{stem}-{style}"
 FIELDS = ("stem", "style", "folder", "suffix", "number")
 """Of a template: the photo's name without its suffix, the style's, the photo's folder, the photo's suffix without its
 point, and the photo's number from 1."""
-
-_LONGEST = 255  # bytes, where the file system does not say
 
 
 @dataclass(frozen=True)
@@ -129,10 +127,9 @@ def _fitting(path: Path, suffix: str) -> Path:
     name, longest = f"{path.name}{suffix}", _longest(path.parent)
     if len(os.fsencode(name)) <= longest:
         return path.with_name(name)
-    digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:8]
-    room = longest - len(os.fsencode(f"~{digest}{suffix}"))
-    start = os.fsencode(path.name)[:room].decode(errors="ignore")
-    return path.with_name(f"{start}~{digest}{suffix}")
+    digest = atomic.sha256_bytes(os.fsencode(name))[:8]
+    start = atomic.shortened(path.name, longest - len(os.fsencode(suffix)), digest=digest)
+    return path.with_name(f"{start}{suffix}")
 
 
 def _longest(folder: Path) -> int:
@@ -140,6 +137,6 @@ def _longest(folder: Path) -> int:
     while not folder.is_dir() and folder != folder.parent:
         folder = folder.parent
     try:
-        return min(os.pathconf(folder, "PC_NAME_MAX"), _LONGEST)
+        return min(os.pathconf(folder, "PC_NAME_MAX"), atomic.LONGEST_NAME)
     except (OSError, ValueError, AttributeError):  # Windows has no such question
-        return _LONGEST
+        return atomic.LONGEST_NAME

@@ -81,11 +81,11 @@ def plan(
     if STREAM in photos:
         return Plan([_from_stream(photos, output, styles, suffix, force=force)], [], [])
     given = list(_matching(photos))
-    found, lines = _found(given, target or Path())
+    found, notes, closed = _found(given, target or Path())
+    count = len(found) * len(styles)
     single = len(given) == 1 and len(styles) == 1 and not atomic.is_folder(given[0])
     if target == STREAM:
-        if len(found) * len(styles) > 1:
-            count = len(found) * len(styles)
+        if count > 1:
             raise OutputError(f"-: has room for one picture, and there are {count}; give a folder")
         jobs = [Job(found[0][0], STREAM, suffix)]
     elif target and single and not is_folder_name(output):
@@ -95,7 +95,6 @@ def plan(
             target and not is_folder_name(output) and target.suffix.lower() in formats.IMAGE_SUFFIXES
         )
         if target and (is_file_name or target.is_file()):
-            count = len(found) * len(styles)
             raise OutputError(f"{target}: is a file, but there are {count} pictures; give a folder")
         wanted = [names.Wanted(*each, style) for each in found for style in styles]
         paths = names.of(wanted, folder=target or Path(), suffix=suffix, template=template)
@@ -104,8 +103,7 @@ def plan(
             for place, (each, path) in enumerate(zip(wanted, paths, strict=True))
         ]
     check_outputs([job.picture for job in jobs], [job.photo for job in jobs], force=force)
-    closed = [line for line in lines if line.endswith("skipped")]
-    return Plan(jobs, [line for line in lines if line not in closed], closed)
+    return Plan(jobs, notes, closed)
 
 
 def target(photo: Path, output: str | None, word: str, *, suffix: str = ".png") -> Path:
@@ -172,20 +170,22 @@ def _matching(paths: Sequence[Path]) -> Iterator[Path]:
             ) from error
 
 
-def _found(given: Sequence[Path], output: Path) -> tuple[list[tuple[Path, Path]], list[str]]:
-    """Photos, each with its place in an output folder, and lines about what lies in folders and is none."""
+def _found(given: Sequence[Path], output: Path) -> tuple[list[tuple[Path, Path]], list[str], list[str]]:
+    """Photos, each with its place in an output folder; notes and closed folders, see `Plan`."""
     found: list[tuple[Path, Path]] = []
-    lines: list[str] = []
+    notes: list[str] = []
+    closed: list[str] = []
     for path in given:
         if atomic.is_folder(path):
             listing = folders.checked(path)
             found += _places(path, listing, output)
-            lines += listing.lines(path)
+            notes += listing.notes(path)
+            closed += listing.refusals()
         elif atomic.identity(path) is None:
             raise ImageError(f"{path}: does not exist; check the path")
         else:
             found.append((path, Path(path.name)))
-    return list(dict.fromkeys(found)), lines  # once each, if given twice
+    return list(dict.fromkeys(found)), notes, closed  # each photo once, if given twice
 
 
 def _places(folder: Path, found: folders.Listing, output: Path) -> list[tuple[Path, Path]]:

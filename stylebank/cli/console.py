@@ -74,7 +74,7 @@ class Watch:
         self.stop.__exit__(kind, error, trace)
         if is_interrupt(error) and self._early.signal and self._first is None:
             if self._kept and self._group.is_main:
-                self._console.print(self._kept, markup=False, emoji=False, soft_wrap=True)
+                self._print(self._kept)
             raise SystemExit(128 + self._early.signal)
 
     def expect(self, steps: int) -> None:
@@ -97,17 +97,15 @@ class Watch:
             return
         if is_new or now - self._spoke >= _PLAIN_EVERY:
             self._stage, self._spoke = what, now
-            self._console.print(
-                f"{self._what}: {what}{'' if is_new else f' {done}/{of}'} ...",
-                markup=False,
-                emoji=False,
-                soft_wrap=True,
-            )
+            self._print(f"{self._what}: {what}{'' if is_new else f' {done}/{of}'} ...")
 
     def note(self, line: str) -> None:
         """Print a line above the bar."""
         if self._group.is_first(line):
-            self._console.print(line, markup=False, emoji=False, soft_wrap=True)
+            self._print(line)
+
+    def _print(self, line: str) -> None:
+        self._console.print(line, markup=False, emoji=False, soft_wrap=True)
 
     def progress(self, step: int, losses: Mapping[str, float]) -> None:
         """Move the bar; without a terminal, print a line now and then."""

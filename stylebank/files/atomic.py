@@ -25,7 +25,7 @@ _CLOSED_FOR = 60.0
 _ROOM = 100
 """Bytes of a name that others are made of: some file systems allow 143 in all."""
 
-_LONGEST = 255
+LONGEST_NAME = 255
 """Bytes of a name that a file system takes, at most."""
 _OPEN_FOR = 2.0
 """Seconds that somebody else may have a file open on Windows before it is given up to replace it."""
@@ -159,6 +159,12 @@ def is_folder(path: Path) -> bool:
     return identity(path) is not None and path.is_dir()
 
 
+def shortened(name: str, room: int, *, digest: str) -> str:
+    """The start of a name that is too long, and a digest that tells it from others, in so many bytes."""
+    start = os.fsencode(name)[: room - len(f"~{digest}")].decode(errors="ignore")
+    return f"{start}~{digest}"
+
+
 def sha256_bytes(data: bytes) -> str:
     """Hexadecimal SHA-256 of bytes."""
     return hashlib.sha256(data).hexdigest()
@@ -189,10 +195,9 @@ def _temporary(target: Path) -> tuple[Path, BinaryIO]:
 
 def _short(name: str) -> str:
     """A file's name, or the start of a long one with a digest: there is room for more behind it."""
-    if not _ROOM < len(os.fsencode(name)) <= _LONGEST:
+    if not _ROOM < len(os.fsencode(name)) <= LONGEST_NAME:
         return name  # also of one that no file system takes: it is refused by its own length
-    start = os.fsencode(name)[: _ROOM - 17].decode(errors="ignore")
-    return f"{start}~{sha256_bytes(os.fsencode(name))[:16]}"
+    return shortened(name, _ROOM, digest=sha256_bytes(os.fsencode(name))[:16])
 
 
 def _is_young(entry: os.DirEntry[str]) -> bool:

@@ -3,7 +3,7 @@
 import os
 import stat
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,12 +43,13 @@ class Listing:
     left_out: Counter[tuple[str, str]]
     closed: list[tuple[Path, str]]
 
-    def lines(self, folder: Path) -> Iterator[str]:
-        """What its owner should know: a line for all that is left out, and one for each closed folder."""
-        if self.left_out:
-            yield f"{folder}: left out {self.summary()}"
-        for path, reason in self.closed:
-            yield f"{path}: cannot be opened ({reason}); skipped"
+    def notes(self, folder: Path) -> list[str]:
+        """A line for all that is left out, if anything is."""
+        return [f"{folder}: left out {self.summary()}"] if self.left_out else []
+
+    def refusals(self) -> list[str]:
+        """A line for each closed folder."""
+        return [f"{path}: cannot be opened ({reason}); skipped" for path, reason in self.closed]
 
     def summary(self) -> str:
         """Counts by kind, the most frequent first: "3 camera raw (.cr2, .nef), 1 video (.mp4)"."""
@@ -106,7 +107,7 @@ def find_photos(folder: Path, *, note: Callable[[str], None] | None = None) -> l
     """
     found = checked(folder)
     if note:
-        for line in found.lines(folder):
+        for line in (*found.notes(folder), *found.refusals()):
             note(line)
     return found.photos
 

@@ -129,7 +129,7 @@ def find(config: Config, content: Path, device: torch.device, vgg_weights: Path 
         features=features,
         device=device,
         precision=precision,
-        left_out=list(listing.lines(content)),
+        left_out=[*listing.notes(content), *listing.refusals()],
     )
 
 
