@@ -24,7 +24,6 @@ import typer
 from stylebank import config
 from stylebank.bank import bundle, editing
 from stylebank.bank.bundle import Bundle
-from stylebank.cli.console import Watch
 from stylebank.config import Config, Style
 from stylebank.errors import OutputError, StyleBankError
 from stylebank.files import resources
@@ -32,6 +31,7 @@ from stylebank.machine.interrupts import StopRequest
 from stylebank.persistence.outlet import check_places
 from stylebank.persistence.session import Callbacks
 from stylebank.supervision import styleset
+from stylebank.terminal.console import Watch
 from stylebank.training import added, joint
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"

@@ -25,6 +25,7 @@ FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 WINGS = {
     "__main__": "",
     "cli": "typer rich print",
+    "terminal": "typer rich print",
     "studio": "starlette uvicorn subprocess socket",
     "batch": "ray pyarrow",
     "__init__": "",

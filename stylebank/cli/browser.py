@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from stylebank.cli.options import Bank, Device, EngineName, PrecisionName, note, printable
+from stylebank.terminal.options import Bank, Device, EngineName, PrecisionName, note, printable
 
 
 def studio(

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stylebank.cli.options import AsJson, Bank, Device, Force, VggSource, note
 from stylebank.errors import ConfigError
+from stylebank.terminal.options import AsJson, Bank, Device, Force, VggSource, note
 
 if TYPE_CHECKING:
     from stylebank.bank.bundle import Bundle
@@ -162,8 +162,8 @@ def _look(
     vgg_weights: Path | str,
 ) -> "Octaves":
     """Look at the styles and photos that were found, with a bar; what was skipped was said before."""
-    from stylebank.cli.console import Watch
     from stylebank.reference import octaves
+    from stylebank.terminal.console import Watch
 
     with Watch(plan.pictures(found.photos, len(found.rows)), what="looking at pictures") as watch:
 

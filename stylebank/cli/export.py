@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from stylebank.bank import mixture
-from stylebank.cli.options import (
+from stylebank.errors import ConfigError, OutputError
+from stylebank.terminal.options import (
     Bank,
     Force,
     Strength,
@@ -15,7 +16,6 @@ from stylebank.cli.options import (
     printable,
     say_weights,
 )
-from stylebank.errors import ConfigError, OutputError
 
 
 def export(

@@ -8,7 +8,8 @@ import typer
 
 from stylebank.bank import mixture
 from stylebank.bank.mixture import PHOTO
-from stylebank.cli.options import (
+from stylebank.errors import ConfigError
+from stylebank.terminal.options import (
     Bank,
     Device,
     EngineName,
@@ -33,7 +34,6 @@ from stylebank.cli.options import (
     tile_bar,
     write_picture,
 )
-from stylebank.errors import ConfigError
 
 if TYPE_CHECKING:
     from PIL.Image import Image

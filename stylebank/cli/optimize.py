@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stylebank.cli.options import (
+from stylebank.errors import ConfigError
+from stylebank.terminal.options import (
     Device,
     Force,
     KeepMetadata,
@@ -23,16 +24,15 @@ from stylebank.cli.options import (
     read_photo,
     write_picture,
 )
-from stylebank.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torch import Tensor
 
-    from stylebank.cli.console import Watch
     from stylebank.config import Loss, Style
     from stylebank.reference.optimization import Progress, Settings
+    from stylebank.terminal.console import Watch
 
 Method = Annotated[
     str | None, typer.Option(help="lbfgs, or adam with the rate 2.0 of 255 levels. \\[default: lbfgs]")
@@ -94,11 +94,11 @@ def optimize(
     A photo over 512 px is painted from coarse to fine, half of the steps at the coarsest scale, half of the rest at the
     next, twice as large. What is too large for memory is painted smaller, and enlarged.
     """
-    from stylebank.cli.console import Watch
     from stylebank.files import resources
     from stylebank.pixels import images
     from stylebank.reference import optimization
     from stylebank.supervision import styleset
+    from stylebank.terminal.console import Watch
 
     how = encoding(quality, lossless, keep_metadata)
     settings, loss, chosen = _experiment(style, styles)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stylebank.cli.options import (
+from stylebank.errors import ConfigError, several
+from stylebank.terminal.options import (
     AsJson,
     Bank,
     Force,
@@ -21,7 +22,6 @@ from stylebank.cli.options import (
     say,
     say_weights,
 )
-from stylebank.errors import ConfigError, several
 
 if TYPE_CHECKING:
     from stylebank.bank.entries import Entry

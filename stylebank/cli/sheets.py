@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stylebank.bank import mixture
-from stylebank.cli.options import (
+from stylebank.errors import ConfigError
+from stylebank.terminal.options import (
     Bank,
     Device,
     EngineName,
@@ -21,7 +22,6 @@ from stylebank.cli.options import (
     read_photo,
     write_picture,
 )
-from stylebank.errors import ConfigError
 
 if TYPE_CHECKING:
     from stylebank.bank.mixture import Mixture

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stylebank import __version__
-from stylebank.cli.options import (
+from stylebank.errors import ImageError, SkippedError
+from stylebank.terminal.options import (
     Bank,
     Device,
     EngineName,
@@ -30,7 +31,6 @@ from stylebank.cli.options import (
     say_weights,
     tile_bar,
 )
-from stylebank.errors import ImageError, SkippedError
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stylebank.cli.options import Device, Force, OwnBank, StyleWords, VggSource, printable
 from stylebank.errors import OutputError
+from stylebank.terminal.options import Device, Force, OwnBank, StyleWords, VggSource, printable
 
 if TYPE_CHECKING:
     from stylebank.bank.bundle import Bundle
@@ -103,9 +103,9 @@ def train(
     force: Force = False,
 ) -> None:
     """Train a bank on a folder of photos. The same command again continues where it stopped."""
-    from stylebank.cli.console import Watch
     from stylebank.files import resources
     from stylebank.machine import distributed
+    from stylebank.terminal.console import Watch
 
     with distributed.joined() as group:
         experiment = _experiment(config, styles, style or [], network=network, steps=steps)
@@ -150,10 +150,10 @@ def add_style(
 ) -> None:
     """Add a style to a bank, in minutes. Nothing else in the bank changes. The same command again continues."""
     from stylebank.bank import personal
-    from stylebank.cli.console import Watch
     from stylebank.files import resources
     from stylebank.machine import distributed
     from stylebank.supervision import style_words
+    from stylebank.terminal.console import Watch
 
     with distributed.joined() as group:
         group.refuse_several("add-style")

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from stylebank.bank import mixture
 from stylebank.bank.mixture import Mixture
-from stylebank.cli.options import say_weights
 from stylebank.errors import ConfigError
+from stylebank.terminal.options import say_weights
 
 HALVES = (("wave", 0.5), ("scream", 0.5))
 # Words -> weights, strength, what the weights summed to.

@@ -15,10 +15,10 @@ from PIL import Image
 
 from stylebank.bank import bundle
 from stylebank.bank.bundle import Bundle
-from stylebank.cli.console import Watch
 from stylebank.config import Style
 from stylebank.reference.views import Plan
 from stylebank.supervision import styleset
+from stylebank.terminal.console import Watch
 
 Run = Callable[[str], tuple[object, str, str]]
 """The rest of a command line -> exit code, standard output, standard error."""

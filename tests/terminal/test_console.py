@@ -19,8 +19,8 @@ from PIL import Image
 
 from stylebank.bank import bundle
 from stylebank.cli import app
-from stylebank.cli.console import Watch
 from stylebank.persistence import checkpoint
+from stylebank.terminal.console import Watch
 from stylebank.training import report
 
 if sys.platform != "win32":
@@ -41,7 +41,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("stylebank.cli.console.time", SimpleNamespace(monotonic=clock))
+    monkeypatch.setattr("stylebank.terminal.console.time", SimpleNamespace(monotonic=clock))
     return clock
 
 

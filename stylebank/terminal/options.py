@@ -119,8 +119,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Everything that is known, 
 @contextmanager
 def tile_bar(tile: str, max_memory: str | None) -> Iterator["Tiling"]:
     """How to paint what is too large, and a bar that shows how far it is."""
-    from stylebank.cli.console import TileBar
     from stylebank.machine import memory
+    from stylebank.terminal.console import TileBar
 
     with TileBar() as bar:
         limit = memory.parse(max_memory) if max_memory else None
