@@ -13,6 +13,8 @@ constant factor for each (style, layer) and each photo.
 import torch.nn.functional as F
 from torch import Tensor
 
+_TONE_PART = 16  # pixels: larger than strokes, smaller than what a picture shows
+
 
 def gram(features: Tensor) -> Tensor:
     """Gram matrix of each image, G = F F^T / (h w): (B, C, h, w) -> (B, C, C) float32.
@@ -59,6 +61,24 @@ def local_contrast(image: Tensor) -> Tensor:
     mean, square = (F.avg_pool2d(x, 8, stride=4) for x in (small, small.square()))
     variance = (square - mean.square()).clamp_min(0).mean(dim=1)
     return (variance + 1e-8).sqrt()
+
+
+def tone_distance(output: Tensor, content: Tensor) -> Tensor:
+    """How much of the picture's light and dark is not the photo's: (B, 3, H, W) twice -> (B,), 0 all follows, 1 nothing.
+
+    The share of the variance of the output's lightness, seen in parts of 16 pixels, that no linear function of the
+    content's explains. Whether light turns dark or is enlarged is the style's; glaring spots of its own are not.
+    """
+    painted, photo = (_coarse_lightness(image) for image in (output, content))
+    common = (painted * photo).mean(dim=1).square()
+    whole = painted.square().mean(dim=1) * photo.square().mean(dim=1)
+    return 1 - common / (whole + 1e-6)
+
+
+def _coarse_lightness(image: Tensor) -> Tensor:
+    """Lightness less its mean, in parts of `_TONE_PART` pixels: (B, 3, H, W) -> (B, parts)."""
+    parts = F.avg_pool2d(image.float().mean(dim=1, keepdim=True), _TONE_PART).flatten(1)
+    return parts - parts.mean(dim=1, keepdim=True)
 
 
 def emptiness(image: Tensor, floor: Tensor) -> Tensor:

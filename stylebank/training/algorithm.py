@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from stylebank.bank.bundle import Bundle
 from stylebank.config import Config, Training
 from stylebank.machine.distributed import ALONE, Group
+from stylebank.network.instance_norm import watched_peaks
 from stylebank.persistence import checkpoint
 from stylebank.persistence.checkpoint import Checkpoint
 from stylebank.supervision import losses
@@ -122,8 +123,15 @@ class Trainer:
             content = ground(self.network, content, styles, chained=training.chained, key=key)
         features = self.objective.content_features(content)
         loss = self.objective.revision if again else self.objective
-        terms = loss(self._model(content, styles, again=again), features, styles)
-        terms.total.backward()
+        with watched_peaks(self.network.decoder) as peaks:
+            output = self._model(content, styles, again=again)
+        terms = loss(output, features, styles)
+        total = (
+            terms.total
+            + self.config.loss.peaks * torch.stack(peaks).mean()
+            + self.config.loss.tone * losses.tone_distance(output, content).mean()
+        )
+        total.backward()
         row = self._row(revision=terms.total)
         if not again:
             row = self._row(total=terms.total, content=terms.content.mean(), tv=terms.tv.mean())
