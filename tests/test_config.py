@@ -33,7 +33,7 @@ steps = 7; batch = 3; crop = 48; zoom = 1.25; stylizing_steps = 5; balance = 0.5
 learning_rate = 0.02; warmup = 9; schedule = "staircase"; hold = 0.25; decay = 0.7; decay_every = 11
 revisions = 0.75; revise_after = 0.375; chained = 0.125; precision = "bfloat16"; seed = 13
 [loss]
-content = 2.0; style = 3.0; tv = 0.25; far = 0.625; empty = 4.0; content_layer = "relu3_2"
+content = 2.0; style = 3.0; tv = 0.25; far = 0.625; empty = 4.0; peaks = 0.5; tone = 0.5; content_layer = "relu3_2"
 style_layers = ["relu1_2", "relu2_2"]; layer_weights = [0.5, 2.0]
 [[style]]
 name = "all-keys_1"; image = "a.png"; images = ["b.png", "blank"]; zoom = ["c.png", "d.png"]

@@ -64,7 +64,7 @@ def local_contrast(image: Tensor) -> Tensor:
 
 
 def tone_distance(output: Tensor, content: Tensor) -> Tensor:
-    """How much of the picture's light and dark is not the photo's: (B, 3, H, W) twice -> (B,), 0 all follows, 1 nothing.
+    """How much of the picture's light and dark is not the photo's: (B, 3, H, W) twice -> (B,), 0 none, 1 all.
 
     The share of the variance of the output's lightness, seen in parts of 16 pixels, that no linear function of the
     content's explains. Whether light turns dark or is enlarged is the style's; glaring spots of its own are not.
