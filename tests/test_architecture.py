@@ -34,7 +34,7 @@ WINGS = {
     "engines": "onnx onnxruntime openvino",
     "training": "",
     "persistence": "",
-    "bank": "",
+    "bank": "huggingface_hub",
     "supervision": "",
     "machine": "torch.distributed torch.nn.parallel psutil",
     "network": "",
@@ -131,6 +131,10 @@ def test_no_wing_holds_a_circle(name: str) -> None:
 def test_library_or_function_stays_in_the_wing_that_may_touch_it(name: str) -> None:
     users = {wing(module) for module, tree in TREES.items() if uses(without_type_imports(tree), name)}
     assert users <= {owner for owner, libraries in WINGS.items() if name in libraries.split()}
+
+
+def test_one_room_alone_asks_the_hub() -> None:
+    assert {name for name, tree in TREES.items() if uses(tree, "huggingface_hub")} == {"bank.hub"}
 
 
 def test_the_network_touches_nothing_but_torch() -> None:
