@@ -34,7 +34,7 @@ def kind(io_type: str) -> type:
 
     class Output:
         def __init__(self, display_name: str) -> None:
-            self.self.io_type, self.display_name = io_type, display_name
+            self.io_type, self.display_name = io_type, display_name
 
     return type(io_type, (), {"Input": Input, "Output": Output})
 
