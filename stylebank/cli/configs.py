@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from stylebank.terminal.options import Force, printable
+from stylebank.terminal.options import Force, note, printable
 
 
 def complete_config(incomplete: str) -> list[str]:
@@ -34,7 +34,9 @@ def configs(
 
     if name is None:
         found = experiments.names()
-        width = max(map(len, found))
+        if not found:
+            note("none come along with stylebank-paint; pip install stylebank")
+        width = max(map(len, found), default=0)
         columns = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
         for one in found:
             line = f"{one:{width}}  {experiments.summary(one)}"

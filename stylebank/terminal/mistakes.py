@@ -42,7 +42,9 @@ def leave(run: Callable[[], object]) -> NoReturn:
         if library in ("", "stylebank"):
             raise
         code = _complain(
-            StyleBankError(f"this command: needs {library}, which is not installed; pip install stylebank")
+            StyleBankError(
+                f"this command: needs {library}, which is not installed; pip install {library}, or all of stylebank"
+            )
         )
     except KeyboardInterrupt:
         code = 130
