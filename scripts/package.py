@@ -53,6 +53,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--out", type=Path, default=ROOT / "dist", metavar="DIR", help="where they go")
     parser.add_argument("--fresh", action="store_true", help="install all that the wheel asks for")
+    parser.add_argument("--build", action="store_true", help="build and look inside, install nothing")
     parser.add_argument("--paint", action="store_true", help="stylebank-paint instead")
     chosen = parser.parse_args()
     project = PAINT if chosen.paint else ROOT
@@ -66,7 +67,8 @@ def main() -> None:
         for source in first:
             if source.suffix == ".gz":
                 check_source(source)
-        use(Path(folder), wheel, fresh=chosen.fresh, trains=not chosen.paint)
+        if not chosen.build:
+            use(Path(folder), wheel, fresh=chosen.fresh, trains=not chosen.paint)
 
 
 def build(project: Path, out: Path) -> list[Path]:
