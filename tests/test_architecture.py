@@ -34,7 +34,7 @@ WINGS = {
     "engines": "onnx onnxruntime openvino",
     "training": "",
     "persistence": "",
-    "bank": "",
+    "bank": "huggingface_hub",
     "supervision": "",
     "machine": "torch.distributed torch.nn.parallel psutil",
     "network": "",
@@ -133,6 +133,10 @@ def test_library_or_function_stays_in_the_wing_that_may_touch_it(name: str) -> N
     assert users <= {owner for owner, libraries in WINGS.items() if name in libraries.split()}
 
 
+def test_one_room_alone_asks_the_hub() -> None:
+    assert {name for name, tree in TREES.items() if uses(tree, "huggingface_hub")} == {"bank.hub"}
+
+
 def test_the_network_touches_nothing_but_torch() -> None:
     outside = {
         name.partition(".")[0]
@@ -204,7 +208,11 @@ def test_readme_tree_shows_wings_and_rooms_each_with_its_first_docstring_line() 
 
 def test_tests_mirror_the_wings() -> None:
     folders = {path.parent.name for path in (ROOT / "tests").glob("*/test_*.py")}
-    assert folders == {wing(module) for module in TREES if "." in module} | {"reliability", "scripts"}
+    assert folders == {wing(module) for module in TREES if "." in module} | {
+        "comfyui",
+        "reliability",
+        "scripts",
+    }
 
 
 def test_public_interface_is_these_four_names() -> None:
@@ -216,6 +224,8 @@ def test_public_interface_is_these_four_names() -> None:
     assert all(hasattr(stylebank, name) for name in stylebank.__all__)
 
 
-def test_version_is_that_of_the_build() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    assert stylebank.__version__ == project["version"]
+def test_version_of_the_build_is_read_from_the_package() -> None:
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    assert "version" in build["project"]["dynamic"]
+    assert build["tool"]["hatch"]["version"]["path"] == "stylebank/__init__.py"
+    assert re.fullmatch(r"\d+\.\d+\.\d+", stylebank.__version__)

@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from stylebank.cli import browser, evaluate, export, fuse, optimize, share, sheets, stylize, train
+from stylebank.cli import browser, configs, evaluate, export, fuse, optimize, share, sheets, stylize, train
 from stylebank.errors import ConfigError
 from stylebank.machine import distributed
 from stylebank.terminal import mistakes
@@ -29,6 +29,7 @@ for _command in (
     optimize.optimize,
     evaluate.evaluate,
     train.train,
+    configs.configs,
     train.add_style,
     share.list_styles,
     share.verify,

@@ -193,12 +193,14 @@ def _check_snapshots(
 def _experiment(words: list[str], folder: Path | None) -> "tuple[Settings, Loss, Style]":
     """The experiment of a TOML file that is one, or the usual one with the style that the words say."""
     from stylebank.config import Loss
-    from stylebank.files import toml
+    from stylebank.files import experiments, toml
     from stylebank.reference import optimization
     from stylebank.supervision import style_words
 
-    if len(words) == 1 and words[0].endswith(".toml") and "style" in toml.read(Path(words[0])):
-        return optimization.read_experiment(Path(words[0]), styles_folder=folder)
+    if len(words) == 1 and words[0].endswith(".toml"):
+        path = experiments.located(Path(words[0]))
+        if "style" in toml.read(path):
+            return optimization.read_experiment(path, styles_folder=folder)
     found = style_words.from_arguments("style", words, size=None, kernel=None)
     return optimization.Settings(), Loss(style=optimization.STYLE_WEIGHT), found
 

@@ -15,7 +15,22 @@ if TYPE_CHECKING:
     from stylebank.supervision.metrics import BankFigures
     from stylebank.training.joint import Outcome
 
-ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="The experiment; see configs/.")]
+
+def _located(path: Path) -> Path:
+    """An experiment by its path, or by the name of one that comes along."""
+    from stylebank.files import experiments
+
+    return experiments.located(path)
+
+
+ConfigFile = Annotated[
+    Path,
+    typer.Argument(
+        metavar="CONFIG",
+        callback=_located,
+        help="The experiment: a TOML file, or one that comes along; 'stylebank configs' lists these.",
+    ),
+]
 Content = Annotated[Path, typer.Option(metavar="DIR", help="Folder of photos, nested, any sizes.")]
 RunFolder = Annotated[
     Path, typer.Option(metavar="DIR", help="This run's folder: checkpoint, previews, curves.")

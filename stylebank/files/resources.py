@@ -17,9 +17,14 @@ def weights_folder() -> Path:
     return _beside("weights")
 
 
+def configs_folder() -> Path:
+    """The folder `configs`, likewise; see `experiments`."""
+    return _beside("configs")
+
+
 def drawn_styles() -> Path:
     """The layered style sets that the project drew itself."""
-    return _beside("configs") / "styles"
+    return configs_folder() / "styles"
 
 
 def shipped_bank() -> Path:

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from threading import RLock
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from stylebank.bank import mixture, personal
+from stylebank.bank import hub, mixture, personal
 from stylebank.bank.bundle import Bundle
 from stylebank.bank.mixture import PHOTO, Mix
 from stylebank.engines.choice import Computing
@@ -103,6 +103,25 @@ class StyleBank:
         """
         contents = personal.read(path or None)
         return cls(contents, computing=Computing(engine, precision, device), tiling=tiling)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: Path | str,
+        *,
+        revision: str | None = None,
+        token: hub.Token = None,
+        cache_dir: Path | str | None = None,
+        update: bool = False,
+        **how: Any,
+    ) -> "StyleBank":
+        """Read a bank of a path, or "owner/bank" of the cache or the Hugging Face Hub; see `hub.fetch` and `load`."""
+        found = hub.fetch(name, revision=revision, token=token, cache_dir=cache_dir, update=update)
+        return cls.load(found, **how)
+
+    def push_to_hub(self, name: str, **how: Any) -> str:
+        """Publish the bank as "owner/bank" on the Hugging Face Hub; the commit. See `hub.push`."""
+        return hub.push(self.contents, name, **how)
 
     @property
     def styles(self) -> tuple[str, ...]:

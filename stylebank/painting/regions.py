@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from stylebank.bank import mixture
 from stylebank.bank.mixture import STROKES, Mixture
 from stylebank.engines import vgg_features
 from stylebank.errors import ConfigError
-from stylebank.painting import segmentation, strokes
+from stylebank.painting import strokes
 from stylebank.painting.painter import StyleBank
 from stylebank.pixels import images, masks, resampling
 from stylebank.pixels.masks import Labels, Mask
@@ -119,6 +118,10 @@ def clustered(bank: StyleBank, photo: "Image", count: int, *, seed: int = 0) -> 
         ConfigError: the count is out of range.
         TensorFileError: the weights of VGG-16 that come along are missing or damaged.
     """
+    from stylebank.painting import (
+        segmentation,
+    )  # here: SciPy is large, and masks that are given need none of it
+
     if not 2 <= count <= segmentation.MOST_REGIONS:
         raise ConfigError(f"{count} regions: is out of range; give 2 to {segmentation.MOST_REGIONS}")
     see, longest = vgg_features.extractor(bank.computing), max(photo.size)
@@ -144,6 +147,8 @@ def choose(bank: StyleBank, photo: "Image", regions: Sequence[Floats]) -> list[s
         raise ConfigError(
             f"--assign auto: cannot give {len(regions)} regions one of {len(bank.styles)} styles each; assign them"
         )
+    from scipy.optimize import linear_sum_assignment
+
     small = resampling.fitted(photo, long_side=_SMALL)
     shares = np.stack([masks.resized(region, (small.height, small.width)) for region in regions])
     before, canvas = _mean_colours(small, shares), bank.open(small)

@@ -199,6 +199,8 @@ def layout(
 
 def _nearest(found: Floats, covered: NDArray[np.bool_]) -> Floats:
     """At each pixel the shares of the nearest covered one; counted in cells of 4 x 4 pixels, as E's features are."""
+    if len(found) == 1:
+        return np.ones_like(found)
     from scipy import ndimage
 
     height, width = covered.shape

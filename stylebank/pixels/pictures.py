@@ -6,16 +6,18 @@ It decides how they look; which photos and styles are shown is for others to say
 import math
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageDraw, ImageFont, ImageOps
-from scipy import ndimage
-from torch import Tensor
 
 from stylebank.pixels import images
 
-Cell = Image.Image | Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Cell: TypeAlias = "Image.Image | Tensor"
 """A picture: a PIL image, or a tensor (3, H, W) or (1, 3, H, W) in [0, 1], sRGB."""
 
 Font = ImageFont.ImageFont | ImageFont.FreeTypeFont
@@ -104,6 +106,8 @@ def label_image(labels: NDArray[np.uint8]) -> Image.Image:
 
 def label_overlay(labels: NDArray[np.uint8], photo: Image.Image) -> Image.Image:
     """A photo tinted by its labels (H, W), with the number of each where its region is widest."""
+    from scipy import ndimage
+
     overlay = Image.blend(photo, Image.fromarray(_label_colours()[labels]), 0.5)
     pen, size = ImageDraw.Draw(overlay), max(14, max(photo.size) // 24)
     step = max(1, max(photo.size) // 512)
@@ -156,4 +160,4 @@ def _paste(sheet: Image.Image, picture: Image.Image, corner: tuple[int, int], bo
 
 
 def _to_pil(picture: Cell) -> Image.Image:
-    return images.to_pil(picture) if isinstance(picture, Tensor) else picture
+    return picture if images.is_pil(picture) else images.to_pil(picture)

@@ -9,6 +9,7 @@ from pathlib import Path
 from stylebank import config
 from stylebank.config import Style
 from stylebank.errors import StyleSetError
+from stylebank.files import experiments
 from stylebank.supervision import image_words
 
 _MOST_SPLITS = 5000  # ways to read a word with commas: twenty of them, and five images
@@ -18,8 +19,8 @@ def from_words(words: str) -> Style:
     """Parse the command line's `NAME=STYLE`; relative paths start at the current folder.
 
     STYLE is one image, five images separated by commas, `zoom:LARGE,SECOND`, `zoom:LARGE,SECOND@relu1_1`, or a
-    TOML file of a set. An image may be a part of a file, as in `night.jpg@0.5:0:1:0.5`. Commas in the names of files
-    that are there separate nothing.
+    TOML file of a set, the user's or one that comes along. An image may be a part of a file, as in
+    `night.jpg@0.5:0:1:0.5`. Commas in the names of files that are there separate nothing.
 
     Raises:
         StyleSetError: there is no `=`.
@@ -32,6 +33,7 @@ def from_words(words: str) -> Style:
         )
     config.check_name(name, where=f"--style {words}")
     if what.endswith(".toml"):
+        what = str(experiments.located(Path(what)))
         return config.style_from_set({"name": name, "set": what}, where=f"--style {words}", folder=Path())
     if image_words.is_image(what):  # a file that is there as a whole is one image, whatever is in its name
         return Style(name=name, image=what)

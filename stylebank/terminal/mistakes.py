@@ -37,6 +37,15 @@ def leave(run: Callable[[], object]) -> NoReturn:
         code = run()
     except StyleBankError as error:
         code = _complain(error)
+    except ModuleNotFoundError as error:
+        library = (error.name or "").partition(".")[0]
+        if library in ("", "stylebank"):
+            raise
+        code = _complain(
+            StyleBankError(
+                f"this command: needs {library}, which is not installed; pip install {library}, or all of stylebank"
+            )
+        )
     except KeyboardInterrupt:
         code = 130
     except SystemExit as leaving:

@@ -1,5 +1,6 @@
 """Options that several commands share, and how they print."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,10 +17,24 @@ if TYPE_CHECKING:
     from stylebank.photos.originals import Original
     from stylebank.pixels.encoding import Encoding
 
+
+def of_hub(context: typer.Context, bank: Path | None) -> Path | None:
+    """A bank that is named hf:OWNER/BANK as a file: of the cache, else fetched; any other as it is."""
+    if bank is None or not bank.as_posix().startswith("hf:") or context.resilient_parsing:
+        return bank
+    from stylebank.bank import hub
+
+    logging.getLogger("huggingface_hub").setLevel(
+        logging.ERROR
+    )  # it tells of each try; what comes of them is said
+    return hub.fetch(bank)
+
+
 Bank = Annotated[
     Path | None,
     typer.Option(
-        help="Bank file, or 'shipped' for the one that comes with StyleBank. "
+        callback=of_hub,
+        help="Bank file, 'shipped' for the one that comes with StyleBank, or hf:OWNER/BANK of the Hugging Face Hub. "
         "\\[default: your own if there is one, else shipped]",
     ),
 ]

@@ -250,6 +250,7 @@ OPTIONS = {
     "[--force]",
     "evaluate": "--content --styles [--bank] [--size] [--photos] [--optimization] [--octaves] [--sizes] "
     "[--stroke] [--lpips] [--inception] [--plot] [--json] [--device] [--vgg] [--force]",
+    "configs": "[name] [folder] [--force]",
     "list": "[words] [--bank] [--long] [--json]",
     "verify": "file",
     "sheet": "photo [--bank] [-o/--output] [--size] [--stroke] [--engine] [--precision] [--device] [--force]",
