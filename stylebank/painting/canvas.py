@@ -97,7 +97,10 @@ class Canvas(Generic[Picture]):
         """
         regions = list(regions)
         check_fusion(len(regions), mode, feather, self.size, overlap)
-        mixes = [mix for _, mix in regions] + ([rest] if rest != PHOTO else [])
+        mixes = [mix for mix in (*(mix for _, mix in regions), rest) if mix != PHOTO]
+        bare = [place for place, (_, mix) in enumerate(regions) if mix == PHOTO]
+        if not mixes:
+            raise ConfigError("regions: all keep the photo, and so does the rest; give one of them a style")
         mixed = [mixture.of(mix, strength=strength, stroke=stroke) for mix in mixes]
         with self._complaining():
             given = [masks.of(mask) for mask, _ in regions]
@@ -106,7 +109,9 @@ class Canvas(Generic[Picture]):
 
             def laid_out(size: Size) -> tuple[Map, Map]:
                 width = feather * max(size) / max(self.size)
-                shares, cover = masks.layout(given, size, fill=rest != PHOTO, feather=width, overlap=overlap)
+                shares, cover = masks.layout(
+                    given, size, fill=rest != PHOTO, feather=width, overlap=overlap, bare=bare
+                )
                 return maps.shown(shares), maps.shown(cover[None])
 
             size = strokes.painted_size(self.size, [each.stroke or 1.0 for each in mixed])

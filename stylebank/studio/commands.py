@@ -100,6 +100,8 @@ def command(recipe: Recipe, form: Form, photo: Photograph, options: Sequence[str
     name = photo.name if not photo.name.startswith("-") else f"./{photo.name}"
     output = picture_name(photo.name, recipe, form.format)
     painted, words = recipe.painted, ["stylebank"]
+    if not recipe.mixtures():
+        raise ConfigError("recipe: paints nothing; choose a style")
     if painted:
         words += ["fuse", name]
         for region, file in zip(recipe.regions, file_names(recipe), strict=True):
@@ -108,8 +110,6 @@ def command(recipe: Recipe, form: Form, photo: Photograph, options: Sequence[str
         width = recipes.feather(recipe, max(photo.size))
         words += ["--feather", plain(width)] if width else []
         words += ["--overlap", recipe.overlap] if recipe.overlap != "over" else []
-    elif recipe.style == PHOTO:
-        raise ConfigError("recipe: paints nothing; choose a style")
     else:
         words += ["stylize", name, "--style", recipe.style]
     if recipe.style != PHOTO:

@@ -130,6 +130,25 @@ def test_rest_photo_keeps_uncovered_pixels(mode: Mode, bank: StyleBank, photo: T
     assert np.array_equal(np.array(shown)[:, 22:], np.array(colours)[:, 22:])
 
 
+@pytest.mark.parametrize("overlap", get_args(Overlap))
+def test_a_region_of_the_photo_stays_as_it_is(
+    overlap: Overlap, bank: StyleBank, photo: Tensor, left: Floats
+) -> None:
+    kept = torch.from_numpy(left == 1)
+    found = bank.fuse(photo, [(left, "photo")], overlap=overlap, rest="rain")
+    assert torch.equal(found[:, kept], photo[:, kept])
+    # What is kept is no region of what is painted: the rest looks as where nothing else is painted.
+    alone = bank.fuse(photo, [(1 - left, "rain")])
+    assert (found - alone).abs().max() < SAME
+    assert (found - bank.fuse(photo, [(1 - left, "wave")])).abs().max() > 0.1
+    both = bank.fuse(photo, [(left, "wave"), (left, "photo")], overlap=overlap)
+    painted = bank.fuse(photo, [(left, "wave")])
+    share = 1.0 if overlap == "over" else 0.5
+    assert (both - (share * photo + (1 - share) * painted)).abs().max() < SAME
+    with pytest.raises(ConfigError, match="all keep the photo"):
+        bank.fuse(photo, [(left, "photo")])
+
+
 def test_rest_mix_paints_uncovered_pixels(bank: StyleBank, photo: Tensor, left: Floats) -> None:
     mask, rest = 0.7 * left, "night:1+dot:1@0.5"
     wanted = bank.fuse(photo, [(mask, "wave"), (1 - mask, rest)])

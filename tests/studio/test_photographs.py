@@ -87,6 +87,11 @@ def test_preview_is_painted_by_the_recipe(client: Client) -> None:
     both = painted(style="photo", regions=[region])
     assert abs(both - plain)[:, 64:].mean() < 4  # the photo, which WebP codes otherwise beside a painted half
     assert abs(both - plain)[:, :40].mean() > 10
+    kept = painted(style="scream", regions=[region | {"style": "photo"}])
+    assert abs(kept - plain)[:, :40].mean() < 4
+    assert abs(kept - plain)[:, 64:].mean() > 10
+    nothing = painted(style="photo", regions=[region | {"style": "photo"}])
+    assert (nothing == plain).all()
     hidden = painted(style="photo", regions=[region | {"visible": False}])
     assert (hidden == plain).all()
 
@@ -107,7 +112,7 @@ def test_preview_is_painted_by_the_recipe(client: Client) -> None:
         ({"style": "wave", "overlap": "under"}, "overlap"),
         ({"style": "wave", "feather": -1}, "feather"),
         ({"style": "wave", "regions": [{"mask": "../x", "style": "wave"}]}, "mask"),
-        ({"style": "wave", "regions": [{"mask": "0" * 16, "style": "photo"}]}, "region"),
+        ({"style": "wave", "regions": [{"mask": "0" * 16, "style": "photo@0.5"}]}, "region"),
         ({"style": "wave", "regions": [{"mask": "0" * 16, "style": "wave", "more": 1}]}, "more"),
         ({"style": "wave", "regions": [{"style": "wave"}]}, "mask"),
         ({"style": "wave", "regions": [{"mask": "0" * 16, "style": "wave"}] * 33}, "32"),
