@@ -178,6 +178,11 @@ class GraphStages:
             inputs += [np.array(crop[:2], np.int64), np.array(crop[2:], np.int64)]
         try:
             return run(inputs)
+        except InterruptedError:
+            # OpenVINO would go on with the sizes of maps that it had got to.
+            with self._lock:
+                self._graphs.pop(plan, None)
+            raise
         except RuntimeError as error:
             # How engines say it: "could not allocate", "failed to create memory", "std::bad_alloc".
             if not any(word in str(error).lower() for word in ("alloc", "memory")):

@@ -15,6 +15,7 @@ from stylebank.bank.bundle import Bundle
 from stylebank.bank.mixture import Mixture
 from stylebank.config import STRIDE
 from stylebank.engines.stages import Array, Stages
+from stylebank.machine import halts
 from stylebank.machine.memory import Report
 from stylebank.painting import fusion, maps, strokes
 from stylebank.painting.fusion import Ground, Paint
@@ -75,9 +76,10 @@ class Level(Generic[Picture]):
 
     def image(self, source: Source[Picture]) -> Map:
         """The pixels of something of this size."""
+        stages = self.way.stages  # no word of this level: else a photo and its ground would hold each other
 
         def read(top: int, left: int, bottom: int, right: int) -> Array:
-            return source.read(self.way.stages, top, left, bottom, right)
+            return source.read(stages, top, left, bottom, right)
 
         return maps.extended(PIXELS, read, self.source.size)
 
@@ -193,6 +195,7 @@ class Climb(Generic[Picture]):
 
     def paint(self, level: Level[Picture], program: Program) -> Source[Picture]:
         """A picture of one size, clipped to [0, 1]; the photo in its place if nothing is computed."""
+        halts.check()
         is_plan, is_whole = self.is_plan, len(level.windows) == 1
         if is_plan and is_whole:
             return level.source

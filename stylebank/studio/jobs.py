@@ -13,6 +13,7 @@ from queue import SimpleQueue
 from threading import RLock, Thread
 from typing import TYPE_CHECKING, Any
 
+from stylebank.machine.halts import Halt
 from stylebank.machine.memory import Tiling
 from stylebank.painting import strokes
 from stylebank.painting.painter import StyleBank
@@ -107,12 +108,13 @@ class Render(Job):
         self.pixels = photo.size[0] * photo.size[1]
         self.name = commands.picture_name(photo.name, recipe, form.format)
         self.result = b""
-        self._tiling = Tiling(report=self._report)
+        self._tiling, self._halt = Tiling(report=self._report), Halt()
         self._expected = 0.0
 
     def stop(self) -> None:
-        """Let it end at the next tile; of a photo that is painted as a whole, what comes is thrown away."""
+        """Let it end, within a tile or where it is painted as a whole within a layer of the network."""
         self._tiling.give_up()
+        self._halt.set()
         if not self.has_ended:
             self.state = "stopped"
 
@@ -127,7 +129,8 @@ class Render(Job):
         work = self.pixels / 1e6 * sum(self._passes(each.stroke or 1) for each in self._recipe.mixtures())
         self._expected = pace * work
         try:
-            result = self._made()
+            with self._halt.heard():
+                result = self._made()
         except InterruptedError:
             return pace
         except Exception as error:  # whatever it is, the next job is to be done
@@ -163,6 +166,7 @@ class Render(Job):
             long_side=max(self._photo.size),
         )
         picture: Image = found or image
+        self._halt.check()
         return encoding.encode(
             picture, self._form.format, self._form.encoding, Beside.of(self._photo.original)
         )

@@ -181,9 +181,7 @@ async def find_regions(request: Request) -> Response:
     api.only(body, "count", "seed")
     count = api.number_of(body, "count", default=4, low=2, high=MOST_FOUND)
     seed = api.number_of(body, "seed", default=0, high=2**31 - 1)
-    found = await workshop.painted(
-        request, lambda easel: easel.regions(photo, count, seed), priority=previews.SLOW
-    )
+    found = await workshop.aside(lambda easel: easel.regions(photo, count, seed))
     return JSONResponse({"masks": [{"mask": mask, "share": share} for mask, share in found]})
 
 

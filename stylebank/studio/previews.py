@@ -1,7 +1,7 @@
 """What the page sees while somebody looks and slides: one thread that paints small pictures, the urgent ones first.
 
-Of one client only the newest preview is painted: what waits and is superseded ends at once. A photo is encoded once
-for each size it is looked at in, and painted from there.
+Of one client only the newest preview is painted: what is superseded ends at once, and a large one that is being painted
+makes way for a small one. A photo is encoded once for each size it is looked at in, and painted from there.
 """
 
 import heapq
@@ -10,11 +10,14 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import partial
 from threading import Condition, Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from stylebank.machine.halts import Halt
 from stylebank.painting.canvas import Canvas
 from stylebank.painting.painter import StyleBank
 from stylebank.pixels import resampling
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 QUICK, SLOW, WHENEVER = 0, 1, 2
-"""A preview while a slider moves; one at rest, and regions to be found; a thumbnail."""
+"""A preview while a slider moves; one at rest; a thumbnail."""
 
 QUICK_SIDE = 512
 """Pixels of the long side up to which a preview is quick."""
@@ -43,11 +46,52 @@ _WAITING = 128
 Made = TypeVar("Made")
 
 
+@dataclass(eq=False)
+class _Errand:
+    """Something to be done, and what is known of it.
+
+    Attributes:
+        priority: see `Painter`.
+        place: of all errands, in the order in which they came.
+        work: what is done.
+        client: see `Painter.submit`.
+        number: likewise.
+        future: of what it makes; pending until that is there, so that it can be cancelled at any time.
+        halt: ends what is being done.
+        is_old: whether a newer one of its client came while it was being done.
+    """
+
+    priority: int
+    place: int
+    work: Callable[[], Any]
+    client: str
+    number: int
+    future: Future[Any] = field(default_factory=Future)
+    halt: Halt = field(default_factory=Halt)
+    is_old: bool = False
+
+    def __lt__(self, other: "_Errand") -> bool:
+        return (self.priority, self.place) < (other.priority, other.place)
+
+    def end(self, made: object = None, error: BaseException | None = None) -> None:
+        """Tell whoever asked, if anybody listens."""
+        if self.future.set_running_or_notify_cancel():
+            if error is None:
+                self.future.set_result(made)
+            else:
+                self.future.set_exception(error)
+
+
 class Painter:
-    """A thread that does one thing after another: of the lowest priority number first, of equal ones the oldest."""
+    """A thread that does one thing after another: of the lowest priority number first, of equal ones the oldest.
+
+    What is being done gives way: to something more urgent, after which it begins anew; to a newer one of its client,
+    unless it is quick; and when whoever asked for it goes away.
+    """
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[int, int, Future[Any], Callable[[], Any], tuple[str, int]]] = []
+        self._waiting: list[_Errand] = []
+        self._now: _Errand | None = None
         self._newest: OrderedDict[str, int] = OrderedDict()
         self._order, self._ready, self._closed = itertools.count(), Condition(), False
         self._thread = Thread(target=self._work, name="painter", daemon=True)
@@ -56,10 +100,10 @@ class Painter:
     def submit(
         self, work: Callable[[], Made], *, priority: int, client: str = "", number: int = 0
     ) -> "Future[Made]":
-        """Let something be done; the future says when, and takes being cancelled while it waits.
+        """Let something be done; the future says when, and takes being cancelled.
 
         Args:
-            work: what.
+            work: what; it may be begun more than once.
             priority: see the class.
             client: of which only the highest number counts; empty for what is never superseded.
             number: its own.
@@ -67,53 +111,84 @@ class Painter:
         Raises:
             RefusedError: too much waits, or a later one of the client was here before.
         """
-        future: Future[Made] = Future()
         with self._ready:
             if client:
-                if number < self._newest.get(client, number):
-                    raise superseded()
-                self._newest[client] = number
-                self._newest.move_to_end(client)
-                if len(self._newest) > _CLIENTS:
-                    self._newest.popitem(last=False)
-                for _, _, older, _, (of, then) in self._waiting:
-                    if of == client and then < number and older.set_running_or_notify_cancel():
-                        older.set_exception(superseded())
-            self._waiting = [each for each in self._waiting if not each[2].done()]
+                self._supersede(client, number)
+            self._waiting = [each for each in self._waiting if not each.future.done()]
             heapq.heapify(self._waiting)
             if self._closed or (len(self._waiting) >= _WAITING and priority >= QUICK):
                 raise RefusedError(
                     429, f"studio: {len(self._waiting)} pictures wait already; ask again later"
                 )
-            heapq.heappush(self._waiting, (priority, next(self._order), future, work, (client, number)))
+            errand = _Errand(priority, next(self._order), work, client, number)
+            heapq.heappush(self._waiting, errand)
+            if self._now and QUICK <= priority < self._now.priority:
+                self._now.halt.set()
             self._ready.notify()
-        return future
+        return errand.future
 
     def close(self, seconds: float) -> bool:
-        """Let the thread end after what it does now, and wait so long; whether it has ended."""
+        """Let the thread end, and wait so long; whether it has ended."""
         with self._ready:
             self._closed = True
-            for _, _, future, _, _ in self._waiting:
-                future.cancel()
+            for errand in self._waiting:
+                errand.future.cancel()
+            if self._now:
+                self._now.halt.set()
             self._ready.notify()
         self._thread.join(seconds)
         return not self._thread.is_alive()
 
+    def _supersede(self, client: str, number: int) -> None:
+        if number < self._newest.get(client, number):
+            raise superseded()
+        self._newest[client] = number
+        self._newest.move_to_end(client)
+        if len(self._newest) > _CLIENTS:
+            self._newest.popitem(last=False)
+        for errand in self._waiting:
+            if errand.client == client and errand.number < number:
+                errand.end(error=superseded())
+        now = self._now
+        # A quick one is let to its end: who drags a slider would never see a picture else.
+        if now and now.client == client and now.number < number and now.priority > QUICK:
+            now.is_old = True
+            now.halt.set()
+
     def _work(self) -> None:
         while True:
             with self._ready:
+                self._now = None
                 while not self._waiting and not self._closed:
                     self._ready.wait()
                 if self._closed:
                     return
-                _, _, future, work, _ = heapq.heappop(self._waiting)
-                if not future.set_running_or_notify_cancel():
-                    continue
-            try:
-                future.set_result(work())
-            except BaseException as error:  # whoever asked is told, whatever it is
-                future.set_exception(error)
-            del future, work
+                errand = self._now = heapq.heappop(self._waiting)
+                errand.halt = halt = Halt()
+            if not errand.future.done():
+                errand.future.add_done_callback(partial(_left, halt))
+                self._do(errand)
+            del errand
+
+    def _do(self, errand: _Errand) -> None:
+        try:
+            with errand.halt.heard():
+                errand.end(errand.work())
+        except InterruptedError as error:
+            with self._ready:
+                if errand.is_old or not errand.halt.is_set:
+                    errand.end(error=superseded() if errand.is_old else error)
+                elif self._closed:
+                    errand.future.cancel()
+                elif not errand.future.done():
+                    heapq.heappush(self._waiting, errand)
+        except BaseException as error:  # whoever asked is told, whatever it is
+            errand.end(error=error)
+
+
+def _left(halt: Halt, future: Future[Any]) -> None:
+    if future.cancelled():
+        halt.set()
 
 
 def superseded() -> RefusedError:
@@ -148,7 +223,10 @@ class Easel:
         return resampling.fitted(self._canvas(photo, QUICK_SIDE)[1].stylize(style), long_side=side)
 
     def regions(self, photo: Photograph, count: int, seed: int) -> list[tuple[str, float]]:
-        """Masks of what is found in a photo, kept with it, and the share that each covers, the largest first."""
+        """Masks of what is found in a photo, kept with it, and the share that each covers, the largest first.
+
+        It touches no canvas, so that any thread may look.
+        """
         from stylebank.painting import regions  # brings along what takes longer to load than all else
 
         labels = regions.clustered(self.bank, photo.image, count, seed=seed)

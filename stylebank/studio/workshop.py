@@ -82,7 +82,7 @@ class Workshop:
     def __init__(self, settings: Settings) -> None:
         self.settings, self.album = settings, Album()
         self.computing = Computing(settings.engine, settings.precision, settings.device)
-        self.uploads = asyncio.Semaphore(2)
+        self.uploads, self._aside = asyncio.Semaphore(2), asyncio.Semaphore(1)
         self.first: Photograph | None = None
         self.problem, self.has_ended = "", True
         self.paintings = Paintings()
@@ -140,6 +140,12 @@ class Workshop:
     def submit(self, work: Callable[[Easel], Made], *, priority: int) -> "asyncio.Future[Made]":
         """The same for an answer that goes on for long, and is cancelled with it."""
         return asyncio.wrap_future(self.painter.submit(lambda: work(self._easel), priority=priority))
+
+    async def aside(self, work: Callable[[Easel], Made]) -> Made:
+        """What takes seconds and no canvas: beside the painter, so that no preview waits for it; one at a time."""
+        await self.contents()
+        async with self._aside:
+            return await asyncio.to_thread(work, self._easel)
 
     def lesson(self, order: Mapping[str, Any]) -> Lesson:
         """What a page wants learnt, its paintings as files in the private folder.

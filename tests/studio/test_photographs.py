@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from stylebank.machine import halts
 from stylebank.studio import album, previews
 from stylebank.studio.api import RefusedError
 from stylebank.studio.previews import QUICK, SLOW, WHENEVER, Painter
@@ -287,6 +288,50 @@ def test_newer_preview_ends_the_older_that_wait_of_its_client_alone(painter: Pai
     same = painter.submit(int, priority=QUICK, client="a", number=3)  # the same picture at another size
     free.set()
     assert (mine[2].result(5), other.result(5), same.result(5)) == (0, 0, 0)
+
+
+def _at_it(painter: Painter, priority: int, **more: Any) -> tuple[Any, Event, list[str]]:
+    """Something that is being done until it is halted; the second time it ends by itself."""
+    begun, times = Event(), list[str]()
+
+    def work() -> int:
+        times.append("begun")
+        begun.set()
+        for _ in range(1000 if len(times) == 1 else 0):
+            halts.check()
+            time.sleep(0.01)
+        return len(times)
+
+    future = painter.submit(work, priority=priority, **more)
+    assert begun.wait(10)
+    return future, begun, times
+
+
+def test_what_is_painted_makes_way_for_what_is_urgent_and_begins_anew(painter: Painter) -> None:
+    large, _, times = _at_it(painter, SLOW, client="a", number=1)
+    begun = time.monotonic()
+    assert painter.submit(lambda: list(times), priority=QUICK, client="b", number=1).result(5) == ["begun"]
+    assert time.monotonic() - begun < 1  # uninterrupted it takes 10 s
+    assert large.result(5) == 2
+    thumb, _, _ = _at_it(painter, WHENEVER)
+    painter.submit(int, priority=SLOW).result(5)
+    assert thumb.result(5) == 2
+
+
+def test_newer_preview_ends_the_large_one_that_is_painted(painter: Painter) -> None:
+    large, _, times = _at_it(painter, SLOW, client="a", number=1)
+    assert painter.submit(int, priority=SLOW, client="a", number=2).result(5) == 0
+    error = large.exception(5)
+    assert isinstance(error, RefusedError)
+    assert (error.more, times) == ({"superseded": True}, ["begun"])
+    # A quick one is shown all the same, and another client's has nothing to do with it.
+    quick, _, _ = _at_it(painter, QUICK, client="a", number=3)
+    newer = painter.submit(int, priority=QUICK, client="a", number=4)
+    other = painter.submit(int, priority=QUICK, client="b", number=9)
+    time.sleep(0.1)
+    assert not any(each.done() for each in (quick, newer, other))
+    quick.cancel()  # whoever asked went away
+    assert (newer.result(5), other.result(5)) == (0, 0)
 
 
 def test_superseded_preview_is_answered_409(client: Client) -> None:
