@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from threading import Event, Thread, Timer
 
 import numpy as np
@@ -59,7 +60,7 @@ def test_a_halted_painting_ends_at_once_and_the_next_is_right(
         halt = Halt()
         Timer(0.1, halt.set).start()
         with pytest.raises(InterruptedError), halt.heard():
-            _again(lambda paint=paint: paint(photo, "wave"))
+            _again(partial(paint, photo, "wave"))
         assert halt.is_set
         assert (np.asarray(paint(photo, "wave")) == expected).all()
 
