@@ -134,7 +134,7 @@ class Last(Generic[Picture]):
     keep: float = 1.0
 
 
-_KEEP = (0.75, 0.35, 0.2)
+KEEP = (0.75, 0.35, 0.2)
 """Of the second pass, the third and all after it: each finds forms again where finer ones are to find, which would
 break up the large ones that a picture is seen by from farther away."""
 
@@ -171,6 +171,11 @@ class Climb(Generic[Picture]):
             self._last[mixture] = self._climbed(mixture, sizes)
         return self._last[mixture]
 
+    def reached(self, mixture: Mixture, sizes: Sequence[Size]) -> tuple[Last[Picture], Source[Picture]]:
+        """The last of some passes, and the picture that it makes."""
+        last = self._climbed(mixture, sizes)
+        return last, self._settled(self._pyramid.level(sizes[-1]), last)
+
     def _climbed(self, mixture: Mixture, sizes: Sequence[Size]) -> Last[Picture]:
         first, *further = (self._pyramid.level(size) for size in sizes)
         bank, share = self._pyramid.bank, mixture.share
@@ -184,7 +189,7 @@ class Climb(Generic[Picture]):
             picture = self._settled(level, last)
             # A plan needs no pixels, only that there are some.
             over = larger.source if self.is_plan else picture.ground(larger.source, level.source, 1 - share)
-            last = Last(Ground(larger.image(over), once=True), again, over, _KEEP[min(place, len(_KEEP) - 1)])
+            last = Last(Ground(larger.image(over), once=True), again, over, KEEP[min(place, len(KEEP) - 1)])
         return last
 
     def _settled(self, level: Level[Picture], last: Last[Picture]) -> Source[Picture]:

@@ -139,11 +139,14 @@ def check_shape(source: str, size: Sequence[int], wanted: tuple[int, int], *, re
     )
 
 
-def resized(mask: Floats, size: tuple[int, int]) -> Floats:
-    """A mask at another size (H, W): averaged when it shrinks, interpolated when it grows."""
-    if mask.shape == size:
+def resized(
+    mask: Floats, size: tuple[int, int], *, box: tuple[float, float, float, float] | None = None
+) -> Floats:
+    """A mask, or a box (left, top, right, bottom) of it, at another size (H, W): averaged or interpolated."""
+    if box is None and mask.shape == size:
         return mask
-    found: Floats = np.array(resampling.resized(Image.fromarray(mask), size=size), np.float32).clip(0, 1)
+    resampled = resampling.resized(Image.fromarray(mask), size=size, box=box)
+    found: Floats = np.array(resampled, np.float32).clip(0, 1)
     return found
 
 

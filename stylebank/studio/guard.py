@@ -21,7 +21,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from stylebank.studio.api import RefusedError
+from stylebank.easel.refusals import RefusedError
 
 TOKEN = "x-stylebank-token"  # noqa: S105  # the header's name
 LOOPBACK = "127.0.0.1"

@@ -13,17 +13,18 @@ from queue import SimpleQueue
 from threading import RLock, Thread
 from typing import TYPE_CHECKING, Any
 
+from stylebank.easel import album, commands, recipes
+from stylebank.easel.album import Floats, Photograph
+from stylebank.easel.commands import Form
+from stylebank.easel.recipes import Recipe
+from stylebank.easel.refusals import RefusedError
 from stylebank.machine.halts import Halt
 from stylebank.machine.memory import Tiling
 from stylebank.painting import strokes
 from stylebank.painting.painter import StyleBank
 from stylebank.pixels import encoding
 from stylebank.pixels.encoding import Beside
-from stylebank.studio import album, api, commands, recipes
-from stylebank.studio.album import Floats, Photograph
-from stylebank.studio.api import RefusedError
-from stylebank.studio.commands import Form
-from stylebank.studio.recipes import Recipe
+from stylebank.studio import api
 
 if TYPE_CHECKING:
     from PIL.Image import Image

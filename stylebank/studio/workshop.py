@@ -17,17 +17,17 @@ from stylebank import config
 from stylebank.bank import editing, personal
 from stylebank.bank.bundle import Bundle
 from stylebank.config import Style
+from stylebank.easel.album import Album, Paintings, Photograph
+from stylebank.easel.previews import Easel, Painter
+from stylebank.easel.refusals import RefusedError
 from stylebank.engines.choice import Computing
 from stylebank.errors import StyleBankError
 from stylebank.files import resources
 from stylebank.machine.memory import Tiling
 from stylebank.painting.painter import StyleBank
 from stylebank.studio import api
-from stylebank.studio.album import Album, Paintings, Photograph
-from stylebank.studio.api import RefusedError
 from stylebank.studio.jobs import Jobs
 from stylebank.studio.learning import Learning, Lesson
-from stylebank.studio.previews import Easel, Painter
 from stylebank.supervision.image_words import BLANK
 
 Made = TypeVar("Made")

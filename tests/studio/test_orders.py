@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from stylebank.easel.commands import Form, file_names, picture_name
+from stylebank.easel.recipes import read
 from stylebank.machine.memory import Tiling
 from stylebank.studio import jobs, server
-from stylebank.studio.commands import Form, file_names, picture_name
-from stylebank.studio.recipes import read
 
 from .conftest import Client, opened, picture, png
 from .test_photographs import half
@@ -420,7 +420,7 @@ def test_recipe_file_that_is_none_is_refused(client: Client) -> None:
 
 
 def test_bombs_are_not_unpacked(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    from stylebank.studio import commands
+    from stylebank.easel import commands
 
     photo = client.photo()
     wave = {"mask": "m.png", "style": "wave"}

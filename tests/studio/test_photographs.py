@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from stylebank.easel import album, previews
+from stylebank.easel.previews import QUICK, SLOW, WHENEVER, Painter
+from stylebank.easel.refusals import RefusedError
 from stylebank.machine import halts
-from stylebank.studio import album, previews
-from stylebank.studio.api import RefusedError
-from stylebank.studio.previews import QUICK, SLOW, WHENEVER, Painter
 
 from .conftest import Client, picture, png
 
@@ -125,6 +125,33 @@ def test_recipe_that_is_none_is_refused_and_the_line_says_why(
     found = client.ask("POST", f"/api/photos/{client.photo()}/preview", {"recipe": recipe})
     assert found.status == 400
     assert said in found.json["error"]
+
+
+def test_window_of_the_picture_is_shown_and_what_is_none_is_refused(client: Client) -> None:
+    photo = client.photo()
+
+    def asked(window: object) -> Any:
+        body = {"recipe": {"style": "wave"}, "side": 96, "window": window}
+        return client.ask("POST", f"/api/photos/{photo}/preview", body)
+
+    part = asked([10, 20, 40, 30])
+    assert part.image.size == (40, 30)
+    whole = np.asarray(asked(None).image.convert("RGB"), float)
+    assert (
+        abs(np.asarray(part.image.convert("RGB"), float) - whole[20:50, 10:50]).mean() < 12
+    )  # two WebP files
+    wrong: list[object] = [
+        [0, 0, 97, 10],
+        [-1, 0, 5, 5],
+        [0, 0, 0, 5],
+        [0, 0, 5],
+        [0, 0, 5.0, 5],
+        [0, 0, True, 5],
+        {},
+    ]
+    for window in [*wrong, [0, 0, 5, 2**80]]:
+        found = asked(window)
+        assert (found.status, "window" in found.json["error"]) == (400, True)
 
 
 def test_thumbnails_come_in_order_each_with_its_header(client: Client) -> None:

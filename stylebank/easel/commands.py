@@ -12,14 +12,14 @@ from typing import Any
 
 from stylebank.bank import mixture
 from stylebank.bank.mixture import PHOTO
+from stylebank.easel import album, recipes
+from stylebank.easel.album import Photograph
+from stylebank.easel.recipes import MOST_REGIONS, Recipe, plain
+from stylebank.easel.refusals import RefusedError
 from stylebank.errors import ConfigError, StyleBankError
 from stylebank.files import toml
 from stylebank.pixels import formats, images, metadata
 from stylebank.pixels.encoding import Encoding
-from stylebank.studio import album, recipes
-from stylebank.studio.album import Photograph
-from stylebank.studio.api import RefusedError
-from stylebank.studio.recipes import MOST_REGIONS, Recipe, plain
 
 _NAME = "recipe.json"
 _JSON, _MASK, _ALL = 1_000_000, 64_000_000, 256_000_000  # bytes unpacked: of the recipe, a mask, all

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from stylebank.bank import mixture
 from stylebank.bank.bundle import Bundle
 from stylebank.bank.mixture import PHOTO, STROKES, Mixture
+from stylebank.easel.album import Floats
 from stylebank.errors import ConfigError
 from stylebank.files import toml
 from stylebank.pixels.masks import Overlap
-from stylebank.studio.album import Floats
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -17,14 +17,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from stylebank.bank.mixture import Mixture
+from stylebank.easel import closeups, recipes
+from stylebank.easel.album import Floats, Photograph
+from stylebank.easel.closeups import Ascent, Box
+from stylebank.easel.recipes import Recipe
+from stylebank.easel.refusals import RefusedError
 from stylebank.machine.halts import Halt
 from stylebank.painting.canvas import Canvas
 from stylebank.painting.painter import StyleBank
 from stylebank.pixels import resampling
-from stylebank.studio import recipes
-from stylebank.studio.album import Floats, Photograph
-from stylebank.studio.api import RefusedError
-from stylebank.studio.recipes import Recipe
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -40,6 +42,8 @@ SIDES = (1, 2048)
 
 _CANVASES = 6
 """Photos at a size that are kept encoded, of all photos."""
+_ASCENTS = 12
+"""Mixtures of a photo whose coarse passes are kept, for windows at full size."""
 _CLIENTS = 256
 _WAITING = 128
 
@@ -205,6 +209,7 @@ class Easel:
 
     def __init__(self, bank: StyleBank) -> None:
         self.bank = bank
+        self._ascents: OrderedDict[tuple[str, Mixture], Ascent] = OrderedDict()
         self._canvases: OrderedDict[tuple[str, tuple[int, int]], tuple[Image, Canvas[Image]]] = OrderedDict()
 
     def preview(self, photo: Photograph, recipe: Recipe, side: int) -> "tuple[Image, float]":
@@ -217,6 +222,16 @@ class Easel:
             recipe, stylize=canvas.stylize, fuse=canvas.fuse, covers=covers, long_side=max(size)
         )
         return found or small, 1000 * (time.perf_counter() - begun)
+
+    def closeup(self, photo: Photograph, recipe: Recipe, window: Box) -> "tuple[Image, float]":
+        """A window of the picture at full size, and the milliseconds that it took; see `closeups`."""
+        begun, mixtures = time.perf_counter(), recipe.mixtures()
+        if not closeups.fits(photo.size, mixtures):
+            whole, _ = self.preview(photo, recipe, max(photo.size))
+            return whole.crop(window), 1000 * (time.perf_counter() - begun)
+        ascents = [self._ascent(photo, each) for each in mixtures]
+        found = closeups.painted(self.bank, photo, recipe, window, ascents)
+        return found, 1000 * (time.perf_counter() - begun)
 
     def thumbnail(self, photo: Photograph, style: str, side: int) -> "Image":
         """The photo in a style: a quick preview, shrunk, as smaller it would be painted no sooner."""
@@ -235,6 +250,15 @@ class Easel:
             mask: Floats = (labels == label).astype(np.float32)
             found.append((photo.add_mask(mask), round(float(mask.mean()), 4)))
         return found
+
+    def _ascent(self, photo: Photograph, mixture: Mixture) -> Ascent:
+        key = photo.id, mixture
+        if key not in self._ascents:
+            self._ascents[key] = closeups.ascend(self.bank, photo.image, mixture)
+            while len(self._ascents) > _ASCENTS:
+                self._ascents.popitem(last=False)
+        self._ascents.move_to_end(key)
+        return self._ascents[key]
 
     def _canvas(self, photo: Photograph, side: int) -> "tuple[Image, Canvas[Image]]":
         long = max(photo.size)
