@@ -23,6 +23,7 @@ from stylebank.easel.album import Floats, Photograph
 from stylebank.easel.closeups import Ascent, Box
 from stylebank.easel.recipes import Recipe
 from stylebank.easel.refusals import RefusedError
+from stylebank.machine import memory
 from stylebank.machine.halts import Halt
 from stylebank.painting.canvas import Canvas
 from stylebank.painting.painter import StyleBank
@@ -36,6 +37,9 @@ QUICK, SLOW, WHENEVER = 0, 1, 2
 
 QUICK_SIDE = 512
 """Pixels of the long side up to which a preview is quick."""
+
+IDLE = 10.0
+"""Seconds without anything to paint after which memory is given back."""
 
 SIDES = (1, 2048)
 """Least and most pixels of the long side of a preview."""
@@ -91,9 +95,13 @@ class Painter:
 
     What is being done gives way: to something more urgent, after which it begins anew; to a newer one of its client,
     unless it is quick; and when whoever asked for it goes away.
+
+    Args:
+        rest: called when nothing has been asked for `IDLE` seconds.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, rest: Callable[[], object] = int) -> None:
+        self._rest, self._is_rested = rest, True
         self._waiting: list[_Errand] = []
         self._now: _Errand | None = None
         self._newest: OrderedDict[str, int] = OrderedDict()
@@ -160,19 +168,27 @@ class Painter:
             now.halt.set()
 
     def _work(self) -> None:
-        while True:
-            with self._ready:
-                self._now = None
-                while not self._waiting and not self._closed:
-                    self._ready.wait()
-                if self._closed:
-                    return
-                errand = self._now = heapq.heappop(self._waiting)
-                errand.halt = halt = Halt()
-            if not errand.future.done():
-                errand.future.add_done_callback(partial(_left, halt))
+        while not self._closed:
+            errand = self._next()
+            if errand is None:
+                self._rest()
+            elif not errand.future.done():
+                errand.future.add_done_callback(partial(_left, errand.halt))
                 self._do(errand)
             del errand
+
+    def _next(self) -> _Errand | None:
+        """What is to be done now; None to rest, once after something was done and nothing came."""
+        with self._ready:
+            self._now = None
+            seconds = None if self._is_rested else IDLE
+            self._ready.wait_for(lambda: self._waiting or self._closed, seconds)
+            self._is_rested = not self._waiting
+            if self._is_rested:
+                return None
+            self._now = heapq.heappop(self._waiting)
+            self._now.halt = Halt()
+            return self._now
 
     def _do(self, errand: _Errand) -> None:
         try:
@@ -222,6 +238,11 @@ class Easel:
             recipe, stylize=canvas.stylize, fuse=canvas.fuse, covers=covers, long_side=max(size)
         )
         return found or small, 1000 * (time.perf_counter() - begun)
+
+    def rest(self) -> None:
+        """Give back the memory that the engine keeps of what it painted last; it is set up anew in a blink."""
+        self.bank.stages.release()
+        memory.give_back()
 
     def closeup(self, photo: Photograph, recipe: Recipe, window: Box) -> "tuple[Image, float]":
         """A window of the picture at full size, and the milliseconds that it took; see `closeups`."""

@@ -18,6 +18,7 @@ from stylebank.easel.album import Floats, Photograph
 from stylebank.easel.commands import Form
 from stylebank.easel.recipes import Recipe
 from stylebank.easel.refusals import RefusedError
+from stylebank.machine import memory
 from stylebank.machine.halts import Halt
 from stylebank.machine.memory import Tiling
 from stylebank.painting import strokes
@@ -262,3 +263,4 @@ class Jobs:
             with self._lock:
                 self._forget()
             del job
+            memory.give_back()

@@ -17,12 +17,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from stylebank.errors import ConfigError, StyleBankError
+from stylebank.files import resources
 from stylebank.studio import api, orders, photographs
 from stylebank.studio.guard import LOOPBACK, Door, Guard
 from stylebank.studio.workshop import Settings, Workshop
 
 PAGE = Path(__file__).parent / "page"
 """The page's files, as they are."""
+
+SAMPLE = "coffee.jpg"
+"""Of the photos that come along: the one to try the studio with, the page's `sample.jpg`."""
 
 _TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -89,7 +93,8 @@ async def page_file(request: Request) -> Response:
 def _files() -> dict[str, Path]:
     """The page's files by the names that addresses have for them; no address is made into a path."""
     found = (path for path in PAGE.rglob("*") if path.is_file() and path.suffix in _TYPES)
-    return {path.relative_to(PAGE).as_posix(): path for path in found}
+    files = {path.relative_to(PAGE).as_posix(): path for path in found}
+    return files | {"sample.jpg": resources.photos_folder() / SAMPLE}
 
 
 def listening(port: int, host: str, password: str) -> tuple[socket.socket, Door]:

@@ -91,7 +91,7 @@ class Workshop:
 
     def open(self) -> None:
         """Begin to read the bank, and the photo that there is to begin with."""
-        self.jobs, self.painter = Jobs(), Painter()
+        self.jobs, self.painter = Jobs(), Painter(self._rest)
         self._contents = self.painter.submit(self._read_bank, priority=_BEFORE_ALL)
         if self.settings.photo:
             self.opened = self.painter.submit(self._read_photo, priority=_BEFORE_ALL)
@@ -201,6 +201,10 @@ class Workshop:
         contents = personal.read(self.settings.bank)
         self._easel = Easel(StyleBank(contents, computing=self.computing))
         return contents
+
+    def _rest(self) -> None:
+        if easel := getattr(self, "_easel", None):
+            easel.rest()
 
     def _read_photo(self) -> None:
         path = self.settings.photo

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from stylebank.files import resources
 from stylebank.studio import server
 from stylebank.studio.guard import POLICY, Door
 
@@ -99,6 +100,12 @@ def test_page_is_asked_for_again_only_if_it_changed(client: Client) -> None:
     assert first.headers["cache-control"] == "no-cache"
     assert client.ask("GET", "/", if_none_match=first.headers["etag"]).status == 304
     assert client.ask("GET", "/", if_none_match='"another"').status == 200
+
+
+def test_sample_is_a_photo_that_comes_along(client: Client) -> None:
+    found = client.ask("GET", "/page/sample.jpg")
+    assert (found.status, found.headers["content-type"]) == (200, "image/jpeg")
+    assert found.body == (resources.photos_folder() / "coffee.jpg").read_bytes()
 
 
 @pytest.mark.parametrize(

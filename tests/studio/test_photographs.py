@@ -361,6 +361,19 @@ def test_newer_preview_ends_the_large_one_that_is_painted(painter: Painter) -> N
     assert (newer.result(5), other.result(5)) == (0, 0)
 
 
+def test_painter_rests_once_when_nothing_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(previews, "IDLE", 0.05)
+    times = list[int]()
+    painter = Painter(lambda: times.append(1))
+    try:
+        for round_ in (1, 2):
+            assert painter.submit(lambda: len(times), priority=QUICK).result(5) == round_ - 1
+            time.sleep(0.4)
+            assert len(times) == round_
+    finally:
+        painter.close(5)
+
+
 def test_superseded_preview_is_answered_409(client: Client) -> None:
     photo = client.photo()
     free = _busy(client.workshop.painter)
