@@ -116,7 +116,8 @@ def _region(found: object, where: str) -> Region:
     if not isinstance(found, dict):
         raise ConfigError(f"{where}: is no object; send one")
     region = toml.instance(Region, _rounded(found), where)
-    if not re.fullmatch(r"[0-9a-f]{16}", region.mask) or len(region.name) > 80:
+    halves = any("\ud800" <= letter <= "\udfff" for letter in region.name)  # of letters, which no file takes
+    if not re.fullmatch(r"[0-9a-f]{16}", region.mask) or len(region.name) > 80 or halves:
         raise ConfigError(f"{where}: mask is no digest, or the name longer than 80 letters; correct it")
     _check_style(region.style, where)
     return region

@@ -62,7 +62,8 @@ async def complained(_request: Request, error: Exception) -> Response:
     if isinstance(error, ClientDisconnect):
         return Response(status_code=400)  # which nobody reads
     status, body = of_error(error)
-    return JSONResponse(body, status)
+    # What is left of a body is not read: the connection ends with the answer.
+    return JSONResponse(body, status, {"connection": "close"} if status in (408, 413) else None)
 
 
 async def body_of(request: Request) -> Mapping[str, Any]:

@@ -220,8 +220,8 @@ async def add_image(request: Request) -> Response:
     """Take in a painting to make a style of: the bytes of its file."""
     workshop = workshop_of(request)
     name = api.text_of(request.query_params, "name", default="painting", longest=1000)
-    async with workshop.uploads:
-        data = await request.body()
+    data = await request.body()
+    async with workshop.decoding:
         identity, found = await asyncio.to_thread(workshop.paintings.add, data, name)
     return JSONResponse({"image": identity, "width": found.width, "height": found.height})
 

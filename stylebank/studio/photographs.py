@@ -68,8 +68,8 @@ async def add_photo(request: Request) -> Response:
     """
     workshop = workshop_of(request)
     name = api.text_of(request.query_params, "name", default="photo", longest=1000)
-    async with workshop.uploads:
-        data = await request.body()
+    data = await request.body()
+    async with workshop.decoding:
         found = await asyncio.to_thread(workshop.album.add, data, name)
     return JSONResponse(described(found))
 
@@ -181,7 +181,8 @@ async def add_mask(request: Request) -> Response:
     def made() -> str:
         return photo.add_mask(album.mask_of(data))
 
-    return JSONResponse({"mask": await asyncio.to_thread(made)})
+    async with workshop_of(request).decoding:
+        return JSONResponse({"mask": await asyncio.to_thread(made)})
 
 
 async def show_mask(request: Request) -> Response:
@@ -202,7 +203,8 @@ async def import_masks(request: Request) -> Response:
             for label, mask in found
         ]
 
-    return JSONResponse({"masks": await asyncio.to_thread(made)})
+    async with workshop_of(request).decoding:
+        return JSONResponse({"masks": await asyncio.to_thread(made)})
 
 
 async def find_regions(request: Request) -> Response:

@@ -19,7 +19,7 @@ from starlette.routing import Route
 from stylebank.errors import ConfigError, StyleBankError
 from stylebank.files import resources
 from stylebank.studio import api, orders, photographs
-from stylebank.studio.guard import LOOPBACK, Door, Guard
+from stylebank.studio.guard import LOOPBACK, PATIENCE, Door, Guard
 from stylebank.studio.workshop import Settings, Workshop
 
 PAGE = Path(__file__).parent / "page"
@@ -146,6 +146,7 @@ def serve(
         ready: called when the page can be asked for.
     """
     import uvicorn
+    from uvicorn.protocols.http.h11_impl import H11Protocol
 
     class Server(uvicorn.Server):
         """One that says when it has begun."""
@@ -156,9 +157,22 @@ def serve(
             if ready:
                 ready()
 
+    class Impatient(H11Protocol):
+        """A connection that ends where no request begins."""
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            """See asyncio."""
+            super().connection_made(transport)
+            self.loop.call_later(PATIENCE, self._leave, transport)
+
+        def _leave(self, transport: asyncio.Transport) -> None:
+            if not self.cycle:
+                transport.close()
+
     workshop = Workshop(settings)
     setup = uvicorn.Config(
         application(workshop, door),
+        http=Impatient,
         log_config=None,
         log_level="critical",
         access_log=False,

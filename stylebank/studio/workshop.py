@@ -2,13 +2,11 @@
 
 import asyncio
 import re
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
-from threading import RLock
+from threading import Thread
 from typing import Any, TypeVar
 
 from starlette.requests import Request
@@ -25,9 +23,10 @@ from stylebank.errors import StyleBankError
 from stylebank.files import resources
 from stylebank.machine.memory import Tiling
 from stylebank.painting.painter import StyleBank
-from stylebank.studio import api
+from stylebank.studio import api, private
 from stylebank.studio.jobs import Jobs
 from stylebank.studio.learning import Learning, Lesson
+from stylebank.studio.private import Private
 from stylebank.supervision.image_words import BLANK
 
 Made = TypeVar("Made")
@@ -82,15 +81,15 @@ class Workshop:
     def __init__(self, settings: Settings) -> None:
         self.settings, self.album = settings, Album()
         self.computing = Computing(settings.engine, settings.precision, settings.device)
-        self.uploads, self._aside = asyncio.Semaphore(2), asyncio.Semaphore(1)
+        self.decoding, self._aside = asyncio.Semaphore(2), asyncio.Semaphore(1)
         self.first: Photograph | None = None
         self.problem, self.has_ended = "", True
         self.paintings = Paintings()
-        self._lock = RLock()
-        self._folder: Path | None = None
+        self._private = Private()
 
     def open(self) -> None:
-        """Begin to read the bank, and the photo that there is to begin with."""
+        """Begin to read the bank, and the photo that there is to begin with; what killed studios left is removed."""
+        Thread(target=private.sweep, daemon=True).start()
         self.jobs, self.painter = Jobs(), Painter(self._rest)
         self._contents = self.painter.submit(self._read_bank, priority=_BEFORE_ALL)
         if self.settings.photo:
@@ -102,8 +101,7 @@ class Workshop:
         for job in self.jobs.all():
             if isinstance(job, Learning):
                 job.wait(_LAST_WORDS)
-        if self._folder:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        self._private.close()
 
     async def contents(self) -> Bundle:
         """The bank, once it is read.
@@ -163,7 +161,7 @@ class Workshop:
         bank = personal.to_change(self.settings.bank)
         editing.check_free(personal.contents(bank), name)
         personal.check_open(bank)
-        folder = self._private() / name
+        folder = self._private.folder() / name
         style = self._style(name, order, folder / "paintings")
         given = Lesson(style, bank, folder / "run", self.settings.content, self.settings.vgg, steps)
         device = "auto" if self.settings.engine != "torch" else self.settings.device
@@ -213,11 +211,6 @@ class Workshop:
             self.first = self.album.add(path.read_bytes(), path.name, keep=True)
         except (StyleBankError, OSError) as error:
             self.problem = " ".join(str(error).split())
-
-    def _private(self) -> Path:
-        with self._lock:
-            self._folder = self._folder or Path(tempfile.mkdtemp(prefix="stylebank-studio-"))
-            return self._folder
 
     def _style(self, name: str, order: Mapping[str, Any], folder: Path) -> Style:
         layers, zoom = order.get("layers"), order.get("zoom")

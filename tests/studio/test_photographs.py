@@ -116,6 +116,9 @@ def test_preview_is_painted_by_the_recipe(client: Client) -> None:
         ({"style": "wave", "regions": [{"mask": "0" * 16, "style": "photo@0.5"}]}, "region"),
         ({"style": "wave", "regions": [{"mask": "0" * 16, "style": "wave", "more": 1}]}, "more"),
         ({"style": "wave", "regions": [{"style": "wave"}]}, "mask"),
+        ({"style": "wave", "regions": [{"mask": "0" * 16, "style": "wave", "name": "\ud800"}]}, "name"),
+        ({"style": "wave", "strength": float("nan")}, "strength"),
+        ({"style": "wave", "stroke": 10**400}, "stroke"),
         ({"style": "wave", "regions": [{"mask": "0" * 16, "style": "wave"}] * 33}, "32"),
     ],
 )
