@@ -166,7 +166,7 @@ def serve(
             self.loop.call_later(PATIENCE, self._leave, transport)
 
         def _leave(self, transport: asyncio.Transport) -> None:
-            if not self.cycle:
+            if getattr(self, "cycle", None) is None:
                 transport.close()
 
     workshop = Workshop(settings)
