@@ -11,7 +11,7 @@ Legend: F = E(I); K_i filter of style i, g_i its gain, w_i its weight; s strengt
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -53,12 +53,14 @@ class Ground:
     Attributes:
         image: (B, 3, H, W) in [0, 1].
         once: whether it is painted over only once, so that what the encoder makes of it need not be kept.
+        surveys: of paints that it was painted over with as a whole, in regions: their norms, and what restores moments.
     """
 
     image: Map
     once: bool = False
     _features: Map | None = None
     _plan: object = None
+    surveys: list[tuple[Paint, list[list[Affine]], Affine | None]] = field(default_factory=list)
 
     def features(self, passes: Passes) -> Map:
         """F = E(I), (B, C, h, w), from the second time on as they were kept."""
@@ -148,7 +150,7 @@ def fuse(
 def _exact(passes: Passes, grounds: Sequence[Ground], paints: Sequence[Paint], masks: Map) -> Map:
     """Each style's own statistics, injected; the regions meet in the features, so that D paints the seams."""
     surveys: list[list[list[Affine]]] = []
-    affines = []
+    affines: list[Affine] = []
     filtered = [
         passes.filter(ground.features(passes), each.kernel)
         for ground, each in zip(grounds, paints, strict=True)
@@ -157,14 +159,20 @@ def _exact(passes: Passes, grounds: Sequence[Ground], paints: Sequence[Paint], m
         filtered = [passes.keep(found) for found in filtered]
     wanted = _wanted(passes, grounds, None) if restores(passes, paints) else None
     for region, alone in enumerate(filtered):
-        own: list[list[Affine]] = []
-        for part in decoder(passes.bank.network):
-            norms, alone = passes.trace(part, alone)
-            own.append(norms)
-        surveys.append(own)
-        if wanted:
-            share = np.array(paints[region].share)
-            affines.append(restoring(passes.moments(alone), wanted.row(region), share))
+        found = next((known for known in grounds[region].surveys if known[0] is paints[region]), None)
+        if not found or (wanted and found[2] is None):
+            own: list[list[Affine]] = []
+            for part in decoder(passes.bank.network):
+                norms, alone = passes.trace(part, alone)
+                own.append(norms)
+            share, back = np.array(paints[region].share), None
+            if wanted:
+                back = restoring(passes.moments(alone), wanted.row(region), share)
+            found = paints[region], own, back
+            if passes.is_whole:
+                grounds[region].surveys.append(found)
+        surveys.append(found[1])
+        affines += [found[2]] if found[2] and wanted else []
     mixed = maps.total(maps.inside(passes.stages, x, masks, region) for region, x in enumerate(filtered))
     for part, of_part in zip(decoder(passes.bank.network), zip(*surveys, strict=True), strict=True):
         norms = [stacked(of_norm) for of_norm in zip(*of_part, strict=True)]

@@ -146,13 +146,19 @@ class Climb(Generic[Picture]):
         pyramid: of the photo.
         report: see `memory.Report`; told only where there are tiles.
         total: all the work that there is in tiles; None to compute nothing, and find out by `work`.
+        known: last passes of mixtures to the same size, found before; those found are added.
     """
 
     def __init__(
-        self, pyramid: Pyramid[Picture], *, report: Report | None = None, total: float | None = None
+        self,
+        pyramid: Pyramid[Picture],
+        *,
+        report: Report | None = None,
+        total: float | None = None,
+        known: dict[Mixture, Last[Picture]] | None = None,
     ) -> None:
         self._pyramid, self._report, self._total = pyramid, report, total
-        self._last: dict[Mixture, Last[Picture]] = {}
+        self._last = {} if known is None else known
         self.work = 0.0
 
     @property
