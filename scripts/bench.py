@@ -10,6 +10,7 @@ from benchmarks import (
     quality,
     segment,
     studio,
+    studio_memory,
     stylize,
     tiled,
     train,
@@ -26,6 +27,7 @@ app.command(name="quality")(quality.main)
 app.command(name="segment")(segment.main)
 app.command(name="tiled")(tiled.main)
 app.command(name="studio")(studio.main)
+app.command(name="studio-memory")(studio_memory.main)
 app.command(name="compare")(compare.main)
 
 

@@ -28,6 +28,7 @@ class Studio:
         words = [sys.executable, "-m", "stylebank", "studio", "--no-browser", *options]
         self._program = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)  # noqa: S603
         assert self._program.stdout
+        self.number = self._program.pid
         self._base, _, self._token = self._program.stdout.readline().strip().partition("#token=")
 
     def since(self) -> float:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from stylebank.bank import mixture
-from stylebank.bank.mixture import PHOTO
+from stylebank.bank.mixture import PHOTO, Mixture
 from stylebank.errors import ConfigError
 from stylebank.terminal.options import (
     Bank,
@@ -38,7 +38,6 @@ from stylebank.terminal.options import (
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from stylebank.bank.mixture import Mixture
     from stylebank.painting.fusion import Mode
     from stylebank.painting.painter import StyleBank
     from stylebank.painting.regions import Regions
@@ -59,8 +58,8 @@ MaskedRegions = Annotated[
     typer.Option(
         metavar="MASK=STYLE",
         help="An image, white where the style goes and black or transparent elsewhere, and a style or a mixture, as "
-        "in wave, wave:0.5+scream:0.5, wave@0.7 (strength), wave@x2 (stroke) or wave@0.7x2. May be repeated: later "
-        "ones are painted over earlier ones.",
+        "in wave, wave:0.5+scream:0.5, wave@0.7 (strength), wave@x2 (stroke) or wave@0.7x2; photo leaves the photo "
+        "there. May be repeated: later ones are painted over earlier ones.",
     ),
 ]
 LabelFile = Annotated[
@@ -156,7 +155,7 @@ def fuse(
                 keep_color=keep_color,
                 overlap=cast("Overlap", overlap),
             )
-            mixes = [mixed for _, mixed in found]
+            mixes = [mixed for _, mixed in found if isinstance(mixed, Mixture)]
     _say_all(notes, mixes)
     write_picture(target, result, how, photo, original)
 
@@ -166,7 +165,7 @@ def _files(words: list[str] | None, labels: Path | None) -> list[Path]:
     return [*(Path(region.rpartition("=")[0]) for region in words or []), *([labels] if labels else [])]
 
 
-def _say_all(notes: list[str], mixes: "list[Mixture]") -> None:
+def _say_all(notes: list[str], mixes: list[Mixture]) -> None:
     for line in notes:
         note(line)
     for mixed in mixes:

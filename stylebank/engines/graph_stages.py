@@ -85,12 +85,10 @@ class GraphStages:
         self._bank = replace(bank, coder=centred(bank.network, bank.coder))
         self._compile, self.workers = compile_graph, workers
         self.bytes_per_pixel = 20 * bank.network.width  # measured in float32: 15 to 20 for each channel
-        self.bytes_per_tile = (
-            110 * bank.network.width
-        )  # two dozen graphs, which keep what their largest tile took
-        self.bytes_by_region = (
-            10 * bank.network.width
-        )  # features, filtered ones, and terms of the largest map
+        # Two dozen graphs, which keep what their largest tile took.
+        self.bytes_per_tile = 110 * bank.network.width
+        # Features, filtered ones, and terms of the largest map.
+        self.bytes_by_region = 10 * bank.network.width
         self._graphs: dict[_Plan, Run] = {}
         self._lock = threading.Lock()
 
@@ -178,6 +176,10 @@ class GraphStages:
             inputs += [np.array(crop[:2], np.int64), np.array(crop[2:], np.int64)]
         try:
             return run(inputs)
+        except InterruptedError:
+            with self._lock:  # OpenVINO would go on with the sizes of maps that it had got to
+                self._graphs.pop(plan, None)
+            raise
         except RuntimeError as error:
             # How engines say it: "could not allocate", "failed to create memory", "std::bad_alloc".
             if not any(word in str(error).lower() for word in ("alloc", "memory")):

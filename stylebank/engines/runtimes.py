@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from stylebank.machine import halts
+
 if TYPE_CHECKING:
     from stylebank.engines.graph_stages import Compile, Input, Run
     from stylebank.engines.stages import Floats
@@ -48,8 +50,10 @@ def openvino(*, precision: str, workers: int, threads: int) -> "Compile":
             for place, tensor in enumerate(outputs):  # else the next run would write into the same memory
                 own.request.set_output_tensor(place, tensor)
             # Not `infer`: it keeps the last result and says nothing when there is no memory for this one.
+            halts.check()
             own.request.start_async(list(inputs), share_inputs=True)
-            own.request.wait()
+            with halts.current().by(own.request.cancel):
+                own.request.wait()
             return [tensor.data for tensor in outputs]
 
         return run
@@ -80,10 +84,12 @@ def onnx_runtime(*, threads: int) -> "Compile":
         names = [value.name for value in session.get_inputs()]
 
         def run(inputs: "Sequence[Input]") -> "list[Floats]":
-            try:
-                found: list[Floats] = session.run(None, dict(zip(names, inputs, strict=True)))
-            except Exception as error:  # a kind of its own for every failure, none of them Python's
-                raise RuntimeError(str(error)) from error
+            one = library.RunOptions()
+            with halts.current().by(lambda: setattr(one, "terminate", True)):
+                try:
+                    found: list[Floats] = session.run(None, dict(zip(names, inputs, strict=True)), one)
+                except Exception as error:  # a kind of its own for every failure, none of them Python's
+                    raise RuntimeError(str(error)) from error
             return found
 
         return run

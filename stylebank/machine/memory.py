@@ -89,6 +89,19 @@ def resident() -> int:
     return psutil.Process().memory_info().rss
 
 
+def give_back() -> None:
+    """Let the system have what is no longer used: what hangs in circles, and what the C library keeps for later."""
+    import ctypes
+    import gc
+
+    gc.collect()
+    try:
+        trim = ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError, TypeError):  # only glibc has it
+        return
+    trim(0)
+
+
 def available(device: str) -> int:
     """Bytes of memory that could still be taken: on a CUDA device, or of the machine and control group.
 

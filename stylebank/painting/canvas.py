@@ -28,6 +28,9 @@ from stylebank.pixels.masks import Mask, Overlap
 
 Picture = TypeVar("Picture")
 
+_LASTS = 4
+"""Mixtures beside those of a picture whose coarse passes are kept."""
+
 
 class Canvas(Generic[Picture]):
     """A photo that a bank paints, made by `StyleBank.open`; encoded when it is first painted.
@@ -54,7 +57,9 @@ class Canvas(Generic[Picture]):
         once: bool = False,
     ) -> None:
         self._bank, self._source, self._report = bank, source, report
-        self._pyramid = Pyramid(bank, source, way, once=once)
+        self._pyramid, self._once = Pyramid(bank, source, way, once=once), once
+        self._lasts: dict[Mixture, Last[Picture]] = {}
+        self._lasts_of: Size | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -97,7 +102,10 @@ class Canvas(Generic[Picture]):
         """
         regions = list(regions)
         check_fusion(len(regions), mode, feather, self.size, overlap)
-        mixes = [mix for _, mix in regions] + ([rest] if rest != PHOTO else [])
+        mixes = [mix for mix in (*(mix for _, mix in regions), rest) if mix != PHOTO]
+        bare = [place for place, (_, mix) in enumerate(regions) if mix == PHOTO]
+        if not mixes:
+            raise ConfigError("regions: all keep the photo, and so does the rest; give one of them a style")
         mixed = [mixture.of(mix, strength=strength, stroke=stroke) for mix in mixes]
         with self._complaining():
             given = [masks.of(mask) for mask, _ in regions]
@@ -106,7 +114,9 @@ class Canvas(Generic[Picture]):
 
             def laid_out(size: Size) -> tuple[Map, Map]:
                 width = feather * max(size) / max(self.size)
-                shares, cover = masks.layout(given, size, fill=rest != PHOTO, feather=width, overlap=overlap)
+                shares, cover = masks.layout(
+                    given, size, fill=rest != PHOTO, feather=width, overlap=overlap, bare=bare
+                )
                 return maps.shown(shares), maps.shown(cover[None])
 
             size = strokes.painted_size(self.size, [each.stroke or 1.0 for each in mixed])
@@ -173,7 +183,16 @@ class Canvas(Generic[Picture]):
                 plan = Climb(self._pyramid)
                 climbed(plan)
                 total = plan.work
-            return climbed(Climb(self._pyramid, report=self._report, total=total))
+            known = self._known(size, mixed) if photo.way.side is None and not self._once else None
+            return climbed(Climb(self._pyramid, report=self._report, total=total, known=known))
+
+    def _known(self, size: Size, mixed: Sequence[Mixture]) -> dict[Mixture, Last[Picture]]:
+        """Coarse passes of the last few pictures, so that another mask or one more region is soon there."""
+        found = self._lasts if self._lasts_of == size else {}
+        spare = [mixture for mixture in found if mixture not in mixed][: -_LASTS or None]
+        self._lasts = {mixture: last for mixture, last in found.items() if mixture not in spare}
+        self._lasts_of = size
+        return self._lasts
 
     def _settled(
         self,

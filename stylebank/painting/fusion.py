@@ -11,7 +11,7 @@ Legend: F = E(I); K_i filter of style i, g_i its gain, w_i its weight; s strengt
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -53,12 +53,14 @@ class Ground:
     Attributes:
         image: (B, 3, H, W) in [0, 1].
         once: whether it is painted over only once, so that what the encoder makes of it need not be kept.
+        surveys: of paints that it was painted over with as a whole, in regions: their norms, and what restores moments.
     """
 
     image: Map
     once: bool = False
     _features: Map | None = None
     _plan: object = None
+    surveys: list[tuple[Paint, list[list[Affine]], Affine | None]] = field(default_factory=list)
 
     def features(self, passes: Passes) -> Map:
         """F = E(I), (B, C, h, w), from the second time on as they were kept."""
@@ -100,11 +102,11 @@ def paint(passes: Passes, ground: Ground, with_paint: Paint) -> Map:
         output = passes.whole(ground.image, lambda x: stages.paint(x, kernel))
     else:
         output = passes.whole(ground.features(passes), lambda x: stages.decode(x, kernel))
-    if not _restores(passes, [with_paint]):
+    if not restores(passes, [with_paint]):
         return output
     output = passes.keep(output)
     moments = passes.moments(output), passes.moments(ground.image)
-    return maps.scaled(stages, output, _restoring(*moments, np.array(with_paint.share)), None)
+    return maps.scaled(stages, output, restoring(*moments, np.array(with_paint.share)), None)
 
 
 def fuse(
@@ -137,40 +139,46 @@ def fuse(
             output = passes.keep(passes.run(part, output))
         else:
             _, output = passes.trace(part, output, masks=within)
-    if not _restores(passes, paints):
+    if not restores(passes, paints):
         return output
     output = passes.keep(output)
     wanted = _wanted(passes, grounds, within)
     shares = np.array([[each.share] for each in paints])
-    return maps.scaled(stages, output, _restoring(passes.moments(output, within), wanted, shares), masks)
+    return maps.scaled(stages, output, restoring(passes.moments(output, within), wanted, shares), masks)
 
 
 def _exact(passes: Passes, grounds: Sequence[Ground], paints: Sequence[Paint], masks: Map) -> Map:
     """Each style's own statistics, injected; the regions meet in the features, so that D paints the seams."""
     surveys: list[list[list[Affine]]] = []
-    affines = []
+    affines: list[Affine] = []
     filtered = [
         passes.filter(ground.features(passes), each.kernel)
         for ground, each in zip(grounds, paints, strict=True)
     ]
     if passes.is_whole:  # in tiles what is filtered is cheaper to compute again than to keep
         filtered = [passes.keep(found) for found in filtered]
-    wanted = _wanted(passes, grounds, None) if _restores(passes, paints) else None
+    wanted = _wanted(passes, grounds, None) if restores(passes, paints) else None
     for region, alone in enumerate(filtered):
-        own: list[list[Affine]] = []
-        for part in decoder(passes.bank.network):
-            norms, alone = passes.trace(part, alone)
-            own.append(norms)
-        surveys.append(own)
-        if wanted:
-            share = np.array(paints[region].share)
-            affines.append(_restoring(passes.moments(alone), wanted.row(region), share))
+        found = next((known for known in grounds[region].surveys if known[0] is paints[region]), None)
+        if not found or (wanted and found[2] is None):
+            own: list[list[Affine]] = []
+            for part in decoder(passes.bank.network):
+                norms, alone = passes.trace(part, alone)
+                own.append(norms)
+            share, back = np.array(paints[region].share), None
+            if wanted:
+                back = restoring(passes.moments(alone), wanted.row(region), share)
+            found = paints[region], own, back
+            if passes.is_whole:
+                grounds[region].surveys.append(found)
+        surveys.append(found[1])
+        affines += [found[2]] if found[2] and wanted else []
     mixed = maps.total(maps.inside(passes.stages, x, masks, region) for region, x in enumerate(filtered))
     for part, of_part in zip(decoder(passes.bank.network), zip(*surveys, strict=True), strict=True):
-        norms = [_stacked(of_norm) for of_norm in zip(*of_part, strict=True)]
+        norms = [stacked(of_norm) for of_norm in zip(*of_part, strict=True)]
         mixed = passes.run(part, mixed, norms=norms, masks=masks)
         mixed = passes.keep(mixed) if part.residual else mixed
-    return maps.scaled(passes.stages, mixed, _stacked(affines), masks) if wanted else mixed
+    return maps.scaled(passes.stages, mixed, stacked(affines), masks) if wanted else mixed
 
 
 def _wanted(passes: Passes, grounds: Sequence[Ground], masks: Map | None) -> Moments:
@@ -181,18 +189,18 @@ def _wanted(passes: Passes, grounds: Sequence[Ground], masks: Map | None) -> Mom
     return Moments(*map(np.concatenate, zip(*((x.weight, x.mean, x.square) for x in rows), strict=True)))
 
 
-def _stacked(norms: Sequence[Affine]) -> Affine:
+def stacked(norms: Sequence[Affine]) -> Affine:
     """Norms of one region each as one of all regions."""
     scales, shifts = zip(*norms, strict=True)
     return Affine(np.concatenate(scales), np.concatenate(shifts))
 
 
-def _restores(passes: Passes, paints: Sequence[Paint]) -> bool:
+def restores(passes: Passes, paints: Sequence[Paint]) -> bool:
     """Whether an output so painted gets back some of the brightness and contrast of what it is painted over."""
     return passes.bank.network.restore_moments and any(each.share < 1 for each in paints)
 
 
-def _restoring(
+def restoring(
     found: Moments, wanted: Moments, share: np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 ) -> Affine:
     """The affine map that gives outputs as much of the wanted moments as the style's share leaves."""

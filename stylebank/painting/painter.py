@@ -186,7 +186,7 @@ class StyleBank:
             image: see the class; the images of a batch share the masks.
             regions: mask and mixture of each, painted in this order. A mask is a PIL image (white is covered, or what
                 is not transparent) or an array (H, W), in [0, 1] or of 8 or 16 bits; see `masks`. One of another size
-                is resized to the image.
+                is resized to the image. In the place of a mixture "photo" leaves a region as it is.
             rest: what pixels get that no mask covers: "photo", themselves, or a mixture.
             strength: of every region that says none of its own.
             stroke: likewise; see `stylize`.

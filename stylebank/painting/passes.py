@@ -17,6 +17,7 @@ from stylebank.bank.bundle import Bundle
 from stylebank.engines import stages as statistics
 from stylebank.engines.stages import Affine, Array, Floats, Given, Moments, Stages, affine
 from stylebank.files.tensorfile import Arrays
+from stylebank.machine import halts
 from stylebank.machine.memory import Report
 from stylebank.machine.scratch import Scratch
 from stylebank.network.architecture import Layer, Part
@@ -81,10 +82,12 @@ class Passes:
                 call it at the same time.
         """
         self.work += shape.work * self._cells[0] * self._cells[1]
+        halts.check()
         for window, found in self._computed(
             lambda window: compute(window, window.grown(shape.halo, self._cells))
         ):
             yield window, found
+            halts.check()
             self._done += shape.work * window.height * window.width
             if self._report:
                 self._report(self._done, self._total)

@@ -15,6 +15,7 @@ from stylebank.bank.bundle import Bundle
 from stylebank.bank.mixture import Mixture
 from stylebank.config import STRIDE
 from stylebank.engines.stages import Array, Stages
+from stylebank.machine import halts
 from stylebank.machine.memory import Report
 from stylebank.painting import fusion, maps, strokes
 from stylebank.painting.fusion import Ground, Paint
@@ -75,9 +76,10 @@ class Level(Generic[Picture]):
 
     def image(self, source: Source[Picture]) -> Map:
         """The pixels of something of this size."""
+        stages = self.way.stages  # no word of this level: else a photo and its ground would hold each other
 
         def read(top: int, left: int, bottom: int, right: int) -> Array:
-            return source.read(self.way.stages, top, left, bottom, right)
+            return source.read(stages, top, left, bottom, right)
 
         return maps.extended(PIXELS, read, self.source.size)
 
@@ -132,7 +134,7 @@ class Last(Generic[Picture]):
     keep: float = 1.0
 
 
-_KEEP = (0.75, 0.35, 0.2)
+KEEP = (0.75, 0.35, 0.2)
 """Of the second pass, the third and all after it: each finds forms again where finer ones are to find, which would
 break up the large ones that a picture is seen by from farther away."""
 
@@ -144,13 +146,19 @@ class Climb(Generic[Picture]):
         pyramid: of the photo.
         report: see `memory.Report`; told only where there are tiles.
         total: all the work that there is in tiles; None to compute nothing, and find out by `work`.
+        known: last passes of mixtures to the same size, found before; those found are added.
     """
 
     def __init__(
-        self, pyramid: Pyramid[Picture], *, report: Report | None = None, total: float | None = None
+        self,
+        pyramid: Pyramid[Picture],
+        *,
+        report: Report | None = None,
+        total: float | None = None,
+        known: dict[Mixture, Last[Picture]] | None = None,
     ) -> None:
         self._pyramid, self._report, self._total = pyramid, report, total
-        self._last: dict[Mixture, Last[Picture]] = {}
+        self._last = {} if known is None else known
         self.work = 0.0
 
     @property
@@ -169,6 +177,11 @@ class Climb(Generic[Picture]):
             self._last[mixture] = self._climbed(mixture, sizes)
         return self._last[mixture]
 
+    def reached(self, mixture: Mixture, sizes: Sequence[Size]) -> tuple[Last[Picture], Source[Picture]]:
+        """The last of some passes, and the picture that it makes."""
+        last = self._climbed(mixture, sizes)
+        return last, self._settled(self._pyramid.level(sizes[-1]), last)
+
     def _climbed(self, mixture: Mixture, sizes: Sequence[Size]) -> Last[Picture]:
         first, *further = (self._pyramid.level(size) for size in sizes)
         bank, share = self._pyramid.bank, mixture.share
@@ -182,7 +195,7 @@ class Climb(Generic[Picture]):
             picture = self._settled(level, last)
             # A plan needs no pixels, only that there are some.
             over = larger.source if self.is_plan else picture.ground(larger.source, level.source, 1 - share)
-            last = Last(Ground(larger.image(over), once=True), again, over, _KEEP[min(place, len(_KEEP) - 1)])
+            last = Last(Ground(larger.image(over), once=True), again, over, KEEP[min(place, len(KEEP) - 1)])
         return last
 
     def _settled(self, level: Level[Picture], last: Last[Picture]) -> Source[Picture]:
@@ -193,6 +206,7 @@ class Climb(Generic[Picture]):
 
     def paint(self, level: Level[Picture], program: Program) -> Source[Picture]:
         """A picture of one size, clipped to [0, 1]; the photo in its place if nothing is computed."""
+        halts.check()
         is_plan, is_whole = self.is_plan, len(level.windows) == 1
         if is_plan and is_whole:
             return level.source

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stylebank.bank import mixture
-from stylebank.bank.mixture import STROKES, Mixture
+from stylebank.bank.mixture import PHOTO, STROKES, Mix, Mixture
 from stylebank.engines import vgg_features
 from stylebank.errors import ConfigError
 from stylebank.painting import strokes
@@ -25,7 +25,7 @@ AUTO = "auto"
 
 Floats = NDArray[np.float32]
 
-Regions = list[tuple[Mask, Mixture]]
+Regions = list[tuple[Mask, Mix]]
 
 _SMALL = 256  # pixels of the long side at which styles are tried
 
@@ -56,7 +56,7 @@ def from_masks(
         path, equals, mix = region.rpartition("=")
         if not (path and equals and mix):
             raise ConfigError(f"--region {region}: has another form; write MASK=STYLE")
-        mixed = mixture.parse(mix, strength=strength, where=f"--region {region}")
+        mixed = _mix(mix, strength=strength, where=f"--region {region}")
         mask = masks.read_mask(Path(path))
         _check_size(path, mask.shape, size, note, fit=fit)
         if not mask.any():
@@ -89,8 +89,8 @@ def from_labels(
     for key, _, mix in pairs:
         if not (key and mix):
             raise ConfigError(f"--assign {key or mix}: has another form; write LABEL=STYLE, or auto")
-    mixes = {
-        labels.meant(key): mixture.parse(mix, strength=strength, where=f"--assign {key}={mix}")
+    mixes: dict[tuple[int, ...], Mix] = {
+        labels.meant(key): _mix(mix, strength=strength, where=f"--assign {key}={mix}")
         for key, _, mix in pairs
     }
     assigned_labels = list(itertools.chain(*mixes))
@@ -109,6 +109,11 @@ def from_labels(
             f"{labels.source}: {', '.join(map(labels.shown, others[:12]))} ({share:.0%} of the pixels) left to the rest"
         )
     return [(labels.mask(*each), mix) for each, mix in mixes.items()]
+
+
+def _mix(words: str, *, strength: float, where: str) -> Mix:
+    """A mixture; or "photo", for a region that stays as it is."""
+    return PHOTO if words == PHOTO else mixture.parse(words, strength=strength, where=where)
 
 
 def clustered(bank: StyleBank, photo: "Image", count: int, *, seed: int = 0) -> NDArray[np.uint8]:

@@ -12,7 +12,7 @@ Both are data: no colour profile and no gamma changes them, so that 50 % grey co
 - where no value is more than 1, as programs write booleans, 1 is white, and 255 where none of 16 bits or more is above.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -139,11 +139,14 @@ def check_shape(source: str, size: Sequence[int], wanted: tuple[int, int], *, re
     )
 
 
-def resized(mask: Floats, size: tuple[int, int]) -> Floats:
-    """A mask at another size (H, W): averaged when it shrinks, interpolated when it grows."""
-    if mask.shape == size:
+def resized(
+    mask: Floats, size: tuple[int, int], *, box: tuple[float, float, float, float] | None = None
+) -> Floats:
+    """A mask, or a box (left, top, right, bottom) of it, at another size (H, W): averaged or interpolated."""
+    if box is None and mask.shape == size:
         return mask
-    found: Floats = np.array(resampling.resized(Image.fromarray(mask), size=size), np.float32).clip(0, 1)
+    resampled = resampling.resized(Image.fromarray(mask), size=size, box=box)
+    found: Floats = np.array(resampled, np.float32).clip(0, 1)
     return found
 
 
@@ -154,13 +157,15 @@ def layout(
     fill: bool = False,
     feather: float = 0.0,
     overlap: Overlap = "over",
+    bare: Collection[int] = (),
 ) -> tuple[Floats, Floats]:
     """Divide the pixels of an image among masks that overlap or leave gaps.
 
     Of masks m_1 ... m_R, resized, the claims are
         over:  c_r = min(m_r, 1 - sum_{j > r} c_j), so that later ones go before, and m and 1 - m stay what they are;
         share: c_r = m_r / max(1, sum_j m_j);
-    then 1 - sum_r c_r, of one more region, if asked for; then each is blurred. The shares are s_r = c_r / sum_j c_j.
+    then 1 - sum_r c_r, of one more region, if asked for; then each is blurred. The shares are s_r = c_r / sum_j c_j, of
+    the claims that are painted.
 
     Args:
         masks: (h, w) each, of any sizes, in the order in which they are painted.
@@ -168,6 +173,7 @@ def layout(
         fill: whether one more region is to take what the masks leave.
         feather: width in pixels of the seams that edges are softened to.
         overlap: see `Overlap`.
+        bare: places of masks whose pixels stay the photo's: they claim, and are not among the shares. Not all.
 
     Returns:
         Shares (R, H, W), 1 in sum at each pixel, where no mask covers it those of the nearest pixel that one does; and
@@ -182,6 +188,7 @@ def layout(
         left -= claim
     if fill:
         found = np.concatenate([found, left[None]])
+    found = found[[place for place in range(len(found)) if place not in bare]]
     if feather:
         from scipy import ndimage
 

@@ -48,6 +48,25 @@ def detailed(painting: Image.Image, photo: Image.Image, before: Image.Image, sha
     return _total(photo, share, (painting, 1.0), (before, -share))
 
 
+def detailed_in(
+    painting: Image.Image,
+    photo: Image.Image,
+    before: Image.Image,
+    share: float,
+    box: tuple[float, float, float, float],
+) -> Image.Image:
+    """As `detailed`, of a box (left, top, right, bottom) of painting and `before`, which the photo shows."""
+    size = photo.height, photo.width
+    enlarged = resampled(painting, size=size, box=box)
+    if not share:
+        return enlarged
+    own, coarse, levels = (
+        np.array(x, np.float32) for x in (photo, resampled(before, size=size, box=box), enlarged)
+    )
+    levels += np.float32(share) * (own - coarse)
+    return from_pixels(np.rint(levels).clip(0, 255).astype(np.uint8))
+
+
 def settled(picture: Image.Image, over: Image.Image, keep: float) -> Image.Image:
     """A picture with only a share of what it changed of the forms of another, of its size, that it was painted over.
 

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
+from stylebank.easel.refusals import RefusedError
 from stylebank.errors import (
     ConfigError,
     ImageError,
@@ -33,25 +34,6 @@ _NUMBERS: tuple[tuple[type[StyleBankError], int], ...] = (
     (ConfigError, 400),
 )
 _WORDS = {404: "is nothing here", 405: "is no way to ask for this"}
-
-
-class RefusedError(StyleBankError):
-    """A request that is refused.
-
-    Args:
-        status: HTTP's number.
-        line: why, and what to do.
-        more: other keys of the answer.
-    """
-
-    def __init__(self, status: int, line: str, **more: object) -> None:
-        super().__init__(line)
-        self.status, self.more = status, more
-
-
-def gone(what: str, **more: object) -> RefusedError:
-    """What is answered where something was forgotten that the page has still: it sends it again."""
-    return RefusedError(410, f"{what}: is no longer here; send it again", gone=True, **more)
 
 
 def of_error(error: Exception) -> tuple[int, dict[str, Any]]:
@@ -80,7 +62,8 @@ async def complained(_request: Request, error: Exception) -> Response:
     if isinstance(error, ClientDisconnect):
         return Response(status_code=400)  # which nobody reads
     status, body = of_error(error)
-    return JSONResponse(body, status)
+    # What is left of a body is not read: the connection ends with the answer.
+    return JSONResponse(body, status, {"connection": "close"} if status in (408, 413) else None)
 
 
 async def body_of(request: Request) -> Mapping[str, Any]:

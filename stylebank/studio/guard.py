@@ -10,6 +10,7 @@ A page of another site must not drive the studio of one's own machine, nor read 
 - every answer carries a policy by which the page loads and asks nothing but this server.
 """
 
+import asyncio
 import hmac
 import ipaddress
 import time
@@ -21,7 +22,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from stylebank.studio.api import RefusedError
+from stylebank.easel.refusals import RefusedError
 
 TOKEN = "x-stylebank-token"  # noqa: S105  # the header's name
 LOOPBACK = "127.0.0.1"
@@ -50,6 +51,10 @@ _FORBIDDING = {
 _TRIES, _MINUTE = 20, 60.0
 """So many wrong tokens a minute, then an address is heard no more for as long."""
 _ADDRESSES = 256
+
+PATIENCE = 20.0
+"""Seconds that a request may take to begin; and its body, beside one for each `_SLOWEST` bytes."""
+_SLOWEST = 10_000
 
 
 @dataclass(frozen=True)
@@ -147,7 +152,7 @@ class Guard:
         return self._without_token(scope, headers.get(TOKEN, ""))
 
     def _without_token(self, scope: Scope, given: str) -> tuple[int, str] | None:
-        address, now = (scope.get("client") or ("", 0))[0], time.monotonic()
+        address, now = _neighbours((scope.get("client") or ("", 0))[0]), time.monotonic()
         wrong = self._wrong.get(address, deque())
         while wrong and now - wrong[0] > _MINUTE:
             wrong.popleft()
@@ -161,6 +166,15 @@ class Guard:
             while len(self._wrong) > _ADDRESSES:
                 self._wrong.popitem(last=False)
         return 403, "token: is missing or wrong; open the address that 'stylebank studio' printed"
+
+
+def _neighbours(address: str) -> str:
+    """What wrong passwords are counted by: an address, of IPv6 the network, in which one has as many as one likes."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    return address if found.version == 4 else str(ipaddress.ip_network((found.packed[:8] + bytes(8), 64)))
 
 
 def _is_number(host: str) -> bool:
@@ -178,13 +192,19 @@ def _announced(scope: Scope) -> int:
 
 
 def _up_to(most: int, receive: Receive) -> Receive:
-    """A body that ends in a refusal after so many bytes."""
-    taken = 0
+    """A body that ends in a refusal after so many bytes, or where they come too slowly."""
+    taken, begun, has_ended = 0, time.monotonic(), False
 
     async def receiving() -> Message:
-        nonlocal taken
-        message = await receive()
-        taken += len(message.get("body", b""))
+        nonlocal taken, has_ended
+        if has_ended:  # what comes yet is that the client goes away
+            return await receive()
+        left = PATIENCE + taken / _SLOWEST - (time.monotonic() - begun)
+        try:
+            message = await asyncio.wait_for(receive(), max(left, 0))
+        except TimeoutError as error:
+            raise RefusedError(408, "body: comes too slowly; send it again") from error
+        taken, has_ended = taken + len(message.get("body", b"")), not message.get("more_body", False)
         if taken > most:
             raise RefusedError(413, _too_large(most))
         return message

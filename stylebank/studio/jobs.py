@@ -13,16 +13,19 @@ from queue import SimpleQueue
 from threading import RLock, Thread
 from typing import TYPE_CHECKING, Any
 
+from stylebank.easel import album, commands, recipes
+from stylebank.easel.album import Floats, Photograph
+from stylebank.easel.commands import Form
+from stylebank.easel.recipes import Recipe
+from stylebank.easel.refusals import RefusedError
+from stylebank.machine import memory
+from stylebank.machine.halts import Halt
 from stylebank.machine.memory import Tiling
 from stylebank.painting import strokes
 from stylebank.painting.painter import StyleBank
 from stylebank.pixels import encoding
 from stylebank.pixels.encoding import Beside
-from stylebank.studio import album, api, commands, recipes
-from stylebank.studio.album import Floats, Photograph
-from stylebank.studio.api import RefusedError
-from stylebank.studio.commands import Form
-from stylebank.studio.recipes import Recipe
+from stylebank.studio import api
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -107,12 +110,13 @@ class Render(Job):
         self.pixels = photo.size[0] * photo.size[1]
         self.name = commands.picture_name(photo.name, recipe, form.format)
         self.result = b""
-        self._tiling = Tiling(report=self._report)
+        self._tiling, self._halt = Tiling(report=self._report), Halt()
         self._expected = 0.0
 
     def stop(self) -> None:
-        """Let it end at the next tile; of a photo that is painted as a whole, what comes is thrown away."""
+        """Let it end, within a tile or where it is painted as a whole within a layer of the network."""
         self._tiling.give_up()
+        self._halt.set()
         if not self.has_ended:
             self.state = "stopped"
 
@@ -127,7 +131,8 @@ class Render(Job):
         work = self.pixels / 1e6 * sum(self._passes(each.stroke or 1) for each in self._recipe.mixtures())
         self._expected = pace * work
         try:
-            result = self._made()
+            with self._halt.heard():
+                result = self._made()
         except InterruptedError:
             return pace
         except Exception as error:  # whatever it is, the next job is to be done
@@ -163,6 +168,7 @@ class Render(Job):
             long_side=max(self._photo.size),
         )
         picture: Image = found or image
+        self._halt.check()
         return encoding.encode(
             picture, self._form.format, self._form.encoding, Beside.of(self._photo.original)
         )
@@ -257,3 +263,4 @@ class Jobs:
             with self._lock:
                 self._forget()
             del job
+            memory.give_back()

@@ -11,13 +11,15 @@ from stylebank import __version__
 from stylebank.bank import listing, personal
 from stylebank.bank.entries import Entry
 from stylebank.bank.mixture import STROKES
+from stylebank.easel import album, commands, previews, recipes
+from stylebank.easel.commands import Form
+from stylebank.easel.refusals import RefusedError
 from stylebank.files import resources
 from stylebank.photos.decoding import MAX_PIXELS
 from stylebank.pixels import formats
 from stylebank.pixels.encoding import Encoding
-from stylebank.studio import album, api, commands, previews, recipes
-from stylebank.studio.api import Operation, RefusedError
-from stylebank.studio.commands import Form
+from stylebank.studio import api
+from stylebank.studio.api import Operation
 from stylebank.studio.jobs import Job, Render
 from stylebank.studio.learning import Learning
 from stylebank.studio.photographs import (
@@ -218,8 +220,8 @@ async def add_image(request: Request) -> Response:
     """Take in a painting to make a style of: the bytes of its file."""
     workshop = workshop_of(request)
     name = api.text_of(request.query_params, "name", default="painting", longest=1000)
-    async with workshop.uploads:
-        data = await request.body()
+    data = await request.body()
+    async with workshop.decoding:
         identity, found = await asyncio.to_thread(workshop.paintings.add, data, name)
     return JSONResponse({"image": identity, "width": found.width, "height": found.height})
 

@@ -4,16 +4,24 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from functools import partial
+from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from stylebank.easel import album, previews, recipes
+from stylebank.easel.album import Photograph
+from stylebank.easel.closeups import Box
+from stylebank.easel.previews import Easel
+from stylebank.easel.refusals import RefusedError
 from stylebank.errors import UnknownStyleError, nearest
 from stylebank.pixels import encoding, images, resampling
-from stylebank.studio import album, api, previews, recipes
-from stylebank.studio.album import Photograph
+from stylebank.studio import api
 from stylebank.studio.api import Operation
 from stylebank.studio.workshop import Workshop
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 PHOTO_BYTES, MASK_BYTES = 300_000_000, 64_000_000
 WEBP, PNG, BYTES = "image/webp", "image/png", "application/octet-stream"
@@ -60,8 +68,8 @@ async def add_photo(request: Request) -> Response:
     """
     workshop = workshop_of(request)
     name = api.text_of(request.query_params, "name", default="photo", longest=1000)
-    async with workshop.uploads:
-        data = await request.body()
+    data = await request.body()
+    async with workshop.decoding:
         found = await asyncio.to_thread(workshop.album.add, data, name)
     return JSONResponse(described(found))
 
@@ -78,27 +86,49 @@ async def show_photo(request: Request) -> Response:
 
 
 async def preview(request: Request) -> Response:
-    """The photo painted by a recipe at a long side: {"recipe", "side", "client", "number"}.
+    """The photo painted by a recipe at a long side: {"recipe", "side", "window", "client", "number"}.
 
-    Of a client only the highest number is painted; others get 409 with `superseded`. X-Ms says how long it took.
+    With a window, [left, top, width, height] in pixels of the photo, that part of the picture at full size. Of a client
+    only the highest number is painted; others get 409 with `superseded`. X-Ms says how long it took.
     """
     workshop, photo, body = workshop_of(request), photo_of(request), await api.body_of(request)
-    api.only(body, "recipe", "side", "client", "number")
+    api.only(body, "recipe", "side", "window", "client", "number")
     low, high = previews.SIDES
     side = api.number_of(body, "side", default=1024, low=low, high=high)
     number = api.number_of(body, "number", default=0, high=2**53)
     client = api.text_of(body, "client", longest=64)
-    recipe = recipes.read(body.get("recipe"))
+    recipe, window = recipes.read(body.get("recipe")), _window(body.get("window"), photo)
     recipes.check(recipe, await workshop.contents())
+
+    def made(easel: Easel) -> "tuple[Image, float]":
+        return easel.closeup(photo, recipe, window) if window else easel.preview(photo, recipe, side)
+
+    quick = side <= previews.QUICK_SIDE and not window
     image, spent = await workshop.painted(
         request,
-        lambda easel: easel.preview(photo, recipe, side),
-        priority=previews.QUICK if side <= previews.QUICK_SIDE else previews.SLOW,
+        made,
+        priority=previews.QUICK if quick else previews.SLOW,
         client=client,
         number=number,
     )
     data = await asyncio.to_thread(encoding.for_screen, image)
     return Response(data, media_type=WEBP, headers={"X-Ms": f"{spent:.0f}"})
+
+
+def _window(found: object, photo: Photograph) -> Box | None:
+    """A part of a photo, of a body."""
+    if found is None:
+        return None
+    if isinstance(found, list) and len(found) == 4 and all(type(each) is int for each in found):
+        left, top, width, height = found
+        box, most = Box(left, top, left + width, top + height), previews.SIDES[1]
+        inside = left >= 0 and top >= 0 and box.right <= photo.size[1] and box.bottom <= photo.size[0]
+        if inside and 1 <= width <= most and 1 <= height <= most:
+            return box
+    raise RefusedError(
+        400,
+        f"window: is no [left, top, width, height] in the photo, of up to {previews.SIDES[1]} pixels; correct it",
+    )
 
 
 async def thumbnails(request: Request) -> Response:
@@ -151,7 +181,8 @@ async def add_mask(request: Request) -> Response:
     def made() -> str:
         return photo.add_mask(album.mask_of(data))
 
-    return JSONResponse({"mask": await asyncio.to_thread(made)})
+    async with workshop_of(request).decoding:
+        return JSONResponse({"mask": await asyncio.to_thread(made)})
 
 
 async def show_mask(request: Request) -> Response:
@@ -172,7 +203,8 @@ async def import_masks(request: Request) -> Response:
             for label, mask in found
         ]
 
-    return JSONResponse({"masks": await asyncio.to_thread(made)})
+    async with workshop_of(request).decoding:
+        return JSONResponse({"masks": await asyncio.to_thread(made)})
 
 
 async def find_regions(request: Request) -> Response:
@@ -181,9 +213,7 @@ async def find_regions(request: Request) -> Response:
     api.only(body, "count", "seed")
     count = api.number_of(body, "count", default=4, low=2, high=MOST_FOUND)
     seed = api.number_of(body, "seed", default=0, high=2**31 - 1)
-    found = await workshop.painted(
-        request, lambda easel: easel.regions(photo, count, seed), priority=previews.SLOW
-    )
+    found = await workshop.aside(lambda easel: easel.regions(photo, count, seed))
     return JSONResponse({"masks": [{"mask": mask, "share": share} for mask, share in found]})
 
 

@@ -17,12 +17,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from stylebank.errors import ConfigError, StyleBankError
+from stylebank.files import resources
 from stylebank.studio import api, orders, photographs
-from stylebank.studio.guard import LOOPBACK, Door, Guard
+from stylebank.studio.guard import LOOPBACK, PATIENCE, Door, Guard
 from stylebank.studio.workshop import Settings, Workshop
 
 PAGE = Path(__file__).parent / "page"
 """The page's files, as they are."""
+
+SAMPLE = "coffee.jpg"
+"""Of the photos that come along: the one to try the studio with, the page's `sample.jpg`."""
 
 _TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -89,7 +93,8 @@ async def page_file(request: Request) -> Response:
 def _files() -> dict[str, Path]:
     """The page's files by the names that addresses have for them; no address is made into a path."""
     found = (path for path in PAGE.rglob("*") if path.is_file() and path.suffix in _TYPES)
-    return {path.relative_to(PAGE).as_posix(): path for path in found}
+    files = {path.relative_to(PAGE).as_posix(): path for path in found}
+    return files | {"sample.jpg": resources.photos_folder() / SAMPLE}
 
 
 def listening(port: int, host: str, password: str) -> tuple[socket.socket, Door]:
@@ -141,6 +146,7 @@ def serve(
         ready: called when the page can be asked for.
     """
     import uvicorn
+    from uvicorn.protocols.http.h11_impl import H11Protocol
 
     class Server(uvicorn.Server):
         """One that says when it has begun."""
@@ -151,9 +157,22 @@ def serve(
             if ready:
                 ready()
 
+    class Impatient(H11Protocol):
+        """A connection that ends where no request begins."""
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            """See asyncio."""
+            super().connection_made(transport)
+            self.loop.call_later(PATIENCE, self._leave, transport)
+
+        def _leave(self, transport: asyncio.Transport) -> None:
+            if getattr(self, "cycle", None) is None:
+                transport.close()
+
     workshop = Workshop(settings)
     setup = uvicorn.Config(
         application(workshop, door),
+        http=Impatient,
         log_config=None,
         log_level="critical",
         access_log=False,

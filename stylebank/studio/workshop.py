@@ -2,13 +2,11 @@
 
 import asyncio
 import re
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
-from threading import RLock
+from threading import Thread
 from typing import Any, TypeVar
 
 from starlette.requests import Request
@@ -17,17 +15,18 @@ from stylebank import config
 from stylebank.bank import editing, personal
 from stylebank.bank.bundle import Bundle
 from stylebank.config import Style
+from stylebank.easel.album import Album, Paintings, Photograph
+from stylebank.easel.previews import Easel, Painter
+from stylebank.easel.refusals import RefusedError
 from stylebank.engines.choice import Computing
 from stylebank.errors import StyleBankError
 from stylebank.files import resources
 from stylebank.machine.memory import Tiling
 from stylebank.painting.painter import StyleBank
-from stylebank.studio import api
-from stylebank.studio.album import Album, Paintings, Photograph
-from stylebank.studio.api import RefusedError
+from stylebank.studio import api, private
 from stylebank.studio.jobs import Jobs
 from stylebank.studio.learning import Learning, Lesson
-from stylebank.studio.previews import Easel, Painter
+from stylebank.studio.private import Private
 from stylebank.supervision.image_words import BLANK
 
 Made = TypeVar("Made")
@@ -82,16 +81,16 @@ class Workshop:
     def __init__(self, settings: Settings) -> None:
         self.settings, self.album = settings, Album()
         self.computing = Computing(settings.engine, settings.precision, settings.device)
-        self.uploads = asyncio.Semaphore(2)
+        self.decoding, self._aside = asyncio.Semaphore(2), asyncio.Semaphore(1)
         self.first: Photograph | None = None
         self.problem, self.has_ended = "", True
         self.paintings = Paintings()
-        self._lock = RLock()
-        self._folder: Path | None = None
+        self._private = Private()
 
     def open(self) -> None:
-        """Begin to read the bank, and the photo that there is to begin with."""
-        self.jobs, self.painter = Jobs(), Painter()
+        """Begin to read the bank, and the photo that there is to begin with; what killed studios left is removed."""
+        Thread(target=private.sweep, daemon=True).start()
+        self.jobs, self.painter = Jobs(), Painter(self._rest)
         self._contents = self.painter.submit(self._read_bank, priority=_BEFORE_ALL)
         if self.settings.photo:
             self.opened = self.painter.submit(self._read_photo, priority=_BEFORE_ALL)
@@ -102,8 +101,7 @@ class Workshop:
         for job in self.jobs.all():
             if isinstance(job, Learning):
                 job.wait(_LAST_WORDS)
-        if self._folder:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        self._private.close()
 
     async def contents(self) -> Bundle:
         """The bank, once it is read.
@@ -141,6 +139,12 @@ class Workshop:
         """The same for an answer that goes on for long, and is cancelled with it."""
         return asyncio.wrap_future(self.painter.submit(lambda: work(self._easel), priority=priority))
 
+    async def aside(self, work: Callable[[Easel], Made]) -> Made:
+        """What takes seconds and no canvas: beside the painter, so that no preview waits for it; one at a time."""
+        await self.contents()
+        async with self._aside:
+            return await asyncio.to_thread(work, self._easel)
+
     def lesson(self, order: Mapping[str, Any]) -> Lesson:
         """What a page wants learnt, its paintings as files in the private folder.
 
@@ -157,7 +161,7 @@ class Workshop:
         bank = personal.to_change(self.settings.bank)
         editing.check_free(personal.contents(bank), name)
         personal.check_open(bank)
-        folder = self._private() / name
+        folder = self._private.folder() / name
         style = self._style(name, order, folder / "paintings")
         given = Lesson(style, bank, folder / "run", self.settings.content, self.settings.vgg, steps)
         device = "auto" if self.settings.engine != "torch" else self.settings.device
@@ -196,6 +200,10 @@ class Workshop:
         self._easel = Easel(StyleBank(contents, computing=self.computing))
         return contents
 
+    def _rest(self) -> None:
+        if easel := getattr(self, "_easel", None):
+            easel.rest()
+
     def _read_photo(self) -> None:
         path = self.settings.photo
         assert path
@@ -203,11 +211,6 @@ class Workshop:
             self.first = self.album.add(path.read_bytes(), path.name, keep=True)
         except (StyleBankError, OSError) as error:
             self.problem = " ".join(str(error).split())
-
-    def _private(self) -> Path:
-        with self._lock:
-            self._folder = self._folder or Path(tempfile.mkdtemp(prefix="stylebank-studio-"))
-            return self._folder
 
     def _style(self, name: str, order: Mapping[str, Any], folder: Path) -> Style:
         layers, zoom = order.get("layers"), order.get("zoom")

@@ -1,7 +1,7 @@
 """Regions of one photo: away from the seams each looks as if it were alone, on every engine."""
 
 from collections.abc import Callable
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -16,6 +16,7 @@ from stylebank.errors import ConfigError, ImageError, UnknownStyleError
 from stylebank.network.layers import reflect_conv
 from stylebank.painting.fusion import Mode
 from stylebank.painting.painter import StyleBank
+from stylebank.painting.passes import Passes
 from stylebank.pixels.masks import Mask, Overlap
 
 pytestmark = pytest.mark.usefixtures("in_one_pass")
@@ -130,6 +131,25 @@ def test_rest_photo_keeps_uncovered_pixels(mode: Mode, bank: StyleBank, photo: T
     assert np.array_equal(np.array(shown)[:, 22:], np.array(colours)[:, 22:])
 
 
+@pytest.mark.parametrize("overlap", get_args(Overlap))
+def test_a_region_of_the_photo_stays_as_it_is(
+    overlap: Overlap, bank: StyleBank, photo: Tensor, left: Floats
+) -> None:
+    kept = torch.from_numpy(left == 1)
+    found = bank.fuse(photo, [(left, "photo")], overlap=overlap, rest="rain")
+    assert torch.equal(found[:, kept], photo[:, kept])
+    # What is kept is no region of what is painted: the rest looks as where nothing else is painted.
+    alone = bank.fuse(photo, [(1 - left, "rain")])
+    assert (found - alone).abs().max() < SAME
+    assert (found - bank.fuse(photo, [(1 - left, "wave")])).abs().max() > 0.1
+    both = bank.fuse(photo, [(left, "wave"), (left, "photo")], overlap=overlap)
+    painted = bank.fuse(photo, [(left, "wave")])
+    share = 1.0 if overlap == "over" else 0.5
+    assert (both - (share * photo + (1 - share) * painted)).abs().max() < SAME
+    with pytest.raises(ConfigError, match="all keep the photo"):
+        bank.fuse(photo, [(left, "photo")])
+
+
 def test_rest_mix_paints_uncovered_pixels(bank: StyleBank, photo: Tensor, left: Floats) -> None:
     mask, rest = 0.7 * left, "night:1+dot:1@0.5"
     wanted = bank.fuse(photo, [(mask, "wave"), (1 - mask, rest)])
@@ -211,3 +231,25 @@ def test_what_is_wrong_is_refused_in_one_line(
     with pytest.raises(error, match=message) as raised:
         bank.fuse(photo, **right | wrong)  # type: ignore[arg-type]
     assert "\n" not in str(raised.value)
+
+
+def test_another_mask_takes_no_survey_again_and_the_picture_is_the_same(
+    bank: StyleBank, photo: Tensor, left: Floats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    surveyed, trace = list[object](), Passes.trace
+    image = Image.fromarray((photo.permute(1, 2, 0).numpy() * 255).astype(np.uint8))
+
+    def counted(self: Passes, *given: Any, **more: Any) -> Any:
+        surveyed.append(given)
+        return trace(self, *given, **more)
+
+    monkeypatch.setattr(Passes, "trace", counted)
+    canvas = bank.open(image)
+    canvas.fuse([(left, "wave")], rest="rain@0.5")
+    first = len(surveyed)
+    found = canvas.fuse([(left.T.copy().reshape(left.shape), "wave")], rest="rain@0.5")
+    assert (first > 0, len(surveyed)) == (True, first)
+    expected = bank.fuse(image, [(left.T.copy().reshape(left.shape), "wave")], rest="rain@0.5")
+    assert np.array_equal(np.asarray(found), np.asarray(expected))
+    canvas.fuse([(left, "scream")], rest="rain@0.5")  # the control: another style is surveyed
+    assert len(surveyed) > 2 * first

@@ -147,13 +147,13 @@ def test_a_picture_is_the_formula(contents: Bundle, photo: Image.Image) -> None:
                 over = resized(wanted, size) + (1 - share) * (current - resized(before, size))
                 over = over.clamp(0, 1)
             unsettled = passed(contents, network, over, again=place > 0, share=share)
-            wanted = settled(unsettled, over, (1.0, *pyramid._KEEP)[place])
+            wanted = settled(unsettled, over, (1.0, *pyramid.KEEP)[place])
             before = current
         found = opened(contents).stylize(tensor_of(photo), "night", strength=strength, stroke=stroke)
         assert wanted is not None
         assert (found - wanted[0]).abs().max() < SAME
         picture = tensor_of(opened(contents).stylize(photo, "night", strength=strength, stroke=stroke))
-        assert 1 > pyramid._KEEP[0] > pyramid._KEEP[1] > 0
+        assert 1 > pyramid.KEEP[0] > pyramid.KEEP[1] > 0
         assert (found - unsettled[0]).abs().max() > 20 * SAME, "the control: nothing settled"
         # PIL images are rounded to levels at each size.
         assert (picture - found).abs().mean() < 2 / 255

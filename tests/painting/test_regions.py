@@ -81,6 +81,12 @@ def test_a_mask_and_its_mixture_stand_in_one_word(home: Path) -> None:
 
 
 @pytest.mark.usefixtures("home")
+def test_a_region_may_keep_the_photo() -> None:
+    found, _ = by_masks("left.png=photo", "left.png=wave", strength=0.5)
+    assert [mix for _, mix in found] == ["photo", "wave@0.5"]
+
+
+@pytest.mark.usefixtures("home")
 def test_the_common_strength_is_for_regions_that_say_none() -> None:
     found, _ = by_masks("left.png=wave", "left.png=night@1", "left.png=night@0.2", strength=0.5)
     assert [mix for _, mix in found] == ["wave@0.5", "night", "night@0.2"]

@@ -1,5 +1,6 @@
 """Who is let in, how much they may send, and what every answer forbids."""
 
+import asyncio
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -8,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from stylebank.studio import server
-from stylebank.studio.guard import POLICY, Door
+from stylebank.easel.refusals import RefusedError
+from stylebank.files import resources
+from stylebank.studio import guard, server
+from stylebank.studio.guard import POLICY, Door, Guard
 
 from .conftest import PORT, TOKEN, Client, picture, png
 
@@ -101,6 +104,12 @@ def test_page_is_asked_for_again_only_if_it_changed(client: Client) -> None:
     assert client.ask("GET", "/", if_none_match='"another"').status == 200
 
 
+def test_sample_is_a_photo_that_comes_along(client: Client) -> None:
+    found = client.ask("GET", "/page/sample.jpg")
+    assert (found.status, found.headers["content-type"]) == (200, "image/jpeg")
+    assert found.body == (resources.photos_folder() / "coffee.jpg").read_bytes()
+
+
 @pytest.mark.parametrize(
     "path",
     [
@@ -154,6 +163,38 @@ def test_websocket_is_refused(client: Client) -> None:
     assert said == [{"type": "websocket.close", "code": 1008}]
 
 
+def test_body_that_comes_too_slowly_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "PATIENCE", 0.2)
+
+    async def body(pause: float, pieces: int) -> int:
+        left = pieces
+
+        async def receive() -> dict[str, Any]:
+            nonlocal left
+            await asyncio.sleep(pause)
+            left -= 1
+            return {"type": "http.request", "body": b"x", "more_body": left > 0}
+
+        receiving, seen = guard._up_to(100, receive), 0
+        while (await receiving())["more_body"]:
+            seen += 1
+        # What comes after the body is waited for without an end.
+        await asyncio.wait_for(receiving(), 5)
+        return seen
+
+    assert asyncio.run(body(0.01, 3)) == 2
+    with pytest.raises(RefusedError) as refused:
+        asyncio.run(body(0.1, 50))
+    assert refused.value.status == 408
+
+
+def test_addresses_of_one_network_are_one_guesser() -> None:
+    assert guard._neighbours("2001:db8::1") == guard._neighbours("2001:db8::ffff:2")
+    assert guard._neighbours("2001:db8::1") != guard._neighbours("2001:db8:0:1::1")
+    assert guard._neighbours("192.168.1.5") != guard._neighbours("192.168.1.6")
+    assert guard._neighbours("") == ""
+
+
 def test_password_opens_and_is_not_guessed_for_long() -> None:
     said: list[int] = []
     door = Door(80, "token", "0.0.0.0", "a long password")
@@ -164,10 +205,6 @@ def test_password_opens_and_is_not_guessed_for_long() -> None:
     assert door.is_own("192.168.1.5:80")
     assert not door.is_own("evil.example")
     assert not Door(80, "token").opens("")
-
-    import asyncio
-
-    from stylebank.studio.guard import Guard
 
     async def inside(_scope: Any, _receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -185,10 +222,10 @@ def test_password_opens_and_is_not_guessed_for_long() -> None:
             "headers": headers,
             "client": (client, 1),
         }
-        await guard(scope, None, send)  # type: ignore[arg-type]
+        await asked(scope, None, send)  # type: ignore[arg-type]
         return said[-1]
 
-    guard = Guard(inside, door=door, limit=lambda *_: 10)
+    asked = Guard(inside, door=door, limit=lambda *_: 10)
     assert asyncio.run(ask("a long password")) == 200
     assert [asyncio.run(ask("wrong")) for _ in range(20)] == [403] * 20
     assert asyncio.run(ask("wrong")) == 429

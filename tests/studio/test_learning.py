@@ -1,6 +1,7 @@
 """Styles that are learnt in a program of their own: started, heard, stopped, gone on with, landed in the bank."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -13,8 +14,9 @@ import pytest
 
 from stylebank.bank import bundle
 from stylebank.config import Style
-from stylebank.studio import learning
+from stylebank.studio import learning, private
 from stylebank.studio.learning import Lesson
+from stylebank.studio.private import Private
 
 from .conftest import Client, opened, picture, png
 
@@ -121,6 +123,27 @@ def test_private_folder_is_gone_when_the_studio_is_closed(
     grown.workshop.close()
     assert time.monotonic() - begun < 4
     assert not folder.exists()
+
+
+def test_folder_of_a_studio_that_was_killed_is_removed_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    left, young, other = (
+        tmp_path / f"{name}-1" for name in ("stylebank-studio", "stylebank-studio-b", "else")
+    )
+    for folder in (left, young, other):
+        (folder / "paintings").mkdir(parents=True)
+    mine = Private()
+    used = mine.folder()
+    (tmp_path / "stylebank-studio-file").touch()
+    for path in (left, used, other, tmp_path / "stylebank-studio-file"):
+        os.utime(path, (1, 1))
+    private.sweep()
+    assert not left.exists()
+    assert all(path.exists() for path in (young, used, other, tmp_path / "stylebank-studio-file"))
+    mine.close()
+    assert not used.exists()
 
 
 def test_child_that_dies_is_a_failure_of_one_line(grown: Client, tmp_path: Path) -> None:

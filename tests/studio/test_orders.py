@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from stylebank.easel.commands import Form, file_names, picture_name
+from stylebank.easel.recipes import read
 from stylebank.machine.memory import Tiling
 from stylebank.studio import jobs, server
-from stylebank.studio.commands import Form, file_names, picture_name
-from stylebank.studio.recipes import read
 
 from .conftest import Client, opened, picture, png
 from .test_photographs import half
@@ -83,6 +83,19 @@ RECIPES: list[dict[str, Any]] = [
             {"name": "left", "style": "wave:0.2+scream:0.8", "strength": 0.123456},
         ],
     },
+    {
+        "style": "wave",
+        "feather": 20,
+        "regions": [
+            {"name": "kept", "style": "photo", "strength": 0.3, "stroke": 2},
+            {"name": "soft", "style": "scream"},
+        ],
+    },
+    {
+        "style": "photo",
+        "overlap": "share",
+        "regions": [{"name": "kept", "style": "photo"}, {"name": "painted", "style": "mosaic"}],
+    },
 ]
 
 
@@ -115,6 +128,15 @@ def test_command_makes_the_same_picture_as_the_studio(
     assert made.read_bytes() == picture_bytes
     other = rendered(client, photo, recipe | {"style": "scream"}, format=".png", keep_metadata="none")
     assert other != picture_bytes
+
+
+def test_recipe_that_keeps_the_photo_everywhere_is_the_photo_and_no_command(client: Client) -> None:
+    photo = client.photo()
+    recipe = {"style": "photo", "regions": [{"mask": client.mask(photo, half()), "style": "photo"}]}
+    found = Image.open(io.BytesIO(rendered(client, photo, recipe, format=".png"))).convert("RGB")
+    assert (np.asarray(found) == np.asarray(picture())).all()
+    told = client.ask("POST", "/api/command", {"photo": photo, "recipe": recipe})
+    assert (told.status, "choose a style" in told.json["error"]) == (400, True)
 
 
 def test_preview_looks_like_the_picture(client: Client) -> None:
@@ -398,7 +420,7 @@ def test_recipe_file_that_is_none_is_refused(client: Client) -> None:
 
 
 def test_bombs_are_not_unpacked(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    from stylebank.studio import commands
+    from stylebank.easel import commands
 
     photo = client.photo()
     wave = {"mask": "m.png", "style": "wave"}

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stylebank.studio import album, previews
-from stylebank.studio.api import RefusedError
-from stylebank.studio.previews import QUICK, SLOW, WHENEVER, Painter
+from stylebank.easel import album, previews
+from stylebank.easel.previews import QUICK, SLOW, WHENEVER, Painter
+from stylebank.easel.refusals import RefusedError
+from stylebank.machine import halts
 
 from .conftest import Client, picture, png
 
@@ -87,6 +88,11 @@ def test_preview_is_painted_by_the_recipe(client: Client) -> None:
     both = painted(style="photo", regions=[region])
     assert abs(both - plain)[:, 64:].mean() < 4  # the photo, which WebP codes otherwise beside a painted half
     assert abs(both - plain)[:, :40].mean() > 10
+    kept = painted(style="scream", regions=[region | {"style": "photo"}])
+    assert abs(kept - plain)[:, :40].mean() < 4
+    assert abs(kept - plain)[:, 64:].mean() > 10
+    nothing = painted(style="photo", regions=[region | {"style": "photo"}])
+    assert (nothing == plain).all()
     hidden = painted(style="photo", regions=[region | {"visible": False}])
     assert (hidden == plain).all()
 
@@ -107,9 +113,12 @@ def test_preview_is_painted_by_the_recipe(client: Client) -> None:
         ({"style": "wave", "overlap": "under"}, "overlap"),
         ({"style": "wave", "feather": -1}, "feather"),
         ({"style": "wave", "regions": [{"mask": "../x", "style": "wave"}]}, "mask"),
-        ({"style": "wave", "regions": [{"mask": "0" * 16, "style": "photo"}]}, "region"),
+        ({"style": "wave", "regions": [{"mask": "0" * 16, "style": "photo@0.5"}]}, "region"),
         ({"style": "wave", "regions": [{"mask": "0" * 16, "style": "wave", "more": 1}]}, "more"),
         ({"style": "wave", "regions": [{"style": "wave"}]}, "mask"),
+        ({"style": "wave", "regions": [{"mask": "0" * 16, "style": "wave", "name": "\ud800"}]}, "name"),
+        ({"style": "wave", "strength": float("nan")}, "strength"),
+        ({"style": "wave", "stroke": 10**400}, "stroke"),
         ({"style": "wave", "regions": [{"mask": "0" * 16, "style": "wave"}] * 33}, "32"),
     ],
 )
@@ -119,6 +128,33 @@ def test_recipe_that_is_none_is_refused_and_the_line_says_why(
     found = client.ask("POST", f"/api/photos/{client.photo()}/preview", {"recipe": recipe})
     assert found.status == 400
     assert said in found.json["error"]
+
+
+def test_window_of_the_picture_is_shown_and_what_is_none_is_refused(client: Client) -> None:
+    photo = client.photo()
+
+    def asked(window: object) -> Any:
+        body = {"recipe": {"style": "wave"}, "side": 96, "window": window}
+        return client.ask("POST", f"/api/photos/{photo}/preview", body)
+
+    part = asked([10, 20, 40, 30])
+    assert part.image.size == (40, 30)
+    whole = np.asarray(asked(None).image.convert("RGB"), float)
+    assert (
+        abs(np.asarray(part.image.convert("RGB"), float) - whole[20:50, 10:50]).mean() < 12
+    )  # two WebP files
+    wrong: list[object] = [
+        [0, 0, 97, 10],
+        [-1, 0, 5, 5],
+        [0, 0, 0, 5],
+        [0, 0, 5],
+        [0, 0, 5.0, 5],
+        [0, 0, True, 5],
+        {},
+    ]
+    for window in [*wrong, [0, 0, 5, 2**80]]:
+        found = asked(window)
+        assert (found.status, "window" in found.json["error"]) == (400, True)
 
 
 def test_thumbnails_come_in_order_each_with_its_header(client: Client) -> None:
@@ -282,6 +318,63 @@ def test_newer_preview_ends_the_older_that_wait_of_its_client_alone(painter: Pai
     same = painter.submit(int, priority=QUICK, client="a", number=3)  # the same picture at another size
     free.set()
     assert (mine[2].result(5), other.result(5), same.result(5)) == (0, 0, 0)
+
+
+def _at_it(painter: Painter, priority: int, **more: Any) -> tuple[Any, Event, list[str]]:
+    """Something that is being done until it is halted; the second time it ends by itself."""
+    begun, times = Event(), list[str]()
+
+    def work() -> int:
+        times.append("begun")
+        begun.set()
+        for _ in range(1000 if len(times) == 1 else 0):
+            halts.check()
+            time.sleep(0.01)
+        return len(times)
+
+    future = painter.submit(work, priority=priority, **more)
+    assert begun.wait(10)
+    return future, begun, times
+
+
+def test_what_is_painted_makes_way_for_what_is_urgent_and_begins_anew(painter: Painter) -> None:
+    large, _, times = _at_it(painter, SLOW, client="a", number=1)
+    begun = time.monotonic()
+    assert painter.submit(lambda: list(times), priority=QUICK, client="b", number=1).result(5) == ["begun"]
+    assert time.monotonic() - begun < 1  # uninterrupted it takes 10 s
+    assert large.result(5) == 2
+    thumb, _, _ = _at_it(painter, WHENEVER)
+    painter.submit(int, priority=SLOW).result(5)
+    assert thumb.result(5) == 2
+
+
+def test_newer_preview_ends_the_large_one_that_is_painted(painter: Painter) -> None:
+    large, _, times = _at_it(painter, SLOW, client="a", number=1)
+    assert painter.submit(int, priority=SLOW, client="a", number=2).result(5) == 0
+    error = large.exception(5)
+    assert isinstance(error, RefusedError)
+    assert (error.more, times) == ({"superseded": True}, ["begun"])
+    # A quick one is shown all the same, and another client's has nothing to do with it.
+    quick, _, _ = _at_it(painter, QUICK, client="a", number=3)
+    newer = painter.submit(int, priority=QUICK, client="a", number=4)
+    other = painter.submit(int, priority=QUICK, client="b", number=9)
+    time.sleep(0.1)
+    assert not any(each.done() for each in (quick, newer, other))
+    quick.cancel()  # whoever asked went away
+    assert (newer.result(5), other.result(5)) == (0, 0)
+
+
+def test_painter_rests_once_when_nothing_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(previews, "IDLE", 0.05)
+    times = list[int]()
+    painter = Painter(lambda: times.append(1))
+    try:
+        for round_ in (1, 2):
+            assert painter.submit(lambda: len(times), priority=QUICK).result(5) == round_ - 1
+            time.sleep(0.4)
+            assert len(times) == round_
+    finally:
+        painter.close(5)
 
 
 def test_superseded_preview_is_answered_409(client: Client) -> None:

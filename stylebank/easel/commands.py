@@ -12,14 +12,14 @@ from typing import Any
 
 from stylebank.bank import mixture
 from stylebank.bank.mixture import PHOTO
+from stylebank.easel import album, recipes
+from stylebank.easel.album import Photograph
+from stylebank.easel.recipes import MOST_REGIONS, Recipe, plain
+from stylebank.easel.refusals import RefusedError
 from stylebank.errors import ConfigError, StyleBankError
 from stylebank.files import toml
 from stylebank.pixels import formats, images, metadata
 from stylebank.pixels.encoding import Encoding
-from stylebank.studio import album, recipes
-from stylebank.studio.album import Photograph
-from stylebank.studio.api import RefusedError
-from stylebank.studio.recipes import MOST_REGIONS, Recipe, plain
 
 _NAME = "recipe.json"
 _JSON, _MASK, _ALL = 1_000_000, 64_000_000, 256_000_000  # bytes unpacked: of the recipe, a mask, all
@@ -100,6 +100,8 @@ def command(recipe: Recipe, form: Form, photo: Photograph, options: Sequence[str
     name = photo.name if not photo.name.startswith("-") else f"./{photo.name}"
     output = picture_name(photo.name, recipe, form.format)
     painted, words = recipe.painted, ["stylebank"]
+    if not recipe.mixtures():
+        raise ConfigError("recipe: paints nothing; choose a style")
     if painted:
         words += ["fuse", name]
         for region, file in zip(recipe.regions, file_names(recipe), strict=True):
@@ -108,8 +110,6 @@ def command(recipe: Recipe, form: Form, photo: Photograph, options: Sequence[str
         width = recipes.feather(recipe, max(photo.size))
         words += ["--feather", plain(width)] if width else []
         words += ["--overlap", recipe.overlap] if recipe.overlap != "over" else []
-    elif recipe.style == PHOTO:
-        raise ConfigError("recipe: paints nothing; choose a style")
     else:
         words += ["stylize", name, "--style", recipe.style]
     if recipe.style != PHOTO:

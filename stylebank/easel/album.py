@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from stylebank.easel import refusals
 from stylebank.errors import ImageError
 from stylebank.photos import originals
 from stylebank.photos.originals import Original
 from stylebank.pixels import images, masks
-from stylebank.studio import api
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -101,7 +101,7 @@ class Photograph:
         """
         with self._lock:
             if digest not in self._masks:
-                raise api.gone("mask", mask=digest[:64])
+                raise refusals.gone("mask", mask=digest[:64])
             self._masks.move_to_end(digest)
             return self._masks[digest]
 
@@ -164,7 +164,7 @@ class Album:
         """
         with self._lock:
             if identity not in self._photos:
-                raise api.gone("photo")
+                raise refusals.gone("photo")
             self._photos.move_to_end(identity)
             return self._photos[identity]
 
@@ -227,7 +227,7 @@ class Paintings:
         """
         with self._lock:
             if identity not in self._found:
-                raise api.gone("painting", image=identity)
+                raise refusals.gone("painting", image=identity)
             return self._found[identity]
 
 

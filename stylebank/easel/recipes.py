@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from stylebank.bank import mixture
 from stylebank.bank.bundle import Bundle
 from stylebank.bank.mixture import PHOTO, STROKES, Mixture
+from stylebank.easel.album import Floats
 from stylebank.errors import ConfigError
 from stylebank.files import toml
 from stylebank.pixels.masks import Overlap
-from stylebank.studio.album import Floats
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -29,7 +29,7 @@ class Region:
 
     Attributes:
         mask: digest of one that is kept with the photo.
-        style: a style, or a mixture's words without strength and stroke.
+        style: a style, or a mixture's words without strength and stroke; "photo" for the photo's own pixels.
         name: for people.
         strength: see `Mixture`.
         stroke: likewise.
@@ -46,6 +46,8 @@ class Region:
     @property
     def words(self) -> str:
         """Its style as `--region` takes it."""
+        if self.style == PHOTO:
+            return PHOTO
         return f"{self.style}@{plain(self.strength)}x{plain(self.stroke)}"
 
 
@@ -77,12 +79,12 @@ class Recipe:
         return tuple(region for region in self.regions if region.visible)
 
     def mixtures(self) -> list[Mixture]:
-        """All that it paints with.
+        """All that it paints with; nothing where the photo is all there is.
 
         Raises:
             ConfigError: see `mixture.parse`.
         """
-        found = [mixture.parse(region.words) for region in self.painted]
+        found = [mixture.parse(region.words) for region in self.painted if region.style != PHOTO]
         if self.style != PHOTO:
             found.append(mixture.parse(self.style, strength=self.strength, stroke=self.stroke))
         return found
@@ -114,10 +116,9 @@ def _region(found: object, where: str) -> Region:
     if not isinstance(found, dict):
         raise ConfigError(f"{where}: is no object; send one")
     region = toml.instance(Region, _rounded(found), where)
-    if not re.fullmatch(r"[0-9a-f]{16}", region.mask) or len(region.name) > 80:
+    halves = any("\ud800" <= letter <= "\udfff" for letter in region.name)  # of letters, which no file takes
+    if not re.fullmatch(r"[0-9a-f]{16}", region.mask) or len(region.name) > 80 or halves:
         raise ConfigError(f"{where}: mask is no digest, or the name longer than 80 letters; correct it")
-    if region.style == PHOTO:
-        raise ConfigError(f"{where}: has no style; choose one, or hide the region")
     _check_style(region.style, where)
     return region
 
@@ -158,9 +159,12 @@ def paint(
         covers: masks (H, W) of the regions that are visible, of the size that is painted.
         long_side: of it, in pixels.
     """
+    if not recipe.mixtures():
+        return None
     if recipe.painted:
         pairs = [
-            (cover, mixture.parse(region.words)) for region, cover in zip(recipe.painted, covers, strict=True)
+            (cover, PHOTO if region.style == PHOTO else mixture.parse(region.words))
+            for region, cover in zip(recipe.painted, covers, strict=True)
         ]
         return fuse(
             pairs,
@@ -171,8 +175,6 @@ def paint(
             keep_color=recipe.keep_color,
             overlap=recipe.overlap,
         )
-    if recipe.style == PHOTO:
-        return None
     mixed = mixture.parse(recipe.style, strength=recipe.strength, stroke=recipe.stroke)
     return stylize(mixed, keep_color=recipe.keep_color)
 

@@ -1,0 +1,1 @@
+"""What the studio paints with: photos in memory, recipes, small pictures and parts of large ones."""
