@@ -31,7 +31,6 @@ STRIDE = 4
 MINIMUM_SIDE = 16
 """Shortest image side that the network takes, in pixels: below it the 9x9 layers have nothing to reflect."""
 
-
 JOHNSON_BLOCKS = 5
 """Residual blocks of Johnson's network."""
 

@@ -171,7 +171,7 @@ def test_the_paper_s_config_is_the_papers() -> None:
     assert (found.network.output, found.network.restore_moments) == ("linear", False)
     assert (found.training.revisions, found.training.hold) == (0, 0)
     assert (found.training.crop, found.training.steps) == (512, 300_000)
-    assert (found.loss.far, found.loss.empty) == (0, 0)
+    assert (found.loss.far, found.loss.empty, found.loss.peaks, found.loss.tone) == (0, 0, 0, 0)
 
 
 def test_johnson_s_config_is_the_published_network() -> None:
@@ -179,7 +179,8 @@ def test_johnson_s_config_is_the_published_network() -> None:
     assert found.network == config.Network(kind="johnson", width=32, outer_kernel=9)
     assert found.network.encoder_blocks == 5
     assert found.network.decoder_blocks == 0
-    assert (found.training.revisions, found.training.hold, found.loss.far, found.loss.empty) == (0, 0, 0, 0)
+    assert (found.training.revisions, found.training.hold) == (0, 0)
+    assert (found.loss.far, found.loss.empty, found.loss.peaks, found.loss.tone) == (0, 0, 0, 0)
 
 
 def test_whole_number_will_do_for_a_float_but_a_float_for_no_whole_number(tmp_path: Path) -> None:
