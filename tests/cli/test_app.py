@@ -228,7 +228,7 @@ OPTIONS = {
     "bake": "name --mix [--bank]",
     "remove-style": "names [--bank]",
     "rename-style": "old new [--bank]",
-    "export": "-o/--output [--style] [--mix] [--strength] [--again] [--bank] [--force]",
+    "export": "[-o/--output] [--web] [--style] [--mix] [--strength] [--again] [--runtime] [--bank] [--force]",
     "export-style": "name [-o/--output] [--bank] [--force]",
     "import-style": "file [--bank] [--name]",
     "merge": "banks -o/--output [--rename] [--force]",

@@ -1,0 +1,155 @@
+"""Weights and graphs as the page loads them: one compressed file, and an index of it with all that it says of styles.
+
+Kernels are float16, first all upper bytes, then all lower ones: so they pack to seven eighths.
+"""
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stylebank.bank.bundle import Bundle, padded
+from stylebank.bank.entries import Entry
+from stylebank.bank.listing import Work, described, works
+from stylebank.engines.stages import EPSILON
+from stylebank.errors import ConfigError
+from stylebank.files.atomic import sha256_bytes
+from stylebank.files.tensorfile import Arrays
+from stylebank.network.architecture import FLAT, Part, decoder, encoder
+from stylebank.network.centring import centred, rest_of
+from stylebank.pixels import priming
+from stylebank.web import webgraphs
+
+FORM = 1
+"""Of the index; the page refuses another."""
+
+GRAIN = 184
+"""Grains along a side of the table that is sent along: enough for strokes of half the size, see `priming.primed`."""
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A bank for the page.
+
+    Attributes:
+        index: plain JSON data: styles, layers, and where in the data each array and graph begins.
+        data: gzip.
+    """
+
+    index: Mapping[str, Any]
+    data: bytes
+
+
+def pack(bank: Bundle, entries: Sequence[Entry]) -> Packed:
+    """Encoder, decoder and some styles.
+
+    Raises:
+        ConfigError: there are no styles, or the network is no bank.
+    """
+    if not bank.network.is_bank:
+        raise ConfigError(
+            "export: the network is a johnson, which has its style in every layer; give a StyleBank"
+        )
+    if not entries:
+        raise ConfigError("export: the bank has no styles; add one")
+    bank = replace(bank, coder=centred(bank.network, bank.coder))
+    side = max(entry.of_pass(again=again)[0].shape[-1] for entry in entries for again in (False, True))
+    halves = _halves(bank, entries, side)
+    floats = _floats(bank)
+    graphs = webgraphs.build(bank, side)
+    words = np.concatenate([array.reshape(-1) for array in halves.values()]).view(np.uint8).reshape(-1, 2)
+    data = b"".join(
+        [
+            words[:, 1].tobytes(),
+            words[:, 0].tobytes(),
+            *(array.tobytes() for array in floats.values()),
+            *graphs.values(),
+        ]
+    )
+    index = {
+        "form": FORM,
+        "digest": sha256_bytes(data),
+        "network": {
+            "channels": 4 * bank.network.width,
+            "restores": bank.network.restore_moments,
+            "epsilon": EPSILON,
+            "flat": FLAT,
+        },
+        "styles": [_style(entry) for entry in entries],
+        "encoder": [_part(part) for part in encoder(bank.network)],
+        "decoder": [_part(part) for part in decoder(bank.network)],
+        "halves": _places({name: (array.size, list(array.shape)) for name, array in halves.items()}),
+        "floats": _places({name: (array.size, list(array.shape)) for name, array in floats.items()}),
+        "graphs": _places({name: (len(graph), len(graph)) for name, graph in graphs.items()}),
+    }
+    return Packed(index, gzipped(data))
+
+
+def gzipped(data: bytes) -> bytes:
+    """Bytes as gzip has them, the same each time: no date, no name."""
+    packing = zlib.compressobj(9, wbits=31)
+    return packing.compress(data) + packing.flush()
+
+
+def _halves(bank: Bundle, entries: Sequence[Entry], side: int) -> dict[str, NDArray[np.float16]]:
+    """Little-endian arrays: kernels of layers and styles, and the table of grain."""
+    found: dict[str, NDArray[Any]] = {
+        layer.name: bank.coder[f"{layer.name}.weight"] for layer in webgraphs.layers(bank)
+    }
+    for entry in entries:
+        for again in (False, True) if entry.revision is not None else (False,):
+            kernel = entry.of_pass(again=again)[0]
+            found[_filter_name(entry, again=again)] = padded(kernel.astype(np.float32), side)
+    found["grain"] = priming.grains(GRAIN)
+    return {name: np.ascontiguousarray(array, "<f2") for name, array in found.items()}
+
+
+def _floats(bank: Bundle) -> Arrays:
+    """Little-endian arrays: weight, bias and rest of each norm, for tiles."""
+    found: dict[str, NDArray[Any]] = {}
+    for layer in webgraphs.layers(bank):
+        if layer.norm:
+            weight, bias = (bank.coder[f"{layer.norm}.{name}"] for name in ("weight", "bias"))
+            rest = rest_of(bank.coder, layer)
+            found[layer.norm] = np.stack([weight, bias, np.zeros_like(bias) if rest is None else rest])
+    return {name: np.ascontiguousarray(array, "<f4") for name, array in found.items()}
+
+
+def _filter_name(entry: Entry, *, again: bool) -> str:
+    return f"{entry.name}.{'revision' if again else 'filter'}"
+
+
+def _style(entry: Entry) -> dict[str, Any]:
+    known = works(entry)
+    single = known[0] if len(known) == 1 and isinstance(known[0], Work) else None
+    again = entry.revision is not None
+    return {
+        "name": entry.name,
+        "title": single.title if single else entry.name.replace("_", " ").capitalize(),
+        "by": single.by if single else described(entry),
+        "passes": [
+            {"kernel": _filter_name(entry, again=second and again), "gain": entry.of_pass(again=second)[1]}
+            for second in (False, True)
+        ],
+    }
+
+
+def _part(part: Part) -> dict[str, Any]:
+    return {
+        "residual": part.residual,
+        "layers": [
+            {"name": layer.name, "norm": layer.norm, "form": webgraphs.form(layer)} for layer in part.layers
+        ],
+    }
+
+
+def _places(sizes: Mapping[str, tuple[int, Any]]) -> dict[str, Any]:
+    """Where each begins, one behind the other, and its shape."""
+    found, start = {}, 0
+    for name, (size, shape) in sizes.items():
+        found[name] = [start, shape]
+        start += size
+    return found
