@@ -54,12 +54,12 @@ def _contrast(photo: Floats) -> np.float32:
 def _grain(height: int, width: int) -> Floats:
     """Smooth noise of mean 0 and much the same deviation as its cells, 1."""
     box = (0.0, 0.0, width / _CELL, height / _CELL)
-    table = grains(int(max(box)) + 2)
+    table = _table(int(max(box)) + 2)
     return np.asarray(Image.fromarray(table).resize((width, height), Image.Resampling.BICUBIC, box=box))
 
 
 @lru_cache(maxsize=4)
-def grains(side: int) -> Floats:
+def _table(side: int) -> Floats:
     """Normal numbers (side, side), each a function of its place alone: tables of other sizes agree with it."""
     generators = (np.random.Generator(np.random.Philox(key=row)) for row in range(side))
     return np.stack([each.standard_normal(side, np.float32) for each in generators])

@@ -1,6 +1,8 @@
 """Weights and graphs as the page loads them: one compressed file, and an index of it with all that it says of styles.
 
-Kernels are float16, first all upper bytes, then all lower ones: so they pack to seven eighths.
+Numbers of two bytes come first, all upper bytes, then all lower ones: so they pack to seven eighths. Filters of styles
+are float16, as in the bank; kernels of layers, float32 there, are whole numbers times a step for each output channel,
+a fifth of the error of float16.
 """
 
 import zlib
@@ -17,17 +19,12 @@ from stylebank.bank.listing import Work, described, works
 from stylebank.engines.stages import EPSILON
 from stylebank.errors import ConfigError
 from stylebank.files.atomic import sha256_bytes
-from stylebank.files.tensorfile import Arrays
 from stylebank.network.architecture import FLAT, Part, decoder, encoder
 from stylebank.network.centring import centred, rest_of
-from stylebank.pixels import priming
 from stylebank.web import webgraphs
 
 FORM = 1
 """Of the index; the page refuses another."""
-
-GRAIN = 184
-"""Grains along a side of the table that is sent along: enough for strokes of half the size, see `priming.primed`."""
 
 
 @dataclass(frozen=True)
@@ -57,10 +54,11 @@ def pack(bank: Bundle, entries: Sequence[Entry]) -> Packed:
         raise ConfigError("export: the bank has no styles; add one")
     bank = replace(bank, coder=centred(bank.network, bank.coder))
     side = max(entry.of_pass(again=again)[0].shape[-1] for entry in entries for again in (False, True))
-    halves = _halves(bank, entries, side)
-    floats = _floats(bank)
+    kernels, steps = _kernels(bank)
+    halves = {**kernels, **_filters(entries, side)}
+    floats = {**_norms(bank), **steps}
     graphs = webgraphs.build(bank, side)
-    words = np.concatenate([array.reshape(-1) for array in halves.values()]).view(np.uint8).reshape(-1, 2)
+    words = np.concatenate([array.reshape(-1).view(np.uint8) for array in halves.values()]).reshape(-1, 2)
     data = b"".join(
         [
             words[:, 1].tobytes(),
@@ -94,28 +92,39 @@ def gzipped(data: bytes) -> bytes:
     return packing.compress(data) + packing.flush()
 
 
-def _halves(bank: Bundle, entries: Sequence[Entry], side: int) -> dict[str, NDArray[np.float16]]:
-    """Little-endian arrays: kernels of layers and styles, and the table of grain."""
-    found: dict[str, NDArray[Any]] = {
-        layer.name: bank.coder[f"{layer.name}.weight"] for layer in webgraphs.layers(bank)
+def _kernels(bank: Bundle) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
+    """Kernels of layers as whole numbers, and the step (C',) that each output channel's are times of; little-endian."""
+    wholes, steps = {}, {}
+    for layer in webgraphs.layers(bank):
+        kernel = bank.coder[f"{layer.name}.weight"]
+        step = np.maximum(np.abs(kernel).max((1, 2, 3)) / _LARGEST, np.finfo(np.float32).tiny).astype("<f4")
+        wholes[layer.name] = np.rint(kernel / step[:, None, None, None]).clip(-_LARGEST, _LARGEST).astype("<i2")
+        steps[layer.name] = step
+    return wholes, steps
+
+
+_LARGEST = 2**15 - 1
+
+
+def _filters(entries: Sequence[Entry], side: int) -> dict[str, NDArray[Any]]:
+    """Filters and revisions of styles, float16, little-endian."""
+    return {
+        _filter_name(entry, again=again): padded(entry.of_pass(again=again)[0].astype(np.float32), side).astype("<f2")
+        for entry in entries
+        for again in ((False, True) if entry.revision is not None else (False,))
     }
-    for entry in entries:
-        for again in (False, True) if entry.revision is not None else (False,):
-            kernel = entry.of_pass(again=again)[0]
-            found[_filter_name(entry, again=again)] = padded(kernel.astype(np.float32), side)
-    found["grain"] = priming.grains(GRAIN)
-    return {name: np.ascontiguousarray(array, "<f2") for name, array in found.items()}
 
 
-def _floats(bank: Bundle) -> Arrays:
-    """Little-endian arrays: weight, bias and rest of each norm, for tiles."""
-    found: dict[str, NDArray[Any]] = {}
+def _norms(bank: Bundle) -> dict[str, NDArray[Any]]:
+    """Weight, bias and rest of each norm, (3, C) float32, little-endian, for tiles."""
+    found = {}
     for layer in webgraphs.layers(bank):
         if layer.norm:
             weight, bias = (bank.coder[f"{layer.norm}.{name}"] for name in ("weight", "bias"))
             rest = rest_of(bank.coder, layer)
-            found[layer.norm] = np.stack([weight, bias, np.zeros_like(bias) if rest is None else rest])
-    return {name: np.ascontiguousarray(array, "<f4") for name, array in found.items()}
+            rows = [weight, bias, np.zeros_like(bias) if rest is None else rest]
+            found[layer.norm] = np.stack(rows).astype("<f4")
+    return found
 
 
 def _filter_name(entry: Entry, *, again: bool) -> str:

@@ -122,7 +122,7 @@ def test_a_cell_has_the_same_grain_in_pictures_of_other_sizes(size: tuple[int, i
 def test_priming_is_the_same_every_time_and_in_every_order() -> None:
     photo = noisy(0.03)
     before = primed(photo, 0.7).tobytes()
-    priming.grains.cache_clear()
+    priming._table.cache_clear()
     primed(flat(500, 300), 1.0)
     kept = photo.copy()
     assert primed(photo, 0.7).tobytes() == before

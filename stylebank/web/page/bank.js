@@ -39,21 +39,23 @@ export class Bank {
     return this._graphs.slice(start, start + length);
   }
 
-  /** An array in float32, and its shape. */
+  /** A style's filter in float32, and its shape. */
   kernel(name) {
     const [start, shape] = this.index.halves[name];
     return { shape, data: widened(this._words.subarray(start, start + size(shape))) };
+  }
+
+  /** A layer's kernel in float32, and its shape. */
+  layer(name) {
+    const [start, shape] = this.index.halves[name], [first] = this.index.floats[name];
+    const each = size(shape) / shape[0], wholes = Int16Array.from(this._words.subarray(start, start + size(shape)));
+    return { shape, data: Float32Array.from(wholes, (x, i) => x * this._floats[first + Math.floor(i / each)]) };
   }
 
   /** A norm's weight, bias and rest. */
   norm(name) {
     const [start, [, channels]] = this.index.floats[name];
     return [0, 1, 2].map((row) => this._floats.subarray(start + row * channels, start + (row + 1) * channels));
-  }
-
-  get grain() {
-    const { shape: [height, width], data } = this.kernel("grain");
-    return { width, height, data };
   }
 
   /** The filter of a mixture [[name, weight], ...] at a share of the style, of the first pass or of those after it. */

@@ -16,7 +16,7 @@ export class Network {
     this._sessions = new Map();
     this._kernels = new Map();
     for (const part of [...bank.index.encoder, ...bank.index.decoder]) {
-      for (const { name, form } of part.layers) this._kernels.set(name, formed(bank.kernel(name), form));
+      for (const { name, form } of part.layers) this._kernels.set(name, formed(bank.layer(name), form));
     }
   }
 

@@ -63,7 +63,7 @@ export class Painting {
     const key = `${photo.height},${photo.width},${share}`;
     if (!this._grounds.has(key)) {
       if (this._grounds.size >= GROUNDS) this._grounds.delete(this._grounds.keys().next().value);
-      const ground = share > 0 ? primed(photo, share, this._network.bank.grain) : photo;
+      const ground = share > 0 ? primed(photo, share) : photo;
       this._grounds.set(key, await this._network.encoded(ground));
     }
     return this._grounds.get(key);

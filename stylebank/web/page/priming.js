@@ -1,12 +1,13 @@
 // What flat parts of a photo lack for strokes to begin on: a faint grain. The same as pixels/priming.py.
 
+import { grain } from "./grain.js";
 import { resizedNumbers, rint } from "./resampling.js";
 
 const CELL = 8, GRAIN = 0.08, FLAT = 0.06, FAINT = 0.1;
 const LUMA = [0.299, 0.587, 0.114].map(Math.fround);
 
-/** A photo as a first pass wants it; `table` is normal numbers {width, height, data}, `share` that of the style. */
-export function primed(photo, share, table) {
+/** A photo as a first pass wants it, at a share of the style. */
+export function primed(photo, share) {
   const { width, height, data } = photo, count = width * height;
   const faint = contrast(data, count);
   if (!faint) return photo;
@@ -27,9 +28,9 @@ export function primed(photo, share, table) {
   const second = resizedNumbers({ width, height, data: square }, ...cells, "box");
   for (let i = 0; i < first.data.length; i++) second.data[i] = Math.max(0, second.data[i] - first.data[i] ** 2);
   const variance = resizedNumbers(second, height, width, "linear").data;
-  const grain = grains(table, height, width), found = new Uint8Array(3 * count), wide = 2 * (faint * FLAT) ** 2;
+  const teeth = grains(height, width), found = new Uint8Array(3 * count), wide = 2 * (faint * FLAT) ** 2;
   for (let i = 0; i < count; i++) {
-    const change = share * faint * GRAIN * grain[i] * Math.exp(-variance[i] / wide);
+    const change = share * faint * GRAIN * teeth[i] * Math.exp(-variance[i] / wide);
     for (let c = 3 * i; c < 3 * i + 3; c++) found[c] = rint(255 * Math.min(1, Math.max(0, data[c] / 255 + change)));
   }
   return { width, height, data: found };
@@ -49,9 +50,8 @@ function contrast(data, count) {
   return Math.min(1, Math.sqrt(sum / 3) / 255 / FAINT);
 }
 
-function grains(table, height, width) {
-  const right = width / CELL, bottom = height / CELL, side = Math.trunc(Math.max(right, bottom)) + 2;
-  if (side > table.width) throw new Error(`a first pass of ${width} x ${height} pixels is too large`);
+function grains(height, width) {
+  const right = width / CELL, bottom = height / CELL, side = Math.trunc(Math.max(right, bottom)) + 2, table = grain(side);
   const data = new Float32Array(side * side);
   for (let y = 0; y < side; y++) data.set(table.data.subarray(table.width * y, table.width * y + side), side * y);
   return resizedNumbers({ width: side, height: side, data }, height, width, "cubic", right, bottom).data;

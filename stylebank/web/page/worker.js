@@ -1,6 +1,6 @@
 // What computes, beside the page, which stays quick: one task after another; those that nobody waits for any more stop.
 
-import * as ort from "./runtime/ort.wasm.bundle.min.mjs";
+import * as ort from "./runtime/ort.wasm.min.mjs";
 import { Bank, loaded } from "./bank.js";
 import { Network } from "./network.js";
 import { Painting } from "./painting.js";
