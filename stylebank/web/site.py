@@ -97,7 +97,8 @@ def write(folder: Path, bank: Bundle, entries: Sequence[Entry], library: Path | 
     found = {path.name: path.read_bytes() for path in sorted(_ASSETS.iterdir()) if path.is_file()}
     found |= {f"runtime/{name}": data for name, data in _shipped(library).items()}
     found["bank.bin"] = packed.data
-    found[_INDEX] = json.dumps(packed.index, separators=(",", ":")).encode()
+    large = sum(len(data) for name, data in found.items() if name.endswith(".bin"))  # what a visitor waits for
+    found[_INDEX] = json.dumps({**packed.index, "bytes": large}, separators=(",", ":")).encode()
     start = found.pop("index.html")
     for name, data in [*found.items(), ("index.html", start)]:  # last: then there is a page
         atomic.write_atomically(folder / name, data)

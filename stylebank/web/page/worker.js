@@ -26,17 +26,17 @@ async function pause() {
 
 const tasks = {
   /** Load everything: the library and the bank, {loaded, total} bytes told. */
-  async start({ sizes, whole }, told) {
-    const come = [0, 0], total = sizes[0] + sizes[1];
+  async start({ whole }, told) {
+    const here = (name) => new URL(name, import.meta.url).href;
+    const index = await fetch(here("bank.json"), { cache: "no-cache" }).then((answer) => answer.json());
+    const come = [0, 0], total = index.bytes;
     const telling = (place) => (bytes) => {
       come[place] = bytes;
       told({ loaded: Math.min(come[0] + come[1], total), total });
     };
-    const here = (name) => new URL(name, import.meta.url).href;
-    const [library, index, data] = await Promise.all([
+    const [library, data] = await Promise.all([
       loaded(here("runtime/ort-wasm-simd-threaded.wasm.bin"), telling(0)),
-      fetch(here("bank.json"), { cache: "no-cache" }).then((answer) => answer.json()),
-      loaded(here("bank.bin"), telling(1)),
+      loaded(here(`bank.bin?${index.digest.slice(0, 12)}`), telling(1)),
     ]);
     ort.env.wasm.wasmBinary = library.buffer;
     ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(THREADS, navigator.hardwareConcurrency || 1) : 1;
