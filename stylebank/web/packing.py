@@ -134,10 +134,12 @@ def _filter_name(entry: Entry, *, again: bool) -> str:
 def _style(entry: Entry) -> dict[str, Any]:
     known = works(entry)
     single = known[0] if len(known) == 1 and isinstance(known[0], Work) else None
+    title = single.title.partition(",")[0] if single else entry.name  # without the year
+    title = title[:1].upper() + title[1:].replace("_", " ")
     again = entry.revision is not None
     return {
         "name": entry.name,
-        "title": single.title if single else entry.name.replace("_", " ").capitalize(),
+        "title": title,
         "by": single.by if single else described(entry),
         "passes": [
             {"kernel": _filter_name(entry, again=second and again), "gain": entry.of_pass(again=second)[1]}

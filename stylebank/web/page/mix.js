@@ -42,7 +42,7 @@ export class Mix {
   _card(style) {
     const card = made("li", { className: "card" });
     const pick = made("button", { className: "pick", title: `${style.title}\n${style.by}` });
-    pick.append(made("canvas", { width: 3, height: 2, ariaHidden: "true" }), made("span", { className: "name", textContent: style.title }), made("span", { className: "by", textContent: style.by }));
+    pick.append(made("canvas", { width: 3, height: 2, ariaHidden: "true" }), made("span", { className: "name", textContent: style.title }));
     pick.onclick = () => this._set(new Map([[style.name, 50]]));
     const add = made("button", { className: "add", textContent: "+", ariaLabel: `Mix in ${style.title}` });
     add.onclick = () => {
