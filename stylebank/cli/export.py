@@ -92,7 +92,9 @@ def export(
         _export_graph(output, style or [], mix or [], strength, bank, again=again, force=force)
 
 
-def _export_page(folder: Path, names: list[str], library: Path | None, bank: Path | None, *, force: bool) -> None:
+def _export_page(
+    folder: Path, names: list[str], library: Path | None, bank: Path | None, *, force: bool
+) -> None:
     from stylebank.bank import personal
     from stylebank.web import site
 

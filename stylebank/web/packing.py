@@ -98,7 +98,9 @@ def _kernels(bank: Bundle) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[A
     for layer in webgraphs.layers(bank):
         kernel = bank.coder[f"{layer.name}.weight"]
         step = np.maximum(np.abs(kernel).max((1, 2, 3)) / _LARGEST, np.finfo(np.float32).tiny).astype("<f4")
-        wholes[layer.name] = np.rint(kernel / step[:, None, None, None]).clip(-_LARGEST, _LARGEST).astype("<i2")
+        wholes[layer.name] = (
+            np.rint(kernel / step[:, None, None, None]).clip(-_LARGEST, _LARGEST).astype("<i2")
+        )
         steps[layer.name] = step
     return wholes, steps
 
@@ -109,7 +111,9 @@ _LARGEST = 2**15 - 1
 def _filters(entries: Sequence[Entry], side: int) -> dict[str, NDArray[Any]]:
     """Filters and revisions of styles, float16, little-endian."""
     return {
-        _filter_name(entry, again=again): padded(entry.of_pass(again=again)[0].astype(np.float32), side).astype("<f2")
+        _filter_name(entry, again=again): padded(
+            entry.of_pass(again=again)[0].astype(np.float32), side
+        ).astype("<f2")
         for entry in entries
         for again in ((False, True) if entry.revision is not None else (False,))
     }

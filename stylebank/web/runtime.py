@@ -110,9 +110,13 @@ def _fetched(folder: Path) -> Path:
         raise ConfigError(f"web: npm, which fetches ONNX Runtime Web, is not installed; install it, {remedy}")
     words = [npm, "pack", f"onnxruntime-web@{VERSION}", "--silent", "--ignore-scripts"]
     try:
-        done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=_SECONDS, check=False)
+        done = subprocess.run(
+            words, cwd=folder, capture_output=True, text=True, timeout=_SECONDS, check=False
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise ConfigError(f"web: npm does not fetch ONNX Runtime Web ({error}); try again, {remedy}") from error
+        raise ConfigError(
+            f"web: npm does not fetch ONNX Runtime Web ({error}); try again, {remedy}"
+        ) from error
     package = folder / f"{PACKAGE}.tgz"
     if done.returncode or not package.is_file():
         said = " ".join((done.stderr or done.stdout).split())[-200:] or f"exit code {done.returncode}"

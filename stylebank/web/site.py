@@ -71,9 +71,7 @@ def check(folder: Path, *, force: bool) -> None:
             raise OutputError(f"{folder}: is no folder; choose another name")
         others = any(folder.iterdir())
     except OSError as error:
-        raise OutputError(
-            f"{folder}: cannot be written ({error.strerror}); choose another folder"
-        ) from error
+        raise OutputError(f"{folder}: cannot be written ({error.strerror}); choose another folder") from error
     if others and not force and not _is_page(folder):
         raise OutputError(
             f"{folder}: holds other files; choose a new or an empty folder, or add --force, which keeps them"
@@ -97,7 +95,9 @@ def write(folder: Path, bank: Bundle, entries: Sequence[Entry], library: Path | 
     found = {path.name: path.read_bytes() for path in sorted(_ASSETS.iterdir()) if path.is_file()}
     found |= {f"runtime/{name}": data for name, data in _shipped(library).items()}
     found["bank.bin"] = packed.data
-    large = sum(len(data) for name, data in found.items() if name.endswith(".bin"))  # what a visitor waits for
+    large = sum(
+        len(data) for name, data in found.items() if name.endswith(".bin")
+    )  # what a visitor waits for
     found[_INDEX] = json.dumps({**packed.index, "bytes": large}, separators=(",", ":")).encode()
     start = found.pop("index.html")
     for name, data in [*found.items(), ("index.html", start)]:  # last: then there is a page
