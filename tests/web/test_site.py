@@ -3,6 +3,7 @@
 import gzip
 import json
 import re
+import subprocess
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -168,10 +169,10 @@ def test_npm_is_asked_once_and_what_it_says_is_told(
 
     monkeypatch.setattr(resources, "cache_folder", lambda: tmp_path / "cache")
     monkeypatch.setattr(runtime, "which", lambda _: None)
-    with pytest.raises(ConfigError, match="npm, which fetches .* is not installed"):
+    with pytest.raises(ConfigError, match=r"npm, which fetches .* is not installed"):
         runtime.files()
     monkeypatch.setattr(runtime, "which", lambda name: name)
-    monkeypatch.setattr(runtime.subprocess, "run", run)
+    monkeypatch.setattr(subprocess, "run", run)
     with pytest.raises(ConfigError, match=r"npm does not fetch .* \(no route\); try again"):
         runtime.files()
     found = runtime.files()

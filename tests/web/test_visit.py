@@ -3,6 +3,7 @@
 import base64
 import functools
 import http.server
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from importlib import resources as packaged
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install '.[dev]'")
-CHROMIUM = next((path for name in ("chromium", "chromium-browser") if (path := shutil.which(name))), None)
-LIBRARY = runtime.cache()
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+# Tests have a cache of their own; this is the one of whoever runs them.
+LIBRARY = Path(os.environ.get("STYLEBANK_RUNTIME") or Path.home() / ".cache" / "stylebank" / runtime.PACKAGE)
 try:
     runtime.files(LIBRARY)
     MISSING = ""
@@ -35,7 +37,8 @@ except StyleBankError as error:
 pytestmark = [
     pytest.mark.skipif(not CHROMIUM, reason="needs Debian's chromium: apt-get install chromium"),
     pytest.mark.skipif(
-        bool(MISSING), reason=f"needs ONNX Runtime Web, as 'stylebank export --web page' leaves it: {MISSING}"
+        bool(MISSING),
+        reason=f"needs ONNX Runtime Web, as 'stylebank export --web page' leaves it, or in STYLEBANK_RUNTIME: {MISSING}",
     ),
 ]
 ARGUMENTS = (
@@ -137,6 +140,11 @@ def garden(width: int = 150, height: int = 101) -> Image.Image:
     return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
 
 
+def share_far(one: Image.Image, other: Image.Image) -> float:
+    """The share of values that differ by more than a level."""
+    return float((np.abs(np.asarray(one, np.int16) - np.asarray(other, np.int16)) > 1).mean())
+
+
 def distance(one: Image.Image, other: Image.Image) -> int:
     """The largest of all differences, in levels."""
     assert one.size == other.size
@@ -196,13 +204,19 @@ def test_pictures_are_pythons_to_a_level_at_once_and_in_tiles(
 ) -> None:
     photo = garden()
     found, _ = painted(opened(), photo, *LOOKS, whole=whole)
-    # Two of float32's roundings, and kernels in steps of 2^-15 of the largest: a level may fall on the other side.
+    # Kernels in steps of 2^-15 of the largest move a level to the other side of a rounding here and there; a second pass
+    # sees that as a level of its photo, and may make two of it, as it does between Python's own engines.
     for one, wanted in zip(found, LOOKS, strict=True):
         mix = dict(wanted["mix"])
         strength, stroke = wanted["strength"], wanted["stroke"]
-        assert distance(one, python.stylize(photo, mix, strength=strength, stroke=stroke)) <= 1
+        is_single = stroke * max(photo.size) <= 600
+        right = python.stylize(photo, mix, strength=strength, stroke=stroke)
+        assert distance(one, right) <= (1 if is_single else 2)
+        assert share_far(one, right) < 0.001
         # The control: a little less of it is another picture.
-        assert distance(one, python.stylize(photo, mix, strength=0.97 * strength, stroke=stroke)) > 1
+        wrong = python.stylize(photo, mix, strength=0.97 * strength, stroke=stroke)
+        assert distance(one, wrong) > 2
+        assert share_far(one, wrong) > 0.001
 
 
 def test_tiles_have_no_seams_and_the_whole_pictures_statistics(opened: Opener) -> None:
@@ -262,8 +276,7 @@ def test_file_that_is_no_photo_is_told_and_the_page_goes_on(opened: Opener) -> N
     page.get_by_text("101 in").wait_for()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 390), ("dark", 1280)])
 def test_page_fits_a_phone_and_a_screen_and_axe_has_nothing_to_say(
     opened: Opener, scheme: str, width: int
 ) -> None:

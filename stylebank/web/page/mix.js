@@ -77,7 +77,7 @@ export class Mix {
 
   _part(name) {
     const part = made("li", { className: "part" }), label = made("label", { className: "slider" }), line = made("span");
-    line.append(made("span", { textContent: this.styles.get(name).title }), made("output"));
+    line.append(made("span", { textContent: this.styles.get(name).title }), made("span", { className: "out", ariaHidden: "true" }));
     const range = made("input", { type: "range", min: 0, max: 100, value: this._weights.get(name) });
     range.oninput = () => {
       this._weights.set(name, Number(range.value));
@@ -99,7 +99,7 @@ export class Mix {
   _tell() {
     const whole = [...this._weights.values()].reduce((sum, weight) => sum + weight, 0);
     for (const [place, weight] of [...this._weights.values()].entries()) {
-      const output = parts.children[place]?.querySelector("output");
+      const output = parts.children[place]?.querySelector(".out");
       if (output) output.textContent = `${whole ? Math.round((100 * weight) / whole) : 0} %`;
     }
   }
