@@ -38,7 +38,7 @@ pytestmark = [
     pytest.mark.skipif(not CHROMIUM, reason="needs Debian's chromium: apt-get install chromium"),
     pytest.mark.skipif(
         bool(MISSING),
-        reason=f"needs ONNX Runtime Web, as 'stylebank export --web page' leaves it, or in STYLEBANK_RUNTIME: {MISSING}",
+        reason=f"needs ONNX Runtime Web, which 'stylebank export --web page' fetches, or STYLEBANK_RUNTIME: {MISSING}",
     ),
 ]
 ARGUMENTS = (
@@ -204,19 +204,19 @@ def test_pictures_are_pythons_to_a_level_at_once_and_in_tiles(
 ) -> None:
     photo = garden()
     found, _ = painted(opened(), photo, *LOOKS, whole=whole)
-    # Kernels in steps of 2^-15 of the largest move a level to the other side of a rounding here and there; a second pass
-    # sees that as a level of its photo, and may make two of it, as it does between Python's own engines.
+    # Kernels in steps of 2^-15 of the largest move a level to the other side of a rounding here and there; a second
+    # pass sees that as a level of its photo, and may make two of it, as it does between Python's own engines.
     for one, wanted in zip(found, LOOKS, strict=True):
         mix = dict(wanted["mix"])
         strength, stroke = wanted["strength"], wanted["stroke"]
         is_single = stroke * max(photo.size) <= 600
         right = python.stylize(photo, mix, strength=strength, stroke=stroke)
         assert distance(one, right) <= (1 if is_single else 2)
-        assert share_far(one, right) < 0.001
+        assert share_far(one, right) < 0.005
         # The control: a little less of it is another picture.
         wrong = python.stylize(photo, mix, strength=0.97 * strength, stroke=stroke)
         assert distance(one, wrong) > 2
-        assert share_far(one, wrong) > 0.001
+        assert share_far(one, wrong) > 0.01
 
 
 def test_tiles_have_no_seams_and_the_whole_pictures_statistics(opened: Opener) -> None:
