@@ -72,6 +72,7 @@ def pack(bank: Bundle, entries: Sequence[Entry]) -> Packed:
         "digest": sha256_bytes(data),
         "network": {
             "channels": 4 * bank.network.width,
+            "sigmoid": bank.network.output == "sigmoid",
             "restores": bank.network.restore_moments,
             "epsilon": EPSILON,
             "flat": FLAT,
@@ -120,7 +121,10 @@ def _filters(entries: Sequence[Entry], side: int) -> dict[str, NDArray[Any]]:
 
 
 def _norms(bank: Bundle) -> dict[str, NDArray[Any]]:
-    """Weight, bias and rest of each norm, (3, C) float32, little-endian, for tiles."""
+    """Weight, bias and rest of each norm, (3, C), and the last layer's bias (C,), float32, little-endian.
+
+    For tiles and graphics processors; graphs have them as constants.
+    """
     found = {}
     for layer in webgraphs.layers(bank):
         if layer.norm:
@@ -128,6 +132,8 @@ def _norms(bank: Bundle) -> dict[str, NDArray[Any]]:
             rest = rest_of(bank.coder, layer)
             rows = [weight, bias, np.zeros_like(bias) if rest is None else rest]
             found[layer.norm] = np.stack(rows).astype("<f4")
+        else:
+            found[f"{layer.name}.bias"] = bank.coder[f"{layer.name}.bias"].astype("<f4")
     return found
 
 
@@ -156,7 +162,14 @@ def _part(part: Part) -> dict[str, Any]:
     return {
         "residual": part.residual,
         "layers": [
-            {"name": layer.name, "norm": layer.norm, "form": webgraphs.form(layer)} for layer in part.layers
+            {
+                "name": layer.name,
+                "norm": layer.norm,
+                "form": webgraphs.form(layer),
+                "stride": layer.stride,
+                "relu": layer.relu,
+            }
+            for layer in part.layers
         ],
     }
 

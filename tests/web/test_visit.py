@@ -327,6 +327,21 @@ def test_threads_are_used_where_a_host_allows_them_and_paint_the_same(opened: Op
     assert distance(found[0], plain[0]) <= 1
 
 
+def test_graphics_processor_paints_the_same_where_there_is_one(opened: Opener) -> None:
+    """An imitated one here, which the page would leave alone."""
+    page, photo = opened(), garden()
+    if not page.evaluate("navigator.gpu?.requestAdapter().then(Boolean)"):
+        pytest.skip("this Chromium has no WebGPU, not even an imitated one")
+    found, said = painted(page, photo, *LOOKS, gpu="imitated")
+    plain, alone = painted(page, photo, *LOOKS)
+    assert (said["engine"], alone["engine"]) == ("WebGPU", "WebAssembly")
+    for one, other, wanted in zip(found, plain, LOOKS, strict=True):
+        # As between Python's engines: one level of a pass may be two of the next.
+        assert distance(one, other) <= (1 if wanted["stroke"] * max(photo.size) <= 600 else 2)
+        assert share_far(one, other) < 0.005
+    assert painted(page, photo, LOOKS[0], gpu=True)[1]["engine"] == "WebAssembly"
+
+
 def test_page_opened_as_a_file_says_what_to_do(browser: "Browser", folder: Path) -> None:
     page = browser.new_page()
     page.goto((folder / "index.html").as_uri())

@@ -58,6 +58,12 @@ export class Bank {
     return [0, 1, 2].map((row) => this._floats.subarray(start + row * channels, start + (row + 1) * channels));
   }
 
+  /** The bias of a layer that has no norm. */
+  bias(name) {
+    const [start, [channels]] = this.index.floats[`${name}.bias`];
+    return this._floats.slice(start, start + channels);
+  }
+
   /** The filter of a mixture [[name, weight], ...] at a share of the style, of the first pass or of those after it. */
   filter(mix, share, again) {
     const whole = mix.reduce((sum, [, weight]) => sum + weight, 0);

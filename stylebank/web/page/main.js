@@ -101,7 +101,8 @@ async function start() {
       at("loading-words").textContent = `Loading the styles: ${(loaded / 1e6).toFixed(1)} of ${(total / 1e6).toFixed(1)} MB`;
     });
     at("loading").textContent = `${index.styles.length} styles are ready`;
-    at("engine").textContent = `ONNX Runtime Web on ${found.threads > 1 ? `${found.threads} threads` : "one thread"}`;
+    const threads = found.threads > 1 ? `${found.threads} threads` : "one thread";
+    at("engine").textContent = found.engine === "WebGPU" ? "WebGPU and ONNX Runtime Web" : `ONNX Runtime Web on ${threads}`;
     mix = new Mix(index.styles, changed);
     if (photo) paintAll();
   } catch (error) {

@@ -13,6 +13,7 @@ export class Network {
     this._ort = ort;
     this._pause = pause;
     this._whole = whole;
+    this.gpu = null;
     this._sessions = new Map();
     this._kernels = new Map();
     for (const part of [...bank.index.encoder, ...bank.index.decoder]) {
@@ -20,24 +21,63 @@ export class Network {
     }
   }
 
-  /** What the encoder makes of an image; to be given to `paint`. */
+  /** Compute by a graphics processor from now on, if it paints a probe as the library does, to a level. */
+  async useGpu(gpu) {
+    const probe = { width: 64, height: 48, data: Uint8Array.from({ length: 9216 }, (_, i) => 128 + 90 * Math.sin(i / 7) * Math.cos(i / 1000) + (i % 37)) };
+    const filter = this.bank.filter([[this.bank.index.styles[0].name, 1]], 1, false);
+    const wanted = await this.paint(await this.encoded(probe), filter, 1);
+    try {
+      this.gpu = gpu;
+      const found = await this.paint(await this.encoded(probe), filter, 1);
+      if (this.gpu && found.data.every((x, i) => Math.abs(x - wanted.data[i]) <= 1)) return true;
+    } catch {
+      // Then without.
+    }
+    this.gpu = null;
+    return false;
+  }
+
+  /** What the encoder makes of an image; to be given to `paint`, which may be done often, and to `release` once. */
   async encoded(image) {
-    const seen = extended(image);
-    if (seen.width * seen.height > this._whole) {
+    const seen = extended(image), { width, height } = seen;
+    await this._pause();
+    if (this.gpu && width * height <= this.gpu.most) {
+      try {
+        const onGpu = await this.gpu.encode(floats(seen, 0, 0, height, width), height, width);
+        return { image, seen, onGpu, release: onGpu.release };
+      } catch {
+        this.gpu = null; // it is lost, or has too little memory
+      }
+    }
+    const release = () => {};
+    if (width * height > this._whole) {
       const tiles = new Tiles(this, seen);
       await tiles.encode();
-      return { image, seen, tiles };
+      return { image, seen, tiles, release };
     }
-    const { out } = await this.run("encode", { x: this.tensor(floats(seen, 0, 0, seen.height, seen.width), [1, 3, seen.height, seen.width]) });
-    return { image, seen, features: out };
+    const { out } = await this.run("encode", { x: this.tensor(floats(seen, 0, 0, height, width), [1, 3, height, width]) });
+    return { image, seen, features: out, release };
   }
 
   /** The picture of what was encoded, by a filter; `share` is that of the style in it. */
-  async paint({ image, seen, features, tiles }, filter, share) {
-    const kernel = this.tensor(filter.data, filter.shape);
-    const data = tiles ? await tiles.paint(kernel) : (await this.run("decode", { x: features, kernel })).out.data;
+  async paint(encoded, filter, share) {
+    const { image, seen } = encoded, data = await this._planes(encoded, filter);
     if (share < 1 && this.bank.index.network.restores) restore(data, seen, share, this.bank.index.network.flat);
     return asImage(data, seen, image);
+  }
+
+  async _planes({ image, features, tiles, onGpu }, filter) {
+    await this._pause();
+    if (onGpu && this.gpu) {
+      try {
+        return await this.gpu.decode(onGpu, filter);
+      } catch {
+        this.gpu = null;
+      }
+    }
+    if (onGpu) return this._planes(await this.encoded(image), filter);
+    const kernel = this.tensor(filter.data, filter.shape);
+    return tiles ? tiles.paint(kernel) : (await this.run("decode", { x: features, kernel })).out.data;
   }
 
   tensor(data, shape) {

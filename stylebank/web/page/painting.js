@@ -45,12 +45,23 @@ export class Painting {
         const larger = this._level(next);
         over = detailed(picture, larger, photo, 1 - share);
         keep = KEEP[Math.min(place, KEEP.length - 1)];
-        picture = settled(await this._network.paint(await this._network.encoded(over), again, share), over, keep);
+        const ground = await this._network.encoded(over);
+        try {
+          picture = settled(await this._network.paint(ground, again, share), over, keep);
+        } finally {
+          ground.release();
+        }
         photo = larger;
       }
     }
     told(all.length, all.length);
     return resampled(picture, own);
+  }
+
+  /** Give back what a graphics processor keeps of it. */
+  release() {
+    for (const ground of this._grounds.values()) ground.release();
+    this._grounds.clear();
   }
 
   _level(size) {
@@ -62,7 +73,11 @@ export class Painting {
   async _primed(photo, share) {
     const key = `${photo.height},${photo.width},${share}`;
     if (!this._grounds.has(key)) {
-      if (this._grounds.size >= GROUNDS) this._grounds.delete(this._grounds.keys().next().value);
+      if (this._grounds.size >= GROUNDS) {
+        const [first, old] = this._grounds.entries().next().value;
+        old.release();
+        this._grounds.delete(first);
+      }
       const ground = share > 0 ? primed(photo, share) : photo;
       this._grounds.set(key, await this._network.encoded(ground));
     }

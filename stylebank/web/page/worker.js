@@ -2,6 +2,7 @@
 
 import * as ort from "./runtime/ort.wasm.min.mjs";
 import { Bank, loaded } from "./bank.js";
+import { Gpu } from "./gpu.js";
 import { Network } from "./network.js";
 import { Painting } from "./painting.js";
 import { resampled, rint } from "./resampling.js";
@@ -26,7 +27,7 @@ async function pause() {
 
 const tasks = {
   /** Load everything: the library and the bank, {loaded, total} bytes told. */
-  async start({ whole }, told) {
+  async start({ whole, gpu = true }, told) {
     const here = (name) => new URL(name, import.meta.url).href;
     const index = await fetch(here("bank.json"), { cache: "no-cache" }).then((answer) => answer.json());
     const come = [0, 0], total = index.bytes;
@@ -42,12 +43,15 @@ const tasks = {
     ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(THREADS, navigator.hardwareConcurrency || 1) : 1;
     ort.env.logLevel = "error";
     network = new Network(ort, new Bank(index, data), pause, whole);
-    return { styles: index.styles, threads: ort.env.wasm.numThreads };
+    const processor = gpu ? await Gpu.found(network.bank, { imitated: gpu === "imitated" }).catch(() => null) : null;
+    const isUsed = processor ? await network.useGpu(processor) : false;
+    return { threads: ort.env.wasm.numThreads, engine: isUsed ? "WebGPU" : "WebAssembly" };
   },
 
   /** Another photo {width, height, data}, RGB. */
   async open({ image }) {
     photo = image;
+    for (const painting of paintings.values()) painting.release();
     paintings = new Map();
   },
 
@@ -57,7 +61,11 @@ const tasks = {
     const size = [photo.height, photo.width].map((length) => Math.max(1, rint(length * scale)));
     const key = size.join();
     if (!paintings.has(key)) {
-      if (paintings.size >= KEPT) paintings.delete(paintings.keys().next().value);
+      if (paintings.size >= KEPT) {
+        const [first, old] = paintings.entries().next().value;
+        old.release();
+        paintings.delete(first);
+      }
       paintings.set(key, new Painting(network, resampled(photo, size)));
     }
     const start = performance.now();
