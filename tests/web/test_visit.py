@@ -153,11 +153,13 @@ def distance(one: Image.Image, other: Image.Image) -> int:
 
 PAINT = """async ({pixels, width, height, looks, whole, gpu}) => {
   const {Client} = await import("./client.js"), client = new Client();
-  const {threads, engine} = await client.ask("start", {whole, gpu});
+  const {threads} = await client.ask("start", {whole, gpu});
   await client.ask("open", {image: {width, height, data: Uint8Array.from(atob(pixels), (c) => c.charCodeAt(0))}});
   const pictures = [];
+  let engine = "";
   for (const look of looks) {
-    const {data} = await client.ask("paint", {look});
+    let data;
+    ({data, engine} = await client.ask("paint", {look}));
     pictures.push(btoa(Array.from(data, (x) => String.fromCharCode(x)).join("")));
   }
   return {pictures, threads, engine};
@@ -252,7 +254,7 @@ def test_visitor_chooses_mixes_and_saves_what_python_paints(opened: Opener, pyth
 def test_photo_is_dropped_pasted_or_the_sample_and_thumbnails_are_painted_of_it(opened: Opener) -> None:
     page = opened()
     page.get_by_role("button", name="Try the sample photo").click()
-    page.locator("canvas.is-painted").nth(2).wait_for()
+    page.locator("canvas.is-painted").first.wait_for()
     data = base64.b64encode(as_png(garden())).decode()
     give = """([kind, data]) => {
       const file = new File([Uint8Array.from(atob(data), (c) => c.charCodeAt(0))], "given.png", {type: "image/png"});
@@ -329,17 +331,18 @@ def test_threads_are_used_where_a_host_allows_them_and_paint_the_same(opened: Op
 
 def test_graphics_processor_paints_the_same_where_there_is_one(opened: Opener) -> None:
     """An imitated one here, which the page would leave alone."""
-    page, photo = opened(), garden()
+    page, photo = opened(), garden(96, 65)
     if not page.evaluate("navigator.gpu?.requestAdapter().then(Boolean)"):
         pytest.skip("this Chromium has no WebGPU, not even an imitated one")
-    found, said = painted(page, photo, *LOOKS, gpu="imitated")
-    plain, alone = painted(page, photo, *LOOKS)
+    looks = (look(0.6, 8, munch_the_scream=0.7, flow_field=0.3),)  # two passes
+    found, said = painted(page, photo, *looks, gpu="imitated")
+    plain, alone = painted(page, photo, *looks)
     assert (said["engine"], alone["engine"]) == ("WebGPU", "WebAssembly")
-    for one, other, wanted in zip(found, plain, LOOKS, strict=True):
+    for one, other in zip(found, plain, strict=True):
         # As between Python's engines: one level of a pass may be two of the next.
-        assert distance(one, other) <= (1 if wanted["stroke"] * max(photo.size) <= 600 else 2)
+        assert distance(one, other) <= 2
         assert share_far(one, other) < 0.005
-    assert painted(page, photo, LOOKS[0], gpu=True)[1]["engine"] == "WebAssembly"
+    assert painted(page, photo, looks[0], gpu=True)[1]["engine"] == "WebAssembly"
 
 
 def test_page_opened_as_a_file_says_what_to_do(browser: "Browser", folder: Path) -> None:

@@ -70,7 +70,7 @@ const tasks = {
     }
     const start = performance.now();
     const picture = await paintings.get(key).paint(look, (pass, passes) => told({ pass, passes }));
-    return { ...coloured(picture), milliseconds: performance.now() - start };
+    return { ...coloured(picture), milliseconds: performance.now() - start, engine: network.gpu ? "WebGPU" : "WebAssembly" };
   },
 };
 
