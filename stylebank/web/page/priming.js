@@ -4,21 +4,22 @@ import { grain } from "./grain.js";
 import { resizedNumbers, rint } from "./resampling.js";
 
 const CELL = 8, GRAIN = 0.08, FLAT = 0.06, FAINT = 0.1;
-const LUMA = [0.299, 0.587, 0.114].map(Math.fround);
+const f = Math.fround;
+const LUMA = [0.299, 0.587, 0.114].map(f);
 
-/** A photo as a first pass wants it, at a share of the style. */
+/** A photo as a first pass wants it, at a share of the style; rounded to float32 where Python rounds. */
 export function primed(photo, share) {
-  const { width, height, data } = photo, count = width * height;
-  const faint = contrast(data, count);
-  if (!faint) return photo;
-  const luma = new Float32Array(count);
-  let mean = 0;
+  const { width, height, data } = photo, count = width * height, contrast = f(contrastOf(data, count));
+  if (!contrast) return photo;
+  const levels = Float32Array.from({ length: 256 }, (_, level) => level * f(1 / 255));
+  const luma = new Float32Array(count), square = new Float32Array(count);
+  let sum = 0;
   for (let i = 0; i < count; i++) {
-    luma[i] = (LUMA[0] * data[3 * i] + LUMA[1] * data[3 * i + 1] + LUMA[2] * data[3 * i + 2]) / 255;
-    mean += luma[i];
+    const at = 3 * i;
+    luma[i] = f(f(LUMA[0] * levels[data[at]]) + f(LUMA[1] * levels[data[at + 1]])) + f(LUMA[2] * levels[data[at + 2]]);
+    sum += luma[i];
   }
-  mean /= count;
-  const square = new Float32Array(count);
+  const mean = f(sum / count);
   for (let i = 0; i < count; i++) {
     luma[i] -= mean;
     square[i] = luma[i] * luma[i];
@@ -26,17 +27,18 @@ export function primed(photo, share) {
   const cells = [height, width].map((length) => Math.max(1, rint(length / CELL)));
   const first = resizedNumbers({ width, height, data: luma }, ...cells, "box");
   const second = resizedNumbers({ width, height, data: square }, ...cells, "box");
-  for (let i = 0; i < first.data.length; i++) second.data[i] = Math.max(0, second.data[i] - first.data[i] ** 2);
+  for (let i = 0; i < first.data.length; i++) second.data[i] = Math.max(0, second.data[i] - f(first.data[i] ** 2));
   const variance = resizedNumbers(second, height, width, "linear").data;
-  const teeth = grains(height, width), found = new Uint8Array(3 * count), wide = 2 * (faint * FLAT) ** 2;
+  const teeth = grains(height, width), found = new Uint8Array(3 * count);
+  const flat = f(contrast * f(FLAT)), wide = f(2 * f(flat * flat)), most = f(contrast * f(GRAIN)), part = f(share);
   for (let i = 0; i < count; i++) {
-    const change = share * faint * GRAIN * teeth[i] * Math.exp(-variance[i] / wide);
-    for (let c = 3 * i; c < 3 * i + 3; c++) found[c] = rint(255 * Math.min(1, Math.max(0, data[c] / 255 + change)));
+    const change = f(part * f(f(most * teeth[i]) * f(Math.exp(f(-variance[i] / wide)))));
+    for (let c = 3 * i; c < 3 * i + 3; c++) found[c] = rint(f(255 * Math.min(1, Math.max(0, f(levels[data[c]] + change)))));
   }
   return { width, height, data: found };
 }
 
-function contrast(data, count) {
+function contrastOf(data, count) {
   let sum = 0;
   for (let c = 0; c < 3; c++) {
     let mean = 0, square = 0;
