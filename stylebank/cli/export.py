@@ -18,19 +18,29 @@ from stylebank.terminal.options import (
     say_weights,
 )
 
+Web = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Write a page instead: a static one that paints in its visitors' own browsers.",
+    ),
+]
+Runtime = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.tgz",
+        help="ONNX Runtime Web for --web, as npm packs it, or a folder of it. "
+        "\\[default: npm fetches it, once]",
+    ),
+]
+
 
 def export(
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", metavar="FILE.onnx", help="The file to write.", show_default=False),
     ] = None,
-    web: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Write a page instead: a static one that paints in its visitors' own browsers.",
-        ),
-    ] = None,
+    web: Web = None,
     style: Annotated[
         list[str] | None,
         typer.Option(
@@ -55,14 +65,7 @@ def export(
             help="The graph of passes after the first, over the picture enlarged by up to two: larger strokes.",
         ),
     ] = False,
-    runtime: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE.tgz",
-            help="ONNX Runtime Web for --web, as npm packs it, or a folder of it. "
-            "\\[default: npm fetches it, once]",
-        ),
-    ] = None,
+    runtime: Runtime = None,
     bank: Bank = None,
     force: Force = False,
 ) -> None:

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from stylebank.bank.bundle import Bundle, padded
 from stylebank.bank.entries import Entry
 from stylebank.bank.listing import Work, described, works
+from stylebank.engines import page_graphs
 from stylebank.engines.stages import EPSILON
 from stylebank.errors import ConfigError
 from stylebank.files.atomic import sha256_bytes
 from stylebank.network.architecture import FLAT, Part, decoder, encoder
 from stylebank.network.centring import centred, rest_of
-from stylebank.web import webgraphs
 
 FORM = 1
 """Of the index; the page refuses another."""
@@ -57,7 +57,7 @@ def pack(bank: Bundle, entries: Sequence[Entry]) -> Packed:
     kernels, steps = _kernels(bank)
     halves = {**kernels, **_filters(entries, side)}
     floats = {**_norms(bank), **steps}
-    graphs = webgraphs.build(bank, side)
+    graphs = page_graphs.build(bank, side)
     words = np.concatenate([array.reshape(-1).view(np.uint8) for array in halves.values()]).reshape(-1, 2)
     data = b"".join(
         [
@@ -96,7 +96,7 @@ def gzipped(data: bytes) -> bytes:
 def _kernels(bank: Bundle) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
     """Kernels of layers as whole numbers, and the step (C',) that each output channel's are times of; little-endian."""
     wholes, steps = {}, {}
-    for layer in webgraphs.layers(bank):
+    for layer in page_graphs.layers(bank):
         kernel = bank.coder[f"{layer.name}.weight"]
         step = np.maximum(np.abs(kernel).max((1, 2, 3)) / _LARGEST, np.finfo(np.float32).tiny).astype("<f4")
         wholes[layer.name] = (
@@ -139,7 +139,7 @@ def _norms(bank: Bundle) -> dict[str, NDArray[Any]]:
     For tiles and graphics processors; graphs have them as constants.
     """
     found = {}
-    for layer in webgraphs.layers(bank):
+    for layer in page_graphs.layers(bank):
         if layer.norm:
             weight, bias = (bank.coder[f"{layer.norm}.{name}"] for name in ("weight", "bias"))
             rest = rest_of(bank.coder, layer)
@@ -178,7 +178,7 @@ def _part(part: Part) -> dict[str, Any]:
             {
                 "name": layer.name,
                 "norm": layer.norm,
-                "form": webgraphs.form(layer),
+                "form": page_graphs.form(layer),
                 "stride": layer.stride,
                 "relu": layer.relu,
             }

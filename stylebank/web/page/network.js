@@ -103,7 +103,7 @@ export class Network {
   }
 }
 
-/** A kernel as a graph takes it; see `form` in webgraphs.py, and graphs.py. */
+/** A kernel as a graph takes it; see `form` in page_graphs.py, and graphs.py. */
 function formed({ data, shape }, form) {
   if (form === "plain") return { data, shape };
   const [outputs, inputs, side] = shape, square = side * side, planes = outputs * inputs;
