@@ -28,6 +28,7 @@ WINGS = {
     "terminal": "typer rich print",
     "studio": "starlette uvicorn subprocess socket",
     "easel": "",
+    "web": "subprocess",
     "batch": "ray pyarrow",
     "__init__": "",
     "reference": "torchmetrics",

@@ -90,6 +90,14 @@ EVALUATE --octaves --stroke 9 -> ^--octaves: stroke 9 is out of range
 EVALUATE [--stroke 2|--sizes 512] -> --octaves
 EVALUATE --octaves --sizes [big|512,|9|512,1000000] -> ^--sizes %: \w+
 export -o new.onnx --bank bank --strength 0.5 --again -> ^export: give --style or --mix
+export[| -o new.onnx --web page] -> ^export: give -o FILE.onnx or --web FOLDER
+export -o new.onnx --bank bank --style wave --style night -> ^export: a file has one --style, not 2
+export -o new.onnx --runtime album -> ^export: --runtime is for a page
+export --web page [--mix wave=1|--strength 0.5|--again] -> ^export: a page mixes by itself
+export --web [album|nothing/../album] --bank bank -> ^%: holds other files
+export --web thesis --bank bank --force -> ^thesis: is no folder
+export --web page --bank bank --style wvae -> did you mean 'wave'
+export --web page --bank bank --runtime [none|album|thesis] -> ^%: (does not exist|has no|cannot be read)
 train tiny.toml INTO --from [none|thesis|cut|checkpoint] -> ^%: \w+
 [EACH|TRAIN] --device gpu -> 'gpu': is unknown; use auto, cpu, cuda
 [PAINT bank|SHEET photo.png] -o [out.gif|out] -> '(.gif)?' is no known image format; use one of
@@ -228,7 +236,7 @@ OPTIONS = {
     "bake": "name --mix [--bank]",
     "remove-style": "names [--bank]",
     "rename-style": "old new [--bank]",
-    "export": "-o/--output [--style] [--mix] [--strength] [--again] [--bank] [--force]",
+    "export": "[-o/--output] [--web] [--style] [--mix] [--strength] [--again] [--runtime] [--bank] [--force]",
     "export-style": "name [-o/--output] [--bank] [--force]",
     "import-style": "file [--bank] [--name]",
     "merge": "banks -o/--output [--rename] [--force]",

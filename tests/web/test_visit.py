@@ -1,0 +1,353 @@
+"""The page in a real browser: its pictures are Python's, and nothing is asked of anybody else."""
+
+import base64
+import functools
+import http.server
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from importlib import resources as packaged
+from io import BytesIO
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from stylebank import StyleBank
+from stylebank.bank import bundle
+from stylebank.errors import StyleBankError
+from stylebank.files import resources
+from stylebank.web import runtime, site
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install '.[dev]'")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+# Tests have a cache of their own; this is the one of whoever runs them.
+LIBRARY = Path(os.environ.get("STYLEBANK_RUNTIME") or Path.home() / ".cache" / "stylebank" / runtime.PACKAGE)
+try:
+    runtime.files(LIBRARY)
+    MISSING = ""
+except StyleBankError as error:
+    MISSING = str(error)
+pytestmark = [
+    pytest.mark.skipif(not CHROMIUM, reason="needs Debian's chromium: apt-get install chromium"),
+    pytest.mark.skipif(
+        bool(MISSING),
+        reason=f"needs ONNX Runtime Web, which 'stylebank export --web page' fetches, or STYLEBANK_RUNTIME: {MISSING}",
+    ),
+]
+ARGUMENTS = (
+    "--headless=new --no-sandbox --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --enable-unsafe-webgpu --use-webgpu-adapter=swiftshader"
+)
+STYLES = ("van_gogh_starry_night", "munch_the_scream", "flow_field")
+SECONDS = 60.0
+
+
+class Host(NamedTuple):
+    """A host of static files, below a path of its own."""
+
+    address: str
+    isolated: str
+
+
+class _Files(http.server.SimpleHTTPRequestHandler):
+    """Below /some/path; below /isolated/path with the headers that threads need."""
+
+    def translate_path(self, path: str) -> str:
+        return super().translate_path(path.replace("/some/path", "").replace("/isolated/path", ""))
+
+    def end_headers(self) -> None:
+        if self.path.startswith("/isolated"):
+            self.send_header("Cross-Origin-Opener-Policy", "same-origin")
+            self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
+        super().end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    shipped = bundle.read(resources.shipped_bank())
+    found = tmp_path_factory.mktemp("page")
+    site.write(found, shipped, site.chosen(shipped, STYLES), LIBRARY)
+    return found
+
+
+@pytest.fixture(scope="module")
+def host(folder: Path) -> Iterator[Host]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Files, directory=folder))
+    Thread(target=server.serve_forever, daemon=True).start()
+    start = f"http://127.0.0.1:{server.server_port}"
+    yield Host(f"{start}/some/path/", f"{start}/isolated/path/")
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> "Iterator[Browser]":
+    with sync_api.sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS.split())
+        yield found
+        found.close()
+
+
+Opener = Callable[..., "Page"]
+
+
+@pytest.fixture
+def opened(browser: "Browser", host: Host) -> Iterator[Opener]:
+    """Opens the page in a window of its own; at the end no page may have told an error or asked another host."""
+    contexts, told, asked = [], [], []
+
+    def opening(width: int = 1200, height: int = 800, scheme: Any = "light", address: str = "") -> "Page":
+        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+        context.set_default_timeout(SECONDS * 1000)
+        contexts.append(context)
+        context.on("console", lambda one: told.append(one.text) if one.type in ("error", "warning") else None)
+        context.on("weberror", lambda one: told.append(str(one.error)))
+        context.on("request", lambda one: asked.append(one.url))
+        page = context.new_page()
+        page.goto(address or host.address)
+        page.get_by_text("styles are ready").wait_for()
+        return page
+
+    yield opening
+    for context in contexts:
+        context.close()
+    start = host.address.removesuffix("some/path/")
+    assert [url for url in asked if not url.startswith((start, f"blob:{start}"))] == []
+    assert told == []
+
+
+@pytest.fixture(scope="module")
+def python() -> StyleBank:
+    return StyleBank.load("shipped", engine="onnx", precision="float32")
+
+
+def garden(width: int = 150, height: int = 101) -> Image.Image:
+    """A photo of a sky, a meadow and a sun; no stride divides its sides."""
+    y, x = np.mgrid[:height, :width] / np.array([height, width]).reshape(2, 1, 1)
+    sky, grass, sun = np.array([90, 150, 230]), np.array([70, 140, 40]), np.array([250, 220, 80])
+    pixels = np.where((y < 0.5)[..., None], sky, grass) + 20 * np.sin(60 * x * y)[..., None]
+    pixels = np.where((np.hypot(x - 0.7, y - 0.25) < 0.12)[..., None], sun, pixels)
+    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+
+
+def share_far(one: Image.Image, other: Image.Image) -> float:
+    """The share of values that differ by more than a level."""
+    return float((np.abs(np.asarray(one, np.int16) - np.asarray(other, np.int16)) > 1).mean())
+
+
+def distance(one: Image.Image, other: Image.Image) -> int:
+    """The largest of all differences, in levels."""
+    assert one.size == other.size
+    return int(np.abs(np.asarray(one, np.int16) - np.asarray(other, np.int16)).max())
+
+
+PAINT = """async ({pixels, width, height, looks, whole, gpu}) => {
+  const {Client} = await import("./client.js"), client = new Client();
+  const {threads} = await client.ask("start", {whole, gpu});
+  await client.ask("open", {image: {width, height, data: Uint8Array.from(atob(pixels), (c) => c.charCodeAt(0))}});
+  const pictures = [];
+  let engine = "";
+  for (const look of looks) {
+    let data;
+    ({data, engine} = await client.ask("paint", {look}));
+    pictures.push(btoa(Array.from(data, (x) => String.fromCharCode(x)).join("")));
+  }
+  return {pictures, threads, engine};
+}"""
+
+
+def painted(
+    page: "Page", photo: Image.Image, *looks: dict[str, Any], **how: Any
+) -> tuple[list[Image.Image], Any]:
+    """What the page's worker paints, and what it says of itself."""
+    given = {"width": photo.width, "height": photo.height, "looks": looks, "gpu": False, **how}
+    found = page.evaluate(PAINT, {"pixels": base64.b64encode(photo.tobytes()).decode(), **given})
+    size = photo.size
+    return [
+        Image.frombytes("RGBA", size, base64.b64decode(x)).convert("RGB") for x in found["pictures"]
+    ], found
+
+
+def look(strength: float, stroke: float, **mix: float) -> dict[str, Any]:
+    return {"mix": list(mix.items()), "strength": strength, "stroke": stroke}
+
+
+def as_png(photo: Image.Image) -> bytes:
+    file = BytesIO()
+    photo.save(file, "png")
+    return file.getvalue()
+
+
+def load(page: "Page", photo: bytes, name: str = "garden.png") -> None:
+    page.locator("#file").set_input_files({"name": name, "mimeType": "image/png", "buffer": photo})
+
+
+LOOKS = (
+    look(1, 4, van_gogh_starry_night=1),
+    look(1, 8, munch_the_scream=1),
+    look(1, 4, munch_the_scream=0.7, flow_field=0.3),
+    look(0.6, 4, van_gogh_starry_night=1, flow_field=2, munch_the_scream=1),
+)
+
+
+@pytest.mark.parametrize("whole", [1 << 20, 1])
+def test_pictures_are_pythons_to_a_level_at_once_and_in_tiles(
+    opened: Opener, python: StyleBank, whole: int
+) -> None:
+    photo = garden()
+    found, _ = painted(opened(), photo, *LOOKS, whole=whole)
+    # Kernels in steps of 2^-15 of the largest move a level to the other side of a rounding here and there; a second
+    # pass sees that as a level of its photo, and may make two of it, as it does between Python's own engines.
+    for one, wanted in zip(found, LOOKS, strict=True):
+        mix = dict(wanted["mix"])
+        strength, stroke = wanted["strength"], wanted["stroke"]
+        is_single = stroke * max(photo.size) <= 600
+        right = python.stylize(photo, mix, strength=strength, stroke=stroke)
+        assert distance(one, right) <= (1 if is_single else 2)
+        assert share_far(one, right) < 0.005
+        # The control: a little less of it is another picture.
+        wrong = python.stylize(photo, mix, strength=0.97 * strength, stroke=stroke)
+        assert distance(one, wrong) > 2
+        assert share_far(one, wrong) > 0.01
+
+
+def test_tiles_have_no_seams_and_the_whole_pictures_statistics(opened: Opener) -> None:
+    photo = garden(700, 90)  # 175 cells: two tiles
+    (whole,), _ = painted(opened(), photo, look(1, 1, flow_field=1))
+    (tiled,), _ = painted(opened(), photo, look(1, 1, flow_field=1), whole=1)
+    assert distance(whole, tiled) <= 1
+
+
+def test_visitor_chooses_mixes_and_saves_what_python_paints(opened: Opener, python: StyleBank) -> None:
+    page, photo = opened(), garden()
+    load(page, as_png(photo))
+    page.get_by_role("button", name="The Scream", exact=True).click()
+    page.get_by_role("button", name="Mix in Flow field").click()
+    page.get_by_label("Strokes").fill("4")
+    page.get_by_label("Strength").fill("80")
+    page.get_by_text("50 % The Scream and 50 % Flow field, 150").wait_for()
+    assert page.locator("canvas.is-painted").count() <= 3
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Save").click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Paint and save").click()
+    assert download.value.suggested_filename == "garden-munch_the_scream+flow_field.png"
+    with Image.open(download.value.path()) as saved:
+        wanted = python.stylize(photo, "munch_the_scream:1+flow_field:1", strength=0.8, stroke=4)
+        assert distance(saved.convert("RGB"), wanted) <= 1
+    page.get_by_label("Format").select_option("image/jpeg")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Paint and save").click()
+    assert download.value.suggested_filename.endswith(".jpg")
+
+
+def test_photo_is_dropped_pasted_or_the_sample_and_thumbnails_are_painted_of_it(opened: Opener) -> None:
+    page = opened()
+    page.get_by_role("button", name="Try the sample photo").click()
+    page.locator("canvas.is-painted").first.wait_for()
+    data = base64.b64encode(as_png(garden())).decode()
+    give = """([kind, data]) => {
+      const file = new File([Uint8Array.from(atob(data), (c) => c.charCodeAt(0))], "given.png", {type: "image/png"});
+      const held = new DataTransfer();
+      held.items.add(file);
+      const more = {bubbles: true, cancelable: true};
+      document.dispatchEvent(kind === "drop" ? new DragEvent("drop", {dataTransfer: held, ...more})
+        : new ClipboardEvent("paste", {clipboardData: held, ...more}));
+    }"""
+    for kind in ("drop", "paste"):
+        page.evaluate(give, [kind, data])
+        page.get_by_text("101 in").wait_for()
+        page.locator("#save:not([disabled])").wait_for()
+
+
+def test_file_that_is_no_photo_is_told_and_the_page_goes_on(opened: Opener) -> None:
+    page = opened()
+    load(page, b"words", "notes.png")
+    page.get_by_text("notes.png: your browser cannot read it").wait_for()
+    load(page, as_png(garden()))
+    page.get_by_text("101 in").wait_for()
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 390), ("dark", 1280)])
+def test_page_fits_a_phone_and_a_screen_and_axe_has_nothing_to_say(
+    opened: Opener, scheme: str, width: int
+) -> None:
+    page = opened(width=width, scheme=scheme)
+    assert violations(page) == []
+    load(page, as_png(garden()))
+    page.get_by_role("button", name="Mix in Flow field").click()
+    page.get_by_role("button", name="Compare").click()
+    page.locator("#save:not([disabled])").wait_for()
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.get_by_role("button", name="Save").click()
+    assert violations(page) == []
+
+
+def violations(page: "Page") -> list[str]:
+    page.evaluate(packaged.files("axe_playwright_python").joinpath("axe.min.js").read_text())
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [f"{one['id']}: {one['nodes'][0]['html'][:90]}" for one in found["violations"]]
+
+
+def test_border_between_photo_and_painting_moves_by_keys_and_by_hand(opened: Opener) -> None:
+    page = opened()
+    load(page, as_png(garden()))
+    page.locator("#save:not([disabled])").wait_for()
+    page.keyboard.press("x")
+    handle = page.get_by_role("slider", name="Border")
+    handle.focus()
+    page.keyboard.press("ArrowRight")
+    assert handle.get_attribute("aria-valuenow") == "52"
+    page.keyboard.press("Home")
+    assert handle.get_attribute("aria-valuenow") == "0"
+    box = page.locator("#frame").bounding_box()
+    assert box
+    page.mouse.move(box["x"], box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.25 * box["width"], box["y"] + 20)
+    page.mouse.up()
+    assert handle.get_attribute("aria-valuenow") == "25"
+    page.keyboard.press("x")
+    assert not handle.is_visible()
+
+
+def test_threads_are_used_where_a_host_allows_them_and_paint_the_same(opened: Opener, host: Host) -> None:
+    found, said = painted(opened(address=host.isolated), garden(), LOOKS[0])
+    plain, alone = painted(opened(), garden(), LOOKS[0])
+    assert (alone["threads"], said["threads"] > 1) == (1, True)
+    assert distance(found[0], plain[0]) <= 1
+
+
+def test_graphics_processor_paints_the_same_where_there_is_one(opened: Opener) -> None:
+    """An imitated one here, which the page would leave alone."""
+    page, photo = opened(), garden(96, 65)
+    if not page.evaluate("navigator.gpu?.requestAdapter().then(Boolean)"):
+        pytest.skip("this Chromium has no WebGPU, not even an imitated one")
+    looks = (look(0.6, 8, munch_the_scream=0.7, flow_field=0.3),)  # two passes
+    found, said = painted(page, photo, *looks, gpu="imitated")
+    plain, alone = painted(page, photo, *looks)
+    assert (said["engine"], alone["engine"]) == ("WebGPU", "WebAssembly")
+    for one, other in zip(found, plain, strict=True):
+        # As between Python's engines: one level of a pass may be two of the next.
+        assert distance(one, other) <= 2
+        assert share_far(one, other) < 0.005
+    assert painted(page, photo, looks[0], gpu=True)[1]["engine"] == "WebAssembly"
+
+
+def test_page_opened_as_a_file_says_what_to_do(browser: "Browser", folder: Path) -> None:
+    page = browser.new_page()
+    page.goto((folder / "index.html").as_uri())
+    page.get_by_text("python -m http.server").wait_for()
+    assert not page.locator("#welcome").is_visible()
+    page.close()
