@@ -38,7 +38,7 @@ from scipy import ndimage, sparse
 from scipy.cluster import hierarchy
 from scipy.sparse.linalg import cg
 
-from benchmarks.things import Photo, borders, read, scores
+from benchmarks.things import THINGS, UNSEEN, Photo, borders, read, scores
 from stylebank import StyleBank
 from stylebank.engines import vgg_features
 from stylebank.files import resources
@@ -65,10 +65,11 @@ def main(
     content: Annotated[Path, typer.Option(help="Folder of the photos that do not come along.")],
     save: Annotated[Path | None, typer.Option(help="Folder for overlays of what the program finds.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    unseen: Annotated[bool, typer.Option(help="The eight photos that no constant was chosen on.")] = False,
 ) -> None:
     """Overlap and borders of found regions and things drawn by hand, as a Markdown table."""
     bank = StyleBank.load(resources.shipped_bank(), device=device)
-    photos = list(read(content))
+    photos = list(read(content, UNSEEN if unseen else THINGS))
     typer.echo("| | overlap | Rand | covering | borders | s |\n|---|---|---|---|---|---|")
     typer.echo(row("as the program does it", photos, partial(_found, bank, save)))
     typer.echo(row("encoder: k-means of cells, the best of eight", photos, partial(_encoder, bank)))
