@@ -15,6 +15,7 @@ from stylebank.engines import vgg_features
 from stylebank.engines.choice import Computing, Engine
 from stylebank.errors import ConfigError
 from stylebank.painting import regions, segmentation
+from stylebank.pixels import resampling
 
 Levels = NDArray[Any]
 Labels = NDArray[np.uint8]
@@ -157,6 +158,17 @@ def test_a_large_photo_is_clustered_small_and_its_regions_are_large(trained: Sty
     differ = np.repeat(np.repeat(ours, 4, 0), 4, 1) != theirs
     rows = np.flatnonzero(differ.any(1))
     assert abs(rows - 360).max(initial=0) <= 4 * REACH
+
+
+@pytest.mark.parametrize("size", [(401, 530), (150, 133), (75, 211), (31, 40)], ids=str)
+def test_labels_enlarged_by_squares_are_the_largest_of_every_region_enlarged_whole(
+    size: tuple[int, int],
+) -> None:
+    noise = np.random.default_rng(0).random((7, 150, 133))
+    labels = np.argmax([ndimage.gaussian_filter(each, 4) for each in noise], 0).astype(np.int64)
+    soft = [ndimage.gaussian_filter((labels == label).astype(np.float32), 0.7) for label in range(7)]
+    whole = np.argmax([resampling.resized_floats(each, size) for each in soft], 0)
+    assert np.array_equal(segmentation.enlarged(labels, size), labels if size == labels.shape else whole)
 
 
 @pytest.mark.parametrize("count", [-1, 0, 1, 13])
