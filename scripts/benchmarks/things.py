@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 THINGS = Path(__file__).with_name("things.json")
 """Photos by file and digest; of each the things' polygons in thousandths of its long side, later ones over earlier."""
 
+UNSEEN = Path(__file__).with_name("things_unseen.json")
+"""The same of photos that no constant was chosen on: drawn afterwards, of other kinds, and not to be chosen on."""
+
 Labels = NDArray[np.int64]
 
 TOLERANCE = 0.0075
@@ -46,13 +49,13 @@ class Photo(NamedTuple):
         return int(self.things.max()) + 1
 
 
-def read(content: Path) -> Iterator[Photo]:
+def read(content: Path, drawn: Path = THINGS) -> Iterator[Photo]:
     """The photos with their things.
 
     Raises:
         ConfigError: one is missing, or another file has its name.
     """
-    for entry in json.loads(THINGS.read_text("utf-8")):
+    for entry in json.loads(drawn.read_text("utf-8")):
         paths = [folder / entry["file"] for folder in (resources.photos_folder(), content)]
         path = next((path for path in paths if path.is_file()), None)
         if path is None or hashlib.sha256(path.read_bytes()).hexdigest() != entry["sha256"]:

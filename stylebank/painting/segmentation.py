@@ -8,6 +8,8 @@ and relu5_1 alone has no edges. A guided filter (He, Sun and Tang, 2013) then la
 It knows no names: two chairs may be one region, and of a count too large things fall into parts.
 """
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, ndimage, sparse
@@ -37,6 +39,8 @@ _LEAST = 3e-5  # likeness of everything to everything: keeps the graph in one pi
 _STARTS = 8  # of k-means, of which the best counts
 _REACH = 16  # pixels at `LONG_SIDE`: radius of the guided filter
 _FLATNESS = 1e-3  # variance of colours in [0, 1] below which the guided filter sees no edge
+_BLUR = 3  # pixels: reach of the blur that takes the stairs off borders
+_SQUARE = 64  # pixels: side of what is enlarged at a time
 _ISLAND = 0.01  # parts of a region below this share of the image go to their surroundings
 
 
@@ -198,10 +202,8 @@ def pooled(features: Floats, places: NDArray[np.int64]) -> Floats:
     (rows, upper, down), (columns, left, right) = (
         _between(*sides) for sides in zip(places.shape, features.shape[1:], strict=True)
     )
-    pieces, weights = (
-        int(places.max()) + 1,
-        sparse.csr_array((int(places.max()) + 1, len(cells)), dtype=np.float32),
-    )
+    pieces = int(places.max()) + 1
+    weights = sparse.csr_array((pieces, len(cells)), dtype=np.float32)
     for row, vertical in ((rows, upper), (np.minimum(rows + 1, features.shape[1] - 1), down)):
         for column, horizontal in ((columns, left), (np.minimum(columns + 1, features.shape[2] - 1), right)):
             at = (row[:, None] * features.shape[2] + column).ravel()
@@ -229,13 +231,46 @@ def means(values: Floats, places: NDArray[np.int64]) -> Floats:
 
 
 def enlarged(labels: NDArray[np.int64], size: tuple[int, int]) -> NDArray[np.uint8]:
-    """The same regions at another size (H, W), without stairs."""
+    """The same regions at another size (H, W), without stairs.
+
+    By squares: most hold one region or two, and to enlarge each region as a whole takes seconds.
+    """
     if labels.shape == size:
         return labels.astype(np.uint8)
-    best, found = np.zeros(size, np.float32), np.zeros(size, np.uint8)
-    for label in np.unique(labels):
-        soft = ndimage.gaussian_filter((labels == label).astype(np.float32), 0.7)
-        larger = resampling.resized_floats(soft, size)
+    found = np.empty(size, np.uint8)
+    tall, wide = (side / cells for side, cells in zip(size, labels.shape, strict=True))
+    reach = _BLUR + 1 + int(np.ceil(max(1, 1 / tall, 1 / wide)))  # of the blur and of linear interpolation
+    for rows in _stretches(labels.shape[0], size[0]):
+        for columns in _stretches(labels.shape[1], size[1]):
+            top, left = max(0, int(rows[0] / tall) - reach), max(0, int(columns[0] / wide) - reach)
+            bottom, right = int(rows[1] / tall) + reach + 1, int(columns[1] / wide) + reach + 1
+            box = (
+                columns[0] / wide - left,
+                rows[0] / tall - top,
+                columns[1] / wide - left,
+                rows[1] / tall - top,
+            )
+            found[slice(*rows), slice(*columns)] = _enlarged(
+                labels[top:bottom, left:right], (rows[1] - rows[0], columns[1] - columns[0]), box
+            )
+    return found
+
+
+def _stretches(cells: int, pixels: int) -> list[tuple[int, int]]:
+    """First and last pixel but one of stretches of at most `_SQUARE` cells of a side."""
+    edges = [min(cell, cells) * pixels // cells for cell in range(0, cells + _SQUARE, _SQUARE)]
+    return [(first, last) for first, last in pairwise(edges) if last > first]
+
+
+def _enlarged(
+    labels: NDArray[np.int64], size: tuple[int, int], box: tuple[float, float, float, float]
+) -> NDArray[np.uint8]:
+    """What is in a box (left, top, right, bottom) of the labels, at a size (H, W)."""
+    present = np.unique(labels)
+    best, found = np.zeros(size, np.float32), np.full(size, present[0], np.uint8)
+    for label in present if len(present) > 1 else ():
+        soft = ndimage.gaussian_filter((labels == label).astype(np.float32), 0.7, radius=_BLUR)
+        larger = resampling.resized_floats(soft, size, box)
         np.copyto(found, label, where=larger > best, casting="unsafe")
         np.maximum(best, larger, out=best)
     return found

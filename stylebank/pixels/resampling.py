@@ -92,9 +92,13 @@ def _total(image: Image.Image, share: float, *parts: tuple[Image.Image, float]) 
     return found
 
 
-def resized_floats(values: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
-    """Numbers (h, w) at another size (H, W), interpolated linearly."""
-    return np.asarray(Image.fromarray(values).resize((size[1], size[0]), Image.Resampling.BILINEAR))
+def resized_floats(
+    values: NDArray[np.float32],
+    size: tuple[int, int],
+    box: tuple[float, float, float, float] | None = None,
+) -> NDArray[np.float32]:
+    """Numbers (h, w), or what is in a box (left, top, right, bottom) of them, at another size (H, W), linearly."""
+    return np.asarray(Image.fromarray(values).resize((size[1], size[0]), Image.Resampling.BILINEAR, box))
 
 
 def fitted(image: Image.Image, *, long_side: int) -> Image.Image:
