@@ -27,6 +27,7 @@ WINGS = {
     "cli": "typer rich print",
     "terminal": "typer rich print",
     "studio": "starlette uvicorn subprocess socket",
+    "video": "av cv2",
     "batch": "ray pyarrow",
     "__init__": "",
     "reference": "torchmetrics",
