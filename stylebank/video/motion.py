@@ -22,6 +22,8 @@ _ROUNDS = 4  # of Gauss and Newton
 _REST = 0.04  # half-size pixels: a camera whose corners move less is at rest
 _AS_WELL = 1.3  # times the flow's squared error that the camera's may have
 _NOISE = 4.0  # and that many squared levels more
+_FAINT = 16.0  # squared levels up to which nobody looks closer
+_PLAIN = 64.0  # squared levels, beside nine times the median, above which a camera's motion explains nothing
 _WINDOW = 6.0  # deviation of the window, in half-size pixels, over which both are compared
 _STRAY = 0.5, 0.02  # squared pixels that flows to and fro may differ by, and that share of their squares more
 
@@ -42,6 +44,15 @@ class Motion:
     error: Floats
     still: bool
 
+    @property
+    def growth(self) -> float:
+        """By which factor what is seen has become larger, in area."""
+        (height, width), x, y = self.known.shape, self.origins[..., 0], self.origins[..., 1]
+        if min(height, width) < 2:
+            return 1.0
+        sides = np.mean(x[:, -1] - x[:, 0]) / (width - 1), np.mean(y[-1] - y[0]) / (height - 1)
+        return float(1 / min(max(sides[0] * sides[1], 0.25), 4.0))
+
 
 def halved(levels: Levels) -> Levels:
     """Pixels (H, W, C) or (H, W) at half the size, rounded up."""
@@ -57,21 +68,22 @@ def grey(levels: Levels) -> Levels:
 def between(before: Levels, now: Levels) -> Motion:
     """The motion from one half-size frame (h, w), grey, to the next."""
     home, before = _home(*now.shape), _lit(before, now)
-    flow = _flow(now, before)
-    camera = _camera(before, now, flow)
+    rough = _flow(now, before, _ROUGH)
+    camera = _camera(before, now, rough)
     moved = (_through(camera, home) - home).astype(np.float32)
     if np.abs(moved).max() < _REST:
         moved[:] = 0
-    errors = [_error(before, now, home + found) for found in (moved, flow)]
-    share = _blurred((errors[0] <= _AS_WELL * errors[1] + _NOISE).astype(np.float32), 2.0)
-    share = np.clip(2 * share - 0.5, 0, 1)[..., None]
+    error = _error(before, now, home + moved)
+    plain = 9 * float(np.median(error)) + _PLAIN
+    if np.all((error <= np.maximum(_AS_WELL * _error(before, now, home + rough), _FAINT)) & (error <= plain)):
+        return Motion(home + moved, _inside(home + moved, now.shape), error, not moved.any())
+    flow = _flow(now, before, _FINE)
+    share = (error <= _AS_WELL * _error(before, now, home + flow) + _NOISE) & (error <= plain)
+    share = np.clip(2 * _blurred(share.astype(np.float32), 2.0) - 0.5, 0, 1)[..., None]
     total = moved * share + flow * (1 - share)
-    still = not total.any()
     origins = home + total
-    known = _inside(origins, now.shape)
-    if not still:
-        known = known * np.maximum(_returning(before, now, total), share[..., 0])
-    return Motion(origins, known, errors[0] if still else _error(before, now, origins), still)
+    known = np.maximum(_returning(_flow(before, now, _FINE), total), share[..., 0])
+    return Motion(origins, known * _inside(origins, now.shape), _error(before, now, origins), False)
 
 
 def carried(picture: Floats, motion: Motion, *, fine: bool = True) -> Floats:
@@ -97,19 +109,23 @@ def _lit(before: Levels, now: Levels) -> Levels:
     return np.rint(before * gain + (wanted - gain * mean)).clip(0, 255).astype(np.uint8)
 
 
+_ROUGH, _FINE = False, True
+
+
 @cache
-def _finder(preset: int) -> Any:
-    found = cv2.DISOpticalFlow.create(preset)
-    if preset == cv2.DISOPTICAL_FLOW_PRESET_MEDIUM:
-        found.setFinestScale(0)
+def _finder(fine: bool) -> Any:
+    if not fine:
+        return cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    found = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    found.setFinestScale(0)
     return found
 
 
-def _flow(start: Levels, end: Levels, preset: int = cv2.DISOPTICAL_FLOW_PRESET_MEDIUM) -> Floats:
+def _flow(start: Levels, end: Levels, fine: bool) -> Floats:
     """By how much (h, w, 2) the pixels of one frame are moved to be those of another."""
     if min(start.shape) < 16:  # less than a patch
         return np.zeros((*start.shape, 2), np.float32)
-    return np.asarray(_finder(preset).calc(start, end, None), np.float32)
+    return np.asarray(_finder(fine).calc(start, end, None), np.float32)
 
 
 @cache
@@ -131,7 +147,7 @@ def _blurred(values: Floats, deviation: float) -> Floats:
 
 def _error(before: Levels, now: Levels, origins: Floats) -> Floats:
     moved = cv2.remap(before, origins, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return _blurred(np.square(now.astype(np.float32) - moved), _WINDOW)
+    return _blurred(np.square(now.astype(np.float32) - moved) * _inside(origins, now.shape), _WINDOW)
 
 
 def _inside(origins: Floats, size: tuple[int, ...]) -> Floats:
@@ -140,10 +156,10 @@ def _inside(origins: Floats, size: tuple[int, ...]) -> Floats:
     return found.astype(np.float32)
 
 
-def _returning(before: Levels, now: Levels, flow: Floats) -> Floats:
+def _returning(forth: Floats, flow: Floats) -> Floats:
     """Whether (h, w) the flow from the frame before comes back to where this one's started."""
-    forth = _flow(before, now, cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    back = cv2.remap(forth, _home(*now.shape) + flow, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    places = _home(*flow.shape[:2]) + flow
+    back = cv2.remap(forth, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     stray = np.square(flow + back).sum(2)
     allowed = _STRAY[0] + _STRAY[1] * (np.square(flow).sum(2) + np.square(back).sum(2))
     lost = cv2.dilate((stray > allowed).astype(np.float32), np.ones((3, 3), np.uint8))
@@ -164,17 +180,19 @@ def _camera(before: Levels, now: Levels, flow: Floats) -> Affine:
         weight = 1 / (1 + stray / max(float(np.median(stray)), 1e-4))
     affine = np.eye(2, 3) + fit.T
     first, last = (cv2.GaussianBlur(x, (0, 0), 1.0).astype(np.float32) for x in (before, now))
-    slopes = [cv2.Sobel(last, cv2.CV_32F, *way, ksize=3, scale=1 / 8) for way in ((1, 0), (0, 1))]
-    x, y = (home[..., axis].ravel() for axis in (0, 1))
+    slopes = [
+        cv2.Sobel(last, cv2.CV_32F, *way, ksize=3, scale=1 / 8)[::2, ::2] for way in ((1, 0), (0, 1))
+    ]
+    x, y = (home[::2, ::2, axis].ravel() for axis in (0, 1))
     # What a level changes by with each of the six numbers, were the frame moved by them.
     columns = np.stack([s.ravel() * f for s in slopes for f in (x, y, np.float32(1))], 1)
-    for _ in range(_ROUNDS):
+    for _ in range(3 * _ROUNDS):
         moved_frame = cv2.warpAffine(
             first, affine, now.shape[::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderValue=-1e4
         )
-        off = (last - moved_frame).ravel()
+        off = (last - moved_frame)[::2, ::2].ravel()
         off[np.abs(off) > 1e3] = 1e6  # from outside
-        scale = max(1.5 * float(np.median(np.abs(off[::7]))), 0.5)
+        scale = max(1.5 * float(np.median(np.abs(off[::5]))), 0.5)
         weights = 1 / (1 + np.square(off / (2 * scale))) ** 2
         weights[np.abs(off) > 255] = 0
         weighed = columns * weights[:, None]
@@ -183,4 +201,6 @@ def _camera(before: Levels, now: Levels, flow: Floats) -> Affine:
         # The step moves this frame; composed with the motion it moves the one before.
         update = np.vstack([np.eye(2, 3) + step, [0, 0, 1]])
         affine = affine @ update
+        if np.abs(step @ [*now.shape[::-1], 1]).max() < _REST / 20:
+            break
     return affine

@@ -12,12 +12,15 @@ features, which does not move with the scene. Fresh paint comes
 
 import hashlib
 import json
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from stylebank.bank import mixture
 from stylebank.bank.mixture import PHOTO
@@ -38,7 +41,7 @@ STEADY = 0.9
 _FOLLOW = 0.1  # share of a change of light and colour that carried paint takes on with each frame
 _PART = 8, 3.0  # pixels of a part whose light counts, and deviation, in parts, of the window
 _OTHER = 0.15  # share of the cells whose paint is renewed with each frame, at least, where the look changes
-_CELL = 16  # pixels
+_CELL = 8  # half-size pixels from a cell to the next
 _FRAMES = 3  # in which a cell is renewed
 _TURNS = 1 << 12  # frames after which turns begin again
 
@@ -112,7 +115,9 @@ class SteadyPainter:
         if cuts.is_cut(moved):
             return self._begun(fresh, now, motion.grey(levels), look)
         digest = _digest(look)
-        rate = max((1 - self._steady) ** 2, _OTHER if digest != before.look else 0)
+        rate = (1 - self._steady) ** 2 + abs(math.log(moved.growth))
+        if digest != before.look:
+            rate = max(rate, _OTHER)
         if seen.shape != now.shape:  # another number of regions
             seen = np.concatenate([seen[..., :3], now[..., 3:]], 2)
         lit = _light(now[..., :3] - seen[..., :3])
@@ -156,6 +161,7 @@ class SteadyPainter:
     ) -> "Image":
         levels = np.asarray(fresh, np.float32)
         painted += _FOLLOW * _large(levels - painted)
+        painted = _sharpened(painted, levels)
         large = cv2.resize(share, (fresh.width, fresh.height))[..., None]
         painted += large * (levels - painted)
         seen[..., :3] += _FOLLOW * lit
@@ -214,10 +220,46 @@ def _strayed(now: Floats, seen: Floats, lit: Floats, moved: Motion) -> Floats:
     return np.asarray(((off / allowed - 1) / 2).clip(0, 1), np.float32)
 
 
+def _sharpened(painted: Floats, fresh: Floats) -> Floats:
+    """Carried paint (H, W, 3), as sharp as fresh paint is: each move takes a little."""
+    fine = painted - cv2.GaussianBlur(painted, (0, 0), 1.0)
+    wanted = fresh - cv2.GaussianBlur(fresh, (0, 0), 1.0)
+    lack = 1 - float(np.abs(fine).mean()) / max(float(np.abs(wanted).mean()), 1e-3)
+    return painted + np.float32(min(max(lack, 0), _SHARPER)) * fine if lack > 0 else painted
+
+
+_SHARPER = 0.1  # of the finest part of carried paint, at most, that is added with each frame
+
+
 def _turns(size: tuple[int, int], count: int, rate: float) -> Floats:
     """The share (h, w) of fresh paint in cells whose turn it is: a third, a half, all."""
-    height, width = (-(-2 * length // _CELL) for length in size)
-    phase = np.random.Generator(np.random.Philox(key=height << 16 | width)).random((height, width))
+    phase, cells = _cells(*size)
     left = ((phase + count * rate) % 1.0) / max(rate, 1e-9)
     share = np.where(left < _FRAMES, 1 / np.maximum(_FRAMES - np.floor(left), 1), 0) if rate else 0 * left
-    return np.asarray(cv2.resize(share.astype(np.float32), size[::-1]), np.float32)
+    if not share.any():
+        return np.zeros(size, np.float32)
+    return np.asarray(cv2.GaussianBlur(share.astype(np.float32)[cells], (0, 0), 1.0), np.float32)
+
+
+@lru_cache(maxsize=2)
+def _cells(height: int, width: int) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """When it is each cell's turn, (N,) in [0, 1), and the number (h, w) of the cell that a pixel is in.
+
+    A pixel is in the cell whose centre is nearest; centres lie at random places, one in each square of a grid.
+    """
+    rows, columns = (-(-length // _CELL) + 2 for length in (height, width))
+    phase, y, x = np.random.Generator(np.random.Philox(key=height << 16 | width)).random((3, rows, columns))
+    centres = (np.stack([x, y], -1) + np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), -1) - 1) * _CELL
+    places = np.stack(np.meshgrid(np.arange(width), np.arange(height)), -1)
+    square = places // _CELL + 1
+    nearest = np.full((height, width), np.inf)
+    cells = np.zeros((height, width), np.int64)
+    for down in (-1, 0, 1):
+        for right in (-1, 0, 1):
+            row, column = square[..., 1] + down, square[..., 0] + right
+            inside = (row < rows) & (column < columns)
+            row, column = np.minimum(row, rows - 1), np.minimum(column, columns - 1)
+            away = np.where(inside, np.square(centres[row, column] - places).sum(-1), np.inf)
+            cells = np.where(away < nearest, row * columns + column, cells)
+            nearest = np.minimum(nearest, away)
+    return phase.ravel(), cells
