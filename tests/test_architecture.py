@@ -27,7 +27,7 @@ WINGS = {
     "cli": "typer rich print",
     "terminal": "typer rich print",
     "studio": "starlette uvicorn subprocess socket",
-    "video": "av cv2",
+    "video": "av cv2 PIL",
     "batch": "ray pyarrow",
     "__init__": "",
     "reference": "torchmetrics",
