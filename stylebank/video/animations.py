@@ -2,7 +2,7 @@
 
 import io
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -102,7 +102,8 @@ class AnimationWriter:
     """Writes animations: pieces are arrays, and all of them become one file at the end.
 
     Attributes:
-        suffix: of the file.
+        kind: suffix of the file.
+        time_base: seconds of a tick.
         loops: see `Facts`.
         quality: of WebP, 1 to 100; 100 loses nothing.
 
@@ -110,29 +111,39 @@ class AnimationWriter:
         ConfigError: the quality is out of range, or not for this format.
     """
 
-    suffix: str
+    kind: str
+    time_base: Fraction
     loops: int | None
     quality: int | None = None
+    suffix: str = ".npz"
     keeps_alpha: bool = True
 
     def __post_init__(self) -> None:
-        if self.quality is not None and self.suffix != ".webp":
-            raise ConfigError(f"--quality: {self.suffix} files have none, they lose nothing; leave it out")
+        if self.quality is not None and self.kind != ".webp":
+            raise ConfigError(f"--quality: {self.kind} files have none, they lose nothing; leave it out")
         if self.quality is not None and not 1 <= self.quality <= 100:
             raise ConfigError(f"--quality {self.quality}: is out of range; give 1 to 100 for webp")
 
-    def begin(self, _place: int) -> "ArrayPiece":
+    def begin(self, _place: int, /) -> "ArrayPiece":
         """See `running.Writer`."""
         return ArrayPiece()
 
-    def join(self, target: Path, pieces: Sequence[Path], times: Sequence[Frame]) -> list[str]:
+    def join(
+        self,
+        target: Path,
+        pieces: Sequence[Path],
+        times: Sequence[tuple[int, int]],
+        placing: Callable[[Path], object],
+        /,
+    ) -> list[str]:
         """See `running.Writer`."""
-        name = SUFFIXES[self.suffix]
+        name = SUFFIXES[self.kind]
         tick = _TICKS[name]
-        ends = [round((each.time + each.length - times[0].time) / (1000 * tick)) for each in times]
+        begun = times[0][0]
+        ends = [round((time + length - begun) * self.time_base / tick) for time, length in times]
         lengths = [
-            max(1, end - begun) * int(1000 * tick)
-            for begun, end in zip([0, *ends[:-1]], ends, strict=True)
+            max(1, end - before) * int(1000 * tick)
+            for before, end in zip([0, *ends[:-1]], ends, strict=True)
         ]
         pictures = self._pictures(pieces)
         options: dict[str, Any] = {"save_all": True, "duration": lengths}
@@ -148,6 +159,7 @@ class AnimationWriter:
         except (OSError, ValueError, RuntimeError) as error:
             raise OutputError(f"{target}: cannot be made ({one_line(error)}); choose mp4 or webm") from error
         atomic.write_atomically(target, buffer.getvalue())
+        placing(target)
         fast = min(lengths) < 20 and name == "GIF"
         return ["has more than 50 frames a second, which players of GIF show slower"] if fast else []
 
@@ -155,7 +167,7 @@ class AnimationWriter:
         for piece in pieces:
             for pixels in _read(piece):
                 picture = Image.fromarray(pixels)
-                yield _in_palette(picture) if self.suffix == ".gif" else picture
+                yield _in_palette(picture) if self.kind == ".gif" else picture
 
     @staticmethod
     def _is_transparent(pieces: Sequence[Path]) -> bool:
@@ -217,11 +229,18 @@ class ImagesWriter:
     suffix: str = ""
     keeps_alpha: bool = True
 
-    def begin(self, place: int) -> "ImagesPiece":
+    def begin(self, place: int, /) -> "ImagesPiece":
         """See `running.Writer`."""
         return ImagesPiece(self, place)
 
-    def join(self, _target: Path, _pieces: Sequence[Path], _times: Sequence[Frame]) -> list[str]:
+    def join(
+        self,
+        _target: Path,
+        _pieces: Sequence[Path],
+        _times: Sequence[tuple[int, int]],
+        _placing: Callable[[Path], object],
+        /,
+    ) -> list[str]:
         """See `running.Writer`: all is there."""
         return []
 

@@ -49,7 +49,7 @@ class Pieces:
             else f".{target.name}.pieces"
         )
         self._digest = atomic.sha256_bytes(json.dumps(settings, sort_keys=True).encode())
-        self.is_other = False
+        self.is_other = self._has_state = False
         self._own: list[list[int]] = []
         self.done: list[Done] = self._read()
         self.state: Arrays = self._state()
@@ -78,12 +78,11 @@ class Pieces:
             OutputError: it cannot be written.
         """
         if not self.done:
-            own = self._own
             self.remove()
-            self._own = own
-            lines = [json.dumps({"head": self._digest})] + [json.dumps({"own": each}) for each in own]
-            atomic.write_atomically(self._record, "".join(f"{line}\n" for line in lines).encode())
-            return
+        lines = [{"head": self._digest}, *({"own": each} for each in self._own)]
+        lines += [_entry(piece, has_state=bool(self.state)) for piece in self.done]
+        text = "".join(f"{json.dumps(line)}\n" for line in lines)  # anew: the last line may be cut short
+        atomic.write_atomically(self._record, text.encode())
         kept = {piece.name for piece in self.done} | {self._record.name, self._state_name(len(self.done))}
         for path in self.folder.iterdir():
             if path.name not in kept:
@@ -102,7 +101,7 @@ class Pieces:
         if state:
             tensorfile.write(self.folder / self._state_name(number), kind=_KIND, tensors=state, manifest={})
         piece = Done(name, tuple(times))
-        self._append({"piece": name, "times": piece.times, "state": bool(state)})
+        self._append(_entry(piece, has_state=bool(state)))
         self.done.append(piece)
         (self.folder / self._state_name(number - 1)).unlink(missing_ok=True)
 
@@ -147,7 +146,6 @@ class Pieces:
         except (OSError, ValueError, AttributeError):
             return []
         found: list[Done] = []
-        self._has_state = False
         for line in lines:
             try:
                 entry = json.loads(line)
@@ -173,6 +171,10 @@ class Pieces:
         except TensorFileError:
             self.done = []
             return {}
+
+
+def _entry(piece: Done, *, has_state: bool) -> dict[str, Any]:
+    return {"piece": piece.name, "times": piece.times, "state": has_state}
 
 
 def _stamp(path: Path) -> list[int]:
