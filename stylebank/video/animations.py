@@ -97,6 +97,15 @@ class Animation:
         return int(bool(image.info.get("default_image")))
 
 
+def moves(path: Path) -> bool:
+    """Whether an image file holds more than one frame; one that cannot be read does not."""
+    try:
+        with Image.open(path) as image:
+            return int(getattr(image, "n_frames", 1)) > 1
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError):
+        return False
+
+
 @dataclass(frozen=True)
 class AnimationWriter:
     """Writes animations: pieces are arrays, and all of them become one file at the end.
@@ -142,8 +151,7 @@ class AnimationWriter:
         begun = times[0][0]
         ends = [round((time + length - begun) * self.time_base / tick) for time, length in times]
         lengths = [
-            max(1, end - before) * int(1000 * tick)
-            for before, end in zip([0, *ends[:-1]], ends, strict=True)
+            max(1, end - before) * int(1000 * tick) for before, end in zip([0, *ends[:-1]], ends, strict=True)
         ]
         pictures = self._pictures(pieces)
         options: dict[str, Any] = {"save_all": True, "duration": lengths}

@@ -165,9 +165,7 @@ class Beside:
                 begun, ended = max(begun, self._start), min(ended, self._end)
             if begun < ended:
                 shift = round(self._start / base)
-                found.append(
-                    dict(each, start=round(begun / base) - shift, end=round(ended / base) - shift)
-                )
+                found.append(dict(each, start=round(begun / base) - shift, end=round(ended / base) - shift))
         if found and self._container == "webm":
             self._notes.append("its chapters are kept, though few players of webm show them")
         if found:

@@ -119,7 +119,9 @@ class Sequence:
         found = (name.fullmatch(each.name) for each in path.parent.iterdir()) if path.parent.is_dir() else ()
         numbers = {int(each[1]) for each in found if each and numbered(path, int(each[1])).name == each[0]}
         if not numbers:
-            raise ImageError(f"{path}: no such images; give a name with their number, such as frames/%05d.png")
+            raise ImageError(
+                f"{path}: no such images; give a name with their number, such as frames/%05d.png"
+            )
         self._first = min(numbers)
         count = next(place for place in range(len(numbers) + 1) if self._first + place not in numbers)
         rate = fps or FPS

@@ -180,9 +180,7 @@ def _camera(before: Levels, now: Levels, flow: Floats) -> Affine:
         weight = 1 / (1 + stray / max(float(np.median(stray)), 1e-4))
     affine = np.eye(2, 3) + fit.T
     first, last = (cv2.GaussianBlur(x, (0, 0), 1.0).astype(np.float32) for x in (before, now))
-    slopes = [
-        cv2.Sobel(last, cv2.CV_32F, *way, ksize=3, scale=1 / 8)[::2, ::2] for way in ((1, 0), (0, 1))
-    ]
+    slopes = [cv2.Sobel(last, cv2.CV_32F, *way, ksize=3, scale=1 / 8)[::2, ::2] for way in ((1, 0), (0, 1))]
     x, y = (home[::2, ::2, axis].ravel() for axis in (0, 1))
     # What a level changes by with each of the six numbers, were the frame moved by them.
     columns = np.stack([s.ravel() * f for s in slopes for f in (x, y, np.float32(1))], 1)

@@ -108,13 +108,19 @@ class Film:
         try:
             first = next(self._decoded(), None)
             if first is None:
-                raise ImageError(f"{path}: {self.fault or 'has no frame that can be read'}; get the file again")
+                raise ImageError(
+                    f"{path}: {self.fault or 'has no frame that can be read'}; get the file again"
+                )
             self._turn = _turn(first)
             self.facts = self._facts(first)
         except BaseException:
             self.close()
             raise
-        self._used = True
+
+    @property
+    def has_sound(self) -> bool:
+        """Whether there is a stream of sound."""
+        return bool(self._container.streams.audio)
 
     def close(self) -> None:
         """See `Clip`."""
@@ -138,7 +144,7 @@ class Film:
         if not skipping:
             self._container.close()
             self._container, self._stream = _opened(self._av, self.path)
-        self._lost, last, began = 0, None, False
+        self._lost, last, began = 0, None, not skipping
         usual = round(1 / (self.facts.rate or clips.FPS) / self.facts.time_base) or 1
         for frame in self._decoded():
             time = frame.pts
@@ -148,8 +154,9 @@ class Film:
                 time = last + 1
             last = time
             if since is not None and time < since:
+                began = True
                 continue
-            if skipping and not began and time != since:  # the index led past it: from the start, then
+            if not began and time != since:  # the index led past it: from the start, then
                 yield from self._from_start(since or 0)
                 return
             began = True
@@ -255,7 +262,9 @@ def _opened(library: "Any", path: Path) -> "tuple[InputContainer, VideoStream]":
     try:
         container = library.open(str(path), metadata_errors="replace")
     except (library.FFmpegError, OSError, ValueError) as error:
-        raise ImageError(f"{path}: cannot be read as a video ({_reason(error)}); get the file again") from error
+        raise ImageError(
+            f"{path}: cannot be read as a video ({_reason(error)}); get the file again"
+        ) from error
     found = [each for each in container.streams.video if not is_cover(each)]
     if not found:
         container.close()

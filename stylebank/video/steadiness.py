@@ -249,7 +249,9 @@ def _cells(height: int, width: int) -> tuple[NDArray[np.float64], NDArray[np.int
     """
     rows, columns = (-(-length // _CELL) + 2 for length in (height, width))
     phase, y, x = np.random.Generator(np.random.Philox(key=height << 16 | width)).random((3, rows, columns))
-    centres = (np.stack([x, y], -1) + np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), -1) - 1) * _CELL
+    centres = (
+        np.stack([x, y], -1) + np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), -1) - 1
+    ) * _CELL
     places = np.stack(np.meshgrid(np.arange(width), np.arange(height)), -1)
     square = places // _CELL + 1
     nearest = np.full((height, width), np.inf)

@@ -65,9 +65,7 @@ CODECS = {
         {"preset": "medium", "x265-params": "log-level=none"},
         "hvc1",
     ),
-    "av1": Codec(
-        "libsvtav1", ("mp4", "matroska", "webm"), 26, 63, ("yuv420p", "", ""), {"preset": "7"}
-    ),
+    "av1": Codec("libsvtav1", ("mp4", "matroska", "webm"), 26, 63, ("yuv420p", "", ""), {"preset": "7"}),
     "vp9": Codec(
         "libvpx-vp9",
         ("mp4", "matroska", "webm"),
@@ -186,7 +184,12 @@ class FilmWriter:
         return notes
 
     def _mux(
-        self, library: Any, output: Any, pieces: Sequence[Path], times: Sequence[tuple[int, int]], notes: list[str]
+        self,
+        library: Any,
+        output: Any,
+        pieces: Sequence[Path],
+        times: Sequence[tuple[int, int]],
+        notes: list[str],
     ) -> None:
         base = self.facts.time_base
         with library.open(str(pieces[0])) as first:
