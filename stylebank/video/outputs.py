@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from stylebank.errors import ConfigError, OutputError
 from stylebank.files import atomic
+from stylebank.footage import animations, clips, reading, writing
 from stylebank.persistence.pieces import Pieces
 from stylebank.pixels.encoding import Encoding
 from stylebank.pixels.formats import check_suffix
-from stylebank.video import animations, clips, reading, writing
 
 if TYPE_CHECKING:
-    from stylebank.video.clips import Clip
+    from stylebank.footage.clips import Clip
     from stylebank.video.running import Writer
 
 

@@ -14,10 +14,10 @@ import numpy as np
 from stylebank.bank import mixture
 from stylebank.bank.mixture import PHOTO, Mixture
 from stylebank.errors import ConfigError
+from stylebank.footage import animations, reading
+from stylebank.footage.clips import Clip, Frame, is_numbered
 from stylebank.pixels import images, masks
 from stylebank.pixels.masks import Floats
-from stylebank.video import animations, reading
-from stylebank.video.clips import Clip, Frame, is_numbered
 from stylebank.video.looks import Look
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Pictures that move without PyAV, by Pillow: GIF, animated WebP and PNG, read and written; and numbered images written."""
+"""What moves without PyAV, by Pillow: GIF, animated WebP and PNG, read and written; numbered images, written."""
 
 import io
 import itertools
@@ -13,11 +13,11 @@ from PIL import Image
 
 from stylebank.errors import ConfigError, ImageError, OutputError
 from stylebank.files import atomic
+from stylebank.footage import clips
+from stylebank.footage.clips import Facts, Frame
 from stylebank.photos.decoding import MAX_PIXELS, one_line
 from stylebank.pixels import encoding, images
 from stylebank.pixels.encoding import Beside
-from stylebank.video import clips
-from stylebank.video.clips import Facts, Frame
 
 SUFFIXES = {".gif": "GIF", ".webp": "WEBP", ".apng": "PNG", ".png": "PNG"}
 """Of animations, with Pillow's names of their formats."""
@@ -39,7 +39,8 @@ class Animation:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path, self.fault = path, None
+        self.path = path
+        self.fault: str | None = None
         try:
             with Image.open(path) as image:
                 size, loops = (image.height, image.width), image.info.get("loop")
@@ -134,7 +135,7 @@ class AnimationWriter:
             raise ConfigError(f"--quality {self.quality}: is out of range; give 1 to 100 for webp")
 
     def begin(self, _place: int, /) -> "ArrayPiece":
-        """See `running.Writer`."""
+        """See `clips.Writer`."""
         return ArrayPiece()
 
     def join(
@@ -145,7 +146,7 @@ class AnimationWriter:
         placing: Callable[[Path], object],
         /,
     ) -> list[str]:
-        """See `running.Writer`."""
+        """See `clips.Writer`."""
         name = SUFFIXES[self.kind]
         tick = _TICKS[name]
         begun = times[0][0]
@@ -208,14 +209,14 @@ class ArrayPiece:
         self._frames: list[Any] = []
 
     def add(self, frame: Frame) -> None:
-        """See `running.Piece`."""
+        """See `clips.Piece`."""
         whole = frame.image.convert("RGBA")
         if frame.alpha:
             whole.putalpha(frame.alpha)
         self._frames.append(np.asarray(whole))
 
     def close(self) -> bytes:
-        """See `running.Piece`."""
+        """See `clips.Piece`."""
         buffer = io.BytesIO()
         np.savez_compressed(buffer, frames=np.stack(self._frames))
         return buffer.getvalue()
@@ -238,7 +239,7 @@ class ImagesWriter:
     keeps_alpha: bool = True
 
     def begin(self, place: int, /) -> "ImagesPiece":
-        """See `running.Writer`."""
+        """See `clips.Writer`."""
         return ImagesPiece(self, place)
 
     def join(
@@ -249,7 +250,7 @@ class ImagesWriter:
         _placing: Callable[[Path], object],
         /,
     ) -> list[str]:
-        """See `running.Writer`: all is there."""
+        """See `clips.Writer`: all is there."""
         return []
 
 
@@ -260,11 +261,11 @@ class ImagesPiece:
         self._writer, self._number = writer, writer.first + place
 
     def add(self, frame: Frame) -> None:
-        """See `running.Piece`."""
+        """See `clips.Piece`."""
         path = clips.numbered(self._writer.path, self._number)
         images.save(path, frame.image, self._writer.how, Beside(alpha=frame.alpha), sweeping=False)
         self._number += 1
 
     def close(self) -> bytes:
-        """See `running.Piece`."""
+        """See `clips.Piece`."""
         return b""

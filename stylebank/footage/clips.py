@@ -1,15 +1,16 @@
 """A clip in the program's words: facts and frames, wherever they come from; numbered images are one too."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from collections.abc import Sequence as Ordered
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from stylebank.errors import ConfigError, ImageError
+from stylebank.footage.colours import SRGB, Colours
 from stylebank.photos import originals
-from stylebank.video.colours import SRGB, Colours
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -91,6 +92,56 @@ class Clip(Protocol):
         ...
 
 
+class Piece(Protocol):
+    """Some frames on their way into a file."""
+
+    def add(self, frame: Frame) -> None:
+        """Encode the next frame."""
+        ...
+
+    def close(self) -> bytes:
+        """The piece's bytes; none where frames are files of their own."""
+        ...
+
+
+class Writer(Protocol):
+    """What makes a file of painted frames.
+
+    Attributes:
+        suffix: of pieces.
+        keeps_alpha: whether transparency is kept.
+    """
+
+    @property
+    def suffix(self) -> str:
+        """See the class."""
+        ...
+
+    @property
+    def keeps_alpha(self) -> bool:
+        """See the class."""
+        ...
+
+    def begin(self, place: int, /) -> Piece:
+        """A piece that begins with the clip's frame of this place."""
+        ...
+
+    def join(
+        self,
+        target: Path,
+        pieces: Ordered[Path],
+        times: Ordered[tuple[int, int]],
+        placing: Callable[[Path], object],
+        /,
+    ) -> list[str]:
+        """Make the file of its pieces; `placing` is told of it, whole, before or after it has its name.
+
+        Returns:
+            What to know about it, a line each.
+        """
+        ...
+
+
 def is_numbered(path: Path | str) -> bool:
     """Whether a name stands for numbered images."""
     return NUMBER.search(Path(path).name) is not None
@@ -113,7 +164,8 @@ class Sequence:
     """
 
     def __init__(self, path: Path, fps: Fraction | None) -> None:
-        self.path, self.fault = path, None
+        self.path = path
+        self.fault: str | None = None
         head, tail = NUMBER.split(path.name, maxsplit=1)[:: NUMBER.groups + 1]
         name = re.compile(rf"{re.escape(head)}(\d+){re.escape(tail)}")
         found = (name.fullmatch(each.name) for each in path.parent.iterdir()) if path.parent.is_dir() else ()

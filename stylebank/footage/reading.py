@@ -1,4 +1,4 @@
-"""Video files as clips, by PyAV: frames upright, at their own times, in their own colours, as far as a file can be read.
+"""Video files as clips, by PyAV: frames upright, at their own times, in their own colours, as far as files go.
 
 PyAV is an extra: whoever has no video needs none of it.
 """
@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from stylebank.errors import ConfigError, ImageError
+from stylebank.footage import animations, clips, colours
+from stylebank.footage.clips import Clip, Facts, Frame
 from stylebank.photos.decoding import one_line
-from stylebank.video import animations, clips, colours
-from stylebank.video.clips import Clip, Facts, Frame
 
 if TYPE_CHECKING:
-    import av
     from av import VideoFrame
     from av.container import InputContainer
     from av.video.stream import VideoStream
@@ -61,7 +60,7 @@ def library() -> "Any":
         raise ConfigError(
             'video: needs PyAV, which is not installed; pip install "stylebank[video]", or use gif, webp or images'
         ) from None
-    av.logging.set_level(None)  # type: ignore[arg-type]  # what it would print, errors and notes say
+    av.logging.set_level(None)  # what it would print, errors and notes say
     return av
 
 
@@ -101,10 +100,11 @@ class Film:
     """
 
     def __init__(self, path: Path) -> None:
-        self._av: av = library()  # type: ignore[valid-type]
-        self.path, self.fault = path, None
+        self._av = library()
+        self.path = path
+        self.fault: str | None = None
         self._lost = 0
-        self._container, self._stream = _opened(library(), path)
+        self._container, self._stream = _opened(self._av, path)
         try:
             first = next(self._decoded(), None)
             if first is None:
@@ -224,12 +224,13 @@ class Film:
             "TRANSVERSE",
         )
         size = (first.width, first.height) if is_side else (first.height, first.width)
-        aspect = Fraction(stream.sample_aspect_ratio or 1) or Fraction(1)
-        time_base = Fraction(first.time_base or stream.time_base)
+        aspect = Fraction(stream.sample_aspect_ratio or 1)
+        time_base = Fraction(first.time_base)
+        own: Any = stream.time_base
         found = colours.of(first, first.format.name)
         rate = stream.average_rate or stream.guessed_rate
         length = (
-            stream.duration * Fraction(stream.time_base)
+            stream.duration * Fraction(own)
             if stream.duration
             else self._container.duration and Fraction(self._container.duration, self._av.time_base)
         )
@@ -281,12 +282,13 @@ def is_cover(stream: "VideoStream") -> bool:
 
 def _turn(frame: "VideoFrame") -> "Image.Transpose | None":
     """What turns decoded frames upright."""
-    for data in frame.side_data.values() if hasattr(frame.side_data, "values") else frame.side_data:
-        if data.type.name == "DISPLAYMATRIX":
-            a, b, _, c, d = struct.unpack("=5i", bytes(data)[:20])
-            most = max(map(abs, (a, b, c, d))) or 1
-            return _TURNS.get(tuple(round(each / most) for each in (a, b, c, d)))  # type: ignore[call-overload,no-any-return]
-    return None
+    data: Any = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return None
+    a, b, _, c, d = struct.unpack("=5i", bytes(data)[:20])
+    most = max(map(abs, (a, b, c, d))) or 1
+    signs = round(a / most), round(b / most), round(c / most), round(d / most)
+    return _TURNS.get(signs)
 
 
 def _reason(error: Exception) -> str:

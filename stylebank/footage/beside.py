@@ -37,6 +37,7 @@ class Beside:
         self._copied: dict[int, Any] = {}
         self._encoded: dict[int, Any] = {}
         self._start, self._end = Fraction(0), None
+        self._is_cut = False
 
     def close(self) -> None:
         """Let the file go."""
@@ -50,6 +51,7 @@ class Beside:
             video: its film.
             window: start and end in seconds of what is kept; None for all.
         """
+        self._is_cut = window[0] is not None
         self._start, self._end = window[0] or Fraction(0), window[1]
         output.metadata.update(_tags(self._input.metadata))
         film = next(iter(self._input.streams.video), None)
@@ -64,12 +66,12 @@ class Beside:
             self._add(output, stream)
         self._chapters(output)
 
-    def packets(self, output: Any) -> Iterator[tuple[float, Any]]:
+    def packets(self) -> Iterator[tuple[float, Any]]:
         """Packets of all these streams in the order of their times, each with its time in seconds."""
         if self._copied:
             copied = self._copies()
-            return merge(copied, *self._sounds(output), key=lambda pair: pair[0])
-        return merge(*self._sounds(output), key=lambda pair: pair[0])
+            return merge(copied, *self._sounds(), key=lambda pair: pair[0])
+        return merge(*self._sounds(), key=lambda pair: pair[0])
 
     def _add(self, output: Any, stream: Any) -> None:
         name = _codec(stream)
@@ -80,7 +82,7 @@ class Beside:
                 return
             can = self._container == "matroska" or name in output.supported_codecs
             if stream.type in ("audio", "subtitle", "video") and can:
-                self._copied[stream.index] = made = output.add_stream_from_template(stream)
+                self._copied[stream.index] = made = output.add_stream_from_template(stream, opaque=True)
             elif stream.type == "audio":
                 self._encoded[stream.index] = made = self._encoder(output, stream)
                 self._notes.append(
@@ -88,14 +90,19 @@ class Beside:
                     f"{_SAID[_ENCODERS[self._container]]}; .mkv keeps it as it is"
                 )
             else:
-                kind = {"subtitle": "subtitles", "video": "cover"}.get(stream.type, f"{stream.type} stream")
-                self._notes.append(f"its {kind} ({name}) do not go into this kind of file: left out")
+                self._leave_out(stream, name)
                 return
         except (self._av.FFmpegError, ValueError, AttributeError, KeyError):
             self._notes.append(f"its {stream.type} stream ({name}) cannot be kept: left out")
             return
         made.metadata.update(_tags(stream.metadata))
         _dispose(made, stream)
+
+    def _leave_out(self, stream: Any, name: str) -> None:
+        if stream.type == "data" and name == "bin_data" and self._input.chapters():
+            return  # names of chapters, which are kept
+        kind = {"subtitle": "subtitles", "video": "cover"}.get(stream.type, f"{stream.type} stream")
+        self._notes.append(f"without its {kind} ({name}), which this kind of file does not take")
 
     def _encoder(self, output: Any, stream: Any) -> Any:
         name = _ENCODERS[self._container]
@@ -118,7 +125,7 @@ class Beside:
             base = Fraction(packet.time_base)
             is_cover = packet.stream.type == "video"
             time = (packet.pts if packet.pts is not None else packet.dts) * base
-            if not is_cover and (time < self._start or (self._end is not None and time >= self._end)):
+            if not is_cover and self._is_cut and not self._start <= time < (self._end or time + 1):
                 continue
             shift = 0 if is_cover else round(self._start / base)
             if packet.pts is not None:
@@ -128,7 +135,7 @@ class Beside:
             packet.stream = self._copied[packet.stream.index]
             yield float(time - self._start), packet
 
-    def _sounds(self, output: Any) -> list[Iterator[tuple[float, Any]]]:
+    def _sounds(self) -> list[Iterator[tuple[float, Any]]]:
         return [self._sound(index, made) for index, made in self._encoded.items()]
 
     def _sound(self, index: int, made: Any) -> Iterator[tuple[float, Any]]:
@@ -137,7 +144,7 @@ class Beside:
         into = self._av.AudioResampler(encoder.format, encoder.layout, encoder.sample_rate)
         with self._av.open(str(self._source)) as container:
             frames = self._frames(container, container.streams[index])
-            for frame in (*(), *()) if not encoder else frames:
+            for frame in frames:
                 for part in into.resample(frame):
                     yield from ((_time(packet), packet) for packet in made.encode(part))
             for part in into.resample(None):
@@ -150,7 +157,7 @@ class Beside:
                 time = frame.pts * Fraction(frame.time_base)
                 if self._end is not None and time >= self._end:
                     return
-                if time >= self._start:
+                if time >= self._start or not self._is_cut:
                     frame.pts -= round(self._start / Fraction(frame.time_base))
                     yield frame
         except self._av.FFmpegError:

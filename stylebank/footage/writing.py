@@ -7,7 +7,7 @@ said. Pieces count their frames; real times are given when they are joined, so t
 import io
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from heapq import merge
 from pathlib import Path
@@ -15,75 +15,21 @@ from typing import TYPE_CHECKING, Any
 
 from stylebank.errors import ConfigError, OutputError
 from stylebank.files import atomic
+from stylebank.footage import beside, colours, reading
+from stylebank.footage.clips import FPS, Facts, Frame
+from stylebank.footage.codecs import CODECS, FORMATS
 from stylebank.photos.decoding import one_line
-from stylebank.video import beside, colours, reading
-from stylebank.video.clips import FPS, Facts, Frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
-"""Suffix of a file and its container."""
 
 _MS = Fraction(1, 1000)
 _DEEPEST = 32  # frames that an encoder may hold back
 
 
 @dataclass(frozen=True)
-class Codec:
-    """How one codec is used.
-
-    Attributes:
-        encoder: FFmpeg's name.
-        containers: that it may go into.
-        crf: usual quality; None for what has none.
-        worst: largest number of quality.
-        pixels: pixel format; for odd sizes, if that needs another; with transparency, if there is one.
-        options: of the encoder.
-        tag: that players of Apple ask for, in MP4 and MOV.
-    """
-
-    encoder: str
-    containers: tuple[str, ...]
-    crf: int | None
-    worst: int
-    pixels: tuple[str, str, str]
-    options: dict[str, str] = field(default_factory=dict)
-    tag: str = ""
-
-
-CODECS = {
-    "h264": Codec(
-        "libx264", ("mp4", "mov", "matroska"), 18, 51, ("yuv420p", "yuv444p", ""), {"preset": "medium"}
-    ),
-    "h265": Codec(
-        "libx265",
-        ("mp4", "mov", "matroska"),
-        20,
-        51,
-        ("yuv420p", "yuv444p", ""),
-        {"preset": "medium", "x265-params": "log-level=none"},
-        "hvc1",
-    ),
-    "av1": Codec("libsvtav1", ("mp4", "matroska", "webm"), 26, 63, ("yuv420p", "", ""), {"preset": "7"}),
-    "vp9": Codec(
-        "libvpx-vp9",
-        ("mp4", "matroska", "webm"),
-        24,
-        63,
-        ("yuv420p", "yuv420p", "yuva420p"),
-        {"b": "0", "row-mt": "1", "cpu-used": "2"},
-    ),
-    "prores": Codec(
-        "prores_ks", ("mov", "matroska"), None, 0, ("yuv422p10le", "yuv444p10le", "yuva444p10le")
-    ),
-    "ffv1": Codec("ffv1", ("matroska",), None, 0, ("yuv444p", "yuv444p", "yuva444p"), {"level": "3"}),
-}
-
-
-@dataclass(frozen=True)
 class FilmWriter:
-    """Writes video files; see `running.Writer`.
+    """Writes video files; see `clips.Writer`.
 
     Attributes:
         source: whose sound and all else is kept; None for none.
@@ -143,7 +89,7 @@ class FilmWriter:
     def notes(self) -> Iterator[str]:
         """What to know before anything is painted."""
         if self.facts.has_alpha and not self.keeps_alpha and self.facts.loops is None:
-            yield f"has transparency, which {self.codec} cannot keep: laid over white; webm, or --codec prores, keeps it"
+            yield f"has transparency, which {self.codec} cannot keep: laid over white; .webm or --codec prores keep it"
         if self.pixels == "yuv444p" and CODECS[self.codec].pixels[0] == "yuv420p":
             yield (
                 f"has an odd size, {self.size[1]} x {self.size[0]} px: its colours are kept at each pixel (4:4:4), "
@@ -151,7 +97,7 @@ class FilmWriter:
             )
 
     def begin(self, _place: int, /) -> "FilmPiece":
-        """See `running.Writer`."""
+        """See `clips.Writer`."""
         return FilmPiece(self)
 
     def join(
@@ -162,7 +108,7 @@ class FilmWriter:
         placing: "Callable[[Path], object]",
         /,
     ) -> list[str]:
-        """See `running.Writer`.
+        """See `clips.Writer`.
 
         Raises:
             OutputError: the container cannot hold it, or the disk is full.
@@ -193,7 +139,7 @@ class FilmWriter:
     ) -> None:
         base = self.facts.time_base
         with library.open(str(pieces[0])) as first:
-            video = output.add_stream_from_template(first.streams.video[0])
+            video = output.add_stream_from_template(first.streams.video[0], opaque=True)
             if CODECS[self.codec].tag and self.container in ("mp4", "mov"):
                 video.codec_context.codec_tag = CODECS[self.codec].tag
         video.time_base = base
@@ -208,7 +154,7 @@ class FilmWriter:
             kept.declare(output, video, window)
         try:
             own = self._packets(library, video, pieces, times, shift)
-            others = kept.packets(output) if kept else iter(())
+            others = kept.packets() if kept else iter(())
             for _, packet in merge(own, others, key=lambda pair: pair[0]):
                 output.mux(packet)
         finally:
@@ -274,7 +220,7 @@ class FilmPiece:
         self._stream, self._places, self._muxed = stream, dict[int, int](), 0
 
     def add(self, frame: Frame) -> None:
-        """See `running.Piece`."""
+        """See `clips.Piece`."""
         known = self._writer.facts.colours.written
         alpha = frame.alpha
         if self._writer.keeps_alpha and alpha is None:
@@ -287,7 +233,7 @@ class FilmPiece:
         self._mux(self._stream.encode(encoded))
 
     def close(self) -> bytes:
-        """See `running.Piece`."""
+        """See `clips.Piece`."""
         self._mux(self._stream.encode(None))
         self._container.close()
         return self._buffer.getvalue()
