@@ -36,7 +36,8 @@ class Beside:
         self._container, self._notes = container, notes
         self._copied: dict[int, Any] = {}
         self._encoded: dict[int, Any] = {}
-        self._start, self._end = Fraction(0), None
+        self._start = Fraction(0)
+        self._end: Fraction | None = None
         self._is_cut = False
 
     def close(self) -> None:

@@ -98,7 +98,7 @@ def to_rgb(frame: "VideoFrame", colours: Colours) -> tuple[Image.Image, Image.Im
         known |= {"src_colorspace": matrix, "dst_colorspace": matrix, "src_color_range": _range(colours)}
         known |= {"dst_color_range": "JPEG"}
     if colours.is_hdr:
-        deep = frame.reformat(format="rgb48le", **known).to_ndarray()
+        deep: Any = frame.reformat(format="rgb48le", **known).to_ndarray()
         return Image.fromarray(_tone_mapped(deep, colours.transfer)), None
     if has_alpha(frame.format):
         pixels = frame.reformat(format="rgba", **known).to_ndarray()

@@ -99,10 +99,11 @@ class Film:
         ConfigError: PyAV is missing.
     """
 
+    fault: str | None = None
+
     def __init__(self, path: Path) -> None:
         self._av = library()
         self.path = path
-        self.fault: str | None = None
         self._lost = 0
         self._container, self._stream = _opened(self._av, path)
         try:
@@ -225,8 +226,9 @@ class Film:
         )
         size = (first.width, first.height) if is_side else (first.height, first.width)
         aspect = Fraction(stream.sample_aspect_ratio or 1)
-        time_base = Fraction(first.time_base)
         own: Any = stream.time_base
+        ticks: Any = first.time_base
+        time_base = Fraction(ticks)
         found = colours.of(first, first.format.name)
         rate = stream.average_rate or stream.guessed_rate
         length = (

@@ -91,7 +91,7 @@ def _painted(
     from stylebank.persistence.pieces import Pieces
     from stylebank.terminal.console import FrameBar
     from stylebank.video import outputs, running
-    from stylebank.video.running import Order
+    from stylebank.video.pipeline import Order
     from stylebank.video.timeline import MaskTrack
 
     size = running.size_of(clip.facts, settings.longest)

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING
 
 from stylebank.errors import ConfigError, OutputError
 from stylebank.files import atomic
-from stylebank.footage import animations, clips, reading, writing
+from stylebank.footage import animations, clips, codecs, reading, writing
 from stylebank.persistence.pieces import Pieces
 from stylebank.pixels.encoding import Encoding
 from stylebank.pixels.formats import check_suffix
 
 if TYPE_CHECKING:
-    from stylebank.footage.clips import Clip
-    from stylebank.video.running import Writer
+    from stylebank.footage.clips import Clip, Writer
 
 
 def writer(
@@ -31,7 +30,7 @@ def writer(
         clip: that is painted.
         target: the file, or a name such as `painted/%05d.png`.
         size: (H, W) of the pictures.
-        codec: a key of `writing.CODECS`; None for the usual.
+        codec: a key of `codecs.CODECS`; None for the usual.
         quality: see the writers.
         window: start and length in seconds of what is painted; None for all.
 
@@ -53,15 +52,15 @@ def writer(
         has_sound = isinstance(clip, reading.Film) and clip.has_sound
         notes = [f"its sound is left out, {suffix} files have none"] if has_sound else []
         return animations.AnimationWriter(suffix, facts.time_base, loops, quality), notes
-    if suffix not in writing.FORMATS:
-        known = ", ".join([*writing.FORMATS, *animations.SUFFIXES])
+    if suffix not in codecs.FORMATS:
+        known = ", ".join([*codecs.FORMATS, *animations.SUFFIXES])
         raise OutputError(f"{target}: '{suffix}' is no known kind of video; use one of {known}")
     reading.library()
     found = writing.FilmWriter(
         clip.path if isinstance(clip, reading.Film) else None,
         clip.facts,
         size,
-        writing.FORMATS[suffix],
+        codecs.FORMATS[suffix],
         codec or ("vp9" if suffix == ".webm" else "h264"),
         quality,
         window,
@@ -102,7 +101,7 @@ def folder(source: Path, target: Path) -> list[tuple[Path, Path]]:
     Raises:
         OutputError: the second is a file, or the first.
     """
-    if target.is_file() or target.suffix.lower() in {*writing.FORMATS, *animations.SUFFIXES}:
+    if target.is_file() or target.suffix.lower() in {*codecs.FORMATS, *animations.SUFFIXES}:
         raise OutputError(f"{target}: is a file, but there are the clips of a folder; give a folder")
     if target.resolve() == source.resolve():
         raise OutputError(f"{source}: is where the clips would go too; choose another folder with -o")
@@ -115,7 +114,7 @@ def folder(source: Path, target: Path) -> list[tuple[Path, Path]]:
         ):
             continue
         if path.is_file() and (suffix in reading.SUFFIXES or _moves(path, suffix)):
-            kept = suffix in writing.FORMATS or suffix in animations.SUFFIXES
+            kept = suffix in codecs.FORMATS or suffix in animations.SUFFIXES
             found.append((path, target / (place if kept else place.with_name(f"{place.name}.mp4"))))
     return found
 

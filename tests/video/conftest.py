@@ -10,6 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from stylebank.footage import reading
+from stylebank.persistence.pieces import Pieces
+from stylebank.video import outputs, running
+from stylebank.video.looks import Look
+from stylebank.video.pipeline import Order
+from stylebank.video.running import Outcome
+
 Clip = Callable[..., Path]
 
 
@@ -99,3 +106,64 @@ def make_clip(tmp_path: Path) -> Clip:
         return path
 
     return make
+
+
+class Same:
+    """A painter whose pictures are the frames themselves, or what `change` makes of frame and number."""
+
+    def __init__(self, change: Callable[[Image.Image, int], Image.Image] = lambda frame, _: frame) -> None:
+        self.count, self.change = 0, change
+
+    def paint(self, frame: Image.Image, look: Look) -> Image.Image:
+        assert look
+        self.count += 1
+        return self.change(frame, self.count)
+
+    def state(self) -> dict[str, Any]:
+        return {"count": np.array([self.count])}
+
+    def restore(self, state: Any) -> None:
+        self.count = int(state["count"][0]) if state else 0
+
+    def reset(self) -> None:
+        self.count = 0
+
+
+Paint = Callable[..., "tuple[Outcome, list[str]]"]
+
+
+@pytest.fixture
+def paint() -> Paint:
+    """A function that makes a file of a clip whose pictures are its frames: outcome, and notes of all kinds."""
+
+    def run(
+        source: Path,
+        target: Path,
+        painter: Any = None,
+        *,
+        longest: int | None = None,
+        fps: Fraction | None = None,
+        start: Fraction = Fraction(0),
+        length: Fraction | None = None,
+        stop: Callable[[], bool] = lambda: False,
+        settings: dict[str, Any] | None = None,
+        **how: Any,
+    ) -> "tuple[Outcome, list[str]]":
+        clip = reading.open_clip(source, fps)
+        try:
+            size = running.size_of(clip.facts, longest)
+            window = (start, length) if start or length is not None else None
+            writer, notes = outputs.writer(clip, target, size, window=window, **how)
+            order = Order(clip, size, writer, lambda _: Look("wave"), start, length)
+            made = running.run(order, painter or Same(), Pieces(target, settings or {}), stop=stop)
+            return made, [*clip.facts.notes, *notes, *made.notes, *([clip.fault] if clip.fault else [])]
+        finally:
+            clip.close()
+
+    return run
+
+
+@pytest.fixture
+def same() -> type[Same]:
+    """See `Same`."""
+    return Same
