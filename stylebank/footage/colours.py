@@ -88,11 +88,17 @@ def _range(colours: Colours) -> str:
     return "JPEG" if colours.range == _FULL else "MPEG"
 
 
+@cache
+def _exact() -> int:
+    """How FFmpeg is to convert: the whole set; ACCURATE_RND without the others makes white 253."""
+    from av.video.reformatter import Interpolation as Way
+
+    return int(Way.BICUBIC | Way.ACCURATE_RND | Way.FULL_CHR_H_INT | Way.FULL_CHR_H_INP)
+
+
 def to_rgb(frame: "VideoFrame", colours: Colours) -> tuple[Image.Image, Image.Image | None]:
     """A decoded frame as RGB of 8 bits, and its alpha where its pixels have one; HDR is tone-mapped."""
-    from av.video.reformatter import Interpolation
-
-    known: dict[str, Any] = {"interpolation": int(Interpolation.BICUBIC | Interpolation.ACCURATE_RND)}
+    known: dict[str, Any] = {"interpolation": _exact()}
     if colours.matrix != _RGB:
         matrix = _matrix(colours, frame.height)
         known |= {"src_colorspace": matrix, "dst_colorspace": matrix, "src_color_range": _range(colours)}
@@ -122,7 +128,6 @@ def from_rgb(image: Image.Image, alpha: Image.Image | None, colours: Colours, pi
         pixels: name of the pixel format.
     """
     from av import VideoFrame
-    from av.video.reformatter import Interpolation
 
     flat = np.asarray(image)
     if alpha is None:
@@ -136,7 +141,7 @@ def from_rgb(image: Image.Image, alpha: Image.Image | None, colours: Colours, pi
         dst_colorspace=matrix,
         src_color_range="JPEG",
         dst_color_range=_range(colours),
-        interpolation=int(Interpolation.BICUBIC | Interpolation.ACCURATE_RND),
+        interpolation=_exact(),
     )
     declare(found, colours)
     return found
