@@ -29,6 +29,8 @@ WINGS = {
     "studio": "starlette uvicorn subprocess socket",
     "easel": "",
     "web": "subprocess",
+    "video": "cv2",
+    "footage": "av PIL",
     "batch": "ray pyarrow",
     "__init__": "",
     "reference": "torchmetrics",

@@ -208,21 +208,27 @@ def path(ends: Sequence[Mixture], steps: int) -> list[tuple[str, Mixture]]:
             strength = share * last.strength
             found.append((f"strength {strength:.2g}", replace(last, strength=strength)))
             continue
-        weights, marks = (
-            _between(first.weights_of(again=again), last.weights_of(again=again), share)
-            for again in (False, True)
-        )
-        strength = (1 - share) * first.strength + share * last.strength
-        stroke = (first.stroke or 1.0) ** (1 - share) * (last.stroke or 1.0) ** share
-        stroked = stroke if first.stroke or last.stroke else None
-        mixed = weighted(weights.items(), where="sweep", strength=strength, stroke=stroked)
-        if first.marks or last.marks:
-            mixed = replace(mixed, marks=weighted(marks.items(), where="sweep").weights)
+        mixed = between(first, last, share)
         label = (
             f"{first}" if step == 0 else f"{last}" if step == steps - 1 else f"{1 - share:.0%} : {share:.0%}"
         )
         found.append((label, mixed))
     return found
+
+
+def between(first: Mixture, last: Mixture, share: float) -> Mixture:
+    """The mixture a share of the way, 0 to 1, from one to another; strokes grow by equal factors."""
+    weights, marks = (
+        _between(first.weights_of(again=again), last.weights_of(again=again), share)
+        for again in (False, True)
+    )
+    strength = (1 - share) * first.strength + share * last.strength
+    stroke = (first.stroke or 1.0) ** (1 - share) * (last.stroke or 1.0) ** share
+    stroked = stroke if first.stroke or last.stroke else None
+    mixed = weighted(weights.items(), where="sweep", strength=strength, stroke=stroked)
+    if first.marks or last.marks:
+        mixed = replace(mixed, marks=weighted(marks.items(), where="sweep").weights)
+    return mixed
 
 
 def _between(

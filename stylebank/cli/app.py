@@ -10,7 +10,19 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from stylebank.cli import browser, configs, evaluate, export, fuse, optimize, share, sheets, stylize, train
+from stylebank.cli import (
+    browser,
+    configs,
+    evaluate,
+    export,
+    film,
+    fuse,
+    optimize,
+    share,
+    sheets,
+    stylize,
+    train,
+)
 from stylebank.errors import ConfigError
 from stylebank.machine import distributed
 from stylebank.terminal import mistakes
@@ -26,6 +38,7 @@ for _command in (
     fuse.fuse,
     sheets.sweep,
     fuse.segment,
+    film.video,
     optimize.optimize,
     evaluate.evaluate,
     train.train,

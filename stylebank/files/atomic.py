@@ -73,9 +73,44 @@ def write_atomically(path: Path, data: bytes, *, sweeping: bool = True) -> None:
             raise
         _sync_folder(target.parent)
     except (OSError, RuntimeError) as error:  # RuntimeError: links that go in a circle, until Python 3.13
-        raise OutputError(
-            f"{path}: cannot be written ({_reason(error)}); free space or choose another place"
-        ) from error
+        raise _unwritten(path, error) from error
+
+
+@contextmanager
+def placed(path: Path) -> Iterator[Path]:
+    """Write a file that is too large for memory: the name of a new one beside it, which goes in its place at the end.
+
+    Whatever is raised inside leaves the old file; otherwise the contract is that of `write_atomically`.
+
+    Raises:
+        OutputError: see there.
+    """
+    try:
+        target = path.resolve()
+        if target.exists() and not target.is_file():
+            raise OSError(errno.EISDIR, "it is a folder or a device")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        sweep(target.parent, target.name)
+        temporary, file = _temporary(target)
+    except (OSError, RuntimeError) as error:
+        raise _unwritten(path, error) from error
+    try:
+        if _WINDOWS:  # which would lock the writer out
+            file.close()
+        else:
+            with suppress(FileNotFoundError):
+                os.fchmod(file.fileno(), stat.S_IMODE(target.stat().st_mode))
+        yield temporary
+        try:
+            if not _WINDOWS:
+                os.fsync(file.fileno())
+            _rename(temporary, target)
+            _sync_folder(target.parent)
+        except OSError as error:
+            raise _unwritten(path, error) from error
+    finally:
+        file.close()
+        temporary.unlink(missing_ok=True)
 
 
 def sweep(folder: Path, name: str | None = None) -> None:
@@ -239,3 +274,7 @@ def _sync_folder(folder: Path) -> None:
 
 def _reason(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def _unwritten(path: Path, error: Exception) -> OutputError:
+    return OutputError(f"{path}: cannot be written ({_reason(error)}); free space or choose another place")

@@ -132,6 +132,59 @@ class Watch:
         )
 
 
+class FrameBar:
+    """Context manager around the frames of a clip: shows how many are done, how fast, and hears Ctrl-C.
+
+    Args:
+        what: the clip, in a word or two.
+        total: frames; None if nobody knows.
+        done: of these already.
+        stop: see there.
+    """
+
+    def __init__(self, what: str, total: int | None, done: int, stop: StopRequest) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._console = Console(stderr=True, highlight=False)
+        self._bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[pace]}"),
+            TimeRemainingColumn(),
+            TextColumn("left"),
+            console=self._console,
+            transient=True,
+            disable=not self._console.is_terminal,
+            speed_estimate_period=120,
+        )
+        self._task = self._bar.add_task(what, total=total, completed=done, pace="")
+        self._what, self._total, self._before, self.stop = what, total, done, stop
+        self._began = self._spoke = time.monotonic()
+
+    def __enter__(self) -> "FrameBar":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def __call__(self, done: int) -> None:
+        """Move the bar; without a terminal, print a line now and then."""
+        now = time.monotonic()
+        pace = (done - self._before) / max(now - self._began, 1e-6)
+        self._bar.update(self._task, completed=done, pace=f"{pace:.2g} frames/s")
+        if self._console.is_terminal or now - self._spoke < _PLAIN_EVERY:
+            return
+        self._spoke = now
+        known = self._total is not None and done <= self._total
+        left = f", {(self._total - done) / pace / 60:.0f} min left" if known and self._total else ""
+        of = f"/{self._total}" if known else ""
+        line = f"{self._what} {done}{of} frames  {pace:.2g} a second{left}"
+        self._console.print(line, markup=False, emoji=False, soft_wrap=True)
+
+
 class TileBar:
     """Context manager that shows on a terminal how far painting in tiles is, one photo after another.
 

@@ -1,0 +1,1 @@
+"""Moving pictures as files: films, animations and numbered images, read and written as they are."""

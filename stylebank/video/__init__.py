@@ -1,0 +1,1 @@
+"""Pictures that move: painted frame after frame so that they hold still where the scene does."""
