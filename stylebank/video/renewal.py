@@ -4,7 +4,7 @@ Maps are (h, w) at half the size of the frame; a share is that of fresh paint, i
 """
 
 import math
-from functools import lru_cache
+from functools import lru_cache, reduce
 
 import cv2
 import numpy as np
@@ -45,11 +45,13 @@ def strayed(now: Floats, seen: Floats, lit: Floats, moved: Motion) -> Floats:
     """Whether (h, w) paint shows no longer what is there, in [0, 1]."""
     change = now - seen
     change[..., :3] -= lit
-    off = cv2.GaussianBlur(np.square(change).max(2), (0, 0), 1.5)
-    slope = sum(
-        np.square(cv2.Sobel(now, cv2.CV_32F, *way, ksize=3, scale=1 / 8)).max(2) for way in ((1, 0), (0, 1))
+    off = cv2.GaussianBlur(_largest(np.square(change)), (0, 0), 1.5)
+    x, y = (cv2.Sobel(now, cv2.CV_32F, *way, ksize=3, scale=1 / 8) for way in ((1, 0), (0, 1)))
+    slope = cv2.GaussianBlur(
+        _largest(np.square(np.asarray(x, np.float32))) + _largest(np.square(np.asarray(y, np.float32))),
+        (0, 0),
+        1.5,
     )
-    slope = cv2.GaussianBlur(slope, (0, 0), 1.5)
     allowed = _LEAST**2 + _GRAIN * float(np.median(moved.error)) + _EDGE**2 * slope
     return np.asarray(((off / allowed - 1) / 2).clip(0, 1), np.float32)
 
@@ -68,6 +70,11 @@ def is_ripe(wet: Floats, count: int) -> bool:
         return False
     thick = cv2.distanceTransform((wet > 0.5).astype(np.uint8), cv2.DIST_C, 3)
     return bool(thick.max() >= _THICK) or count % _WAIT == 0
+
+
+def _largest(values: Floats) -> Floats:
+    """Of (h, w, C) the largest channel's; NumPy is slow to reduce a short last axis."""
+    return reduce(np.maximum, (values[..., place] for place in range(values.shape[2])))
 
 
 def sharpened(painted: Floats, fresh: Floats) -> Floats:
