@@ -16,6 +16,11 @@ export function complain(error) {
   say(error.message, "error");
 }
 
+/** For those who listen: what others see by themselves. */
+export function tell(words) {
+  $("told").textContent = words;
+}
+
 export function banner(words, locked = false) {
   $("offline").hidden = !words;
   $("unlock").hidden = !locked;
