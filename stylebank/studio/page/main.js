@@ -93,6 +93,7 @@ async function begin() {
   set({ styles });
   save.fill();
   await reopen();
+  newstyle.resume().catch(complain);
   if (server.problem) say(server.problem, "error");
   document.documentElement.dataset.ready = "1";
 }

@@ -26,11 +26,16 @@ export function start() {
   show();
 }
 
-async function open() {
+function open() {
   $("style-dialog").showModal();
+  return resume();
+}
+
+/** Goes on with a style that is being learnt, or that can be continued. */
+export async function resume() {
   const jobs = await getJson("/api/jobs").catch(() => []);
   const mine = jobs.find((one) => one.kind === "style" && ["waiting", "running", "stopped"].includes(one.state));
-  if (mine && job?.id !== mine.id) watch(mine);
+  if (mine && job?.id !== mine.id) await watch(mine);
 }
 
 function show() {
@@ -128,6 +133,8 @@ function tell(now) {
   job = now;
   const going = ["waiting", "running"].includes(now.state);
   $("learning").hidden = false;
+  $("new-style").classList.toggle("going", going);
+  $("new-style-words").textContent = going ? `Learning${share(now)}…` : "New style";
   $("style-stop").hidden = !going;
   $("style-continue").hidden = now.state !== "stopped";
   $("style-words").textContent = {
@@ -141,6 +148,11 @@ function tell(now) {
   if (now.preview && now.preview !== shown) picture(now);
   if (fresh) landed(now);
   $("style-start").disabled = going || !slots.some(Boolean);
+}
+
+/** How much of it is done, by the steps or else by the time. */
+function share({ step, steps }) {
+  return step && steps ? ` ${Math.min(99, Math.round((100 * step) / steps))} %` : "";
 }
 
 async function picture({ id, preview }) {

@@ -4,6 +4,7 @@ import { $, h } from "./dom.js";
 
 /** One line for some seconds; `kind` is "info" or "error". */
 export function say(words, kind = "info") {
+  for (const one of $("notes").children) if (one.textContent === words) one.remove();
   const note = h("p", { class: `note ${kind}` }, words);
   $("notes").append(note);
   while ($("notes").children.length > 3) $("notes").firstChild.remove();

@@ -22,7 +22,8 @@ export const onView = (run) => watchers.add(run);
 export const setTool = (take) => (tool = take);
 
 export function start() {
-  new ResizeObserver(() => (view.fitted ? fit() : invalidate())).observe($("stage"));
+  const sized = new ResizeObserver(() => (view.fitted ? fit() : invalidate()));
+  for (const id of ["stage", "brush-box"]) sized.observe($(id));
   canvas.addEventListener("wheel", wheel, { passive: false });
   canvas.addEventListener("pointerdown", down);
   canvas.addEventListener("dblclick", (event) => store.tool === "move" && (view.fitted ? zoomTo(1, ...at(event)) : fit()));
@@ -77,10 +78,13 @@ function room() {
   return { width, height, edge };
 }
 
+/** What the brush's sliders cover at the foot. */
+const foot = () => $("brush-box").offsetHeight;
+
 /** At which the whole photo is seen. */
 function wholeScale() {
   const { width, height, edge } = room();
-  return Math.min((width - 2 * edge) / store.photo.width, (height - 2 * edge) / store.photo.height);
+  return Math.min((width - 2 * edge) / store.photo.width, (height - foot() - 2 * edge) / store.photo.height);
 }
 
 export function fit() {
@@ -89,7 +93,7 @@ export function fit() {
     const { photo } = store;
     view.scale = wholeScale();
     view.x = (width - photo.width * view.scale) / 2;
-    view.y = (height - photo.height * view.scale) / 2;
+    view.y = (height - foot() - photo.height * view.scale) / 2;
     view.fitted = true;
   }
   told();
