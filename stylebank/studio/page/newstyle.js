@@ -5,7 +5,7 @@ import * as crop from "./crop.js";
 import * as curve from "./curve.js";
 import { $, h, icon, pickFiles } from "./dom.js";
 import * as gallery from "./gallery.js";
-import { complain, say } from "./notes.js";
+import { complain, say, tell as announce } from "./notes.js";
 import { set } from "./state.js";
 import { lasting } from "./words.js";
 
@@ -130,6 +130,7 @@ async function watch(found) {
 
 function tell(now) {
   const fresh = now.state === "done" && job?.state !== "done";
+  const turned = job?.state !== now.state;
   job = now;
   const going = ["waiting", "running"].includes(now.state);
   $("learning").hidden = false;
@@ -139,11 +140,12 @@ function tell(now) {
   $("style-continue").hidden = now.state !== "stopped";
   $("style-words").textContent = {
     waiting: "Getting ready…",
-    running: now.step ? `Step ${now.step}${now.left_s ? `, about ${lasting(now.left_s)} left` : ""}` : "Looking at the painting…",
-    done: "Done. The style is in your gallery.",
+    running: now.step ? `Step ${now.step}${now.left_s ? `, about ${lasting(now.left_s)} left` : ""}` : now.stage ? `Getting ready: ${now.stage.replace(/(\d+)\/(\d+)$/, "$1 of $2")}` : "Looking at the painting…",
+    done: `Done. The style is in your gallery.${now.warning ? ` ${now.warning}` : ""}`,
     stopped: `Stopped at step ${now.step ?? 0}.`,
     failed: now.error ?? "That did not work.",
   }[now.state];
+  if (turned) announce($("style-words").textContent);
   curve.draw($("curve"), now.losses ?? []);
   if (now.preview && now.preview !== shown) picture(now);
   if (fresh) landed(now);

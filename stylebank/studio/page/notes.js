@@ -23,7 +23,10 @@ export function tell(words) {
 }
 
 export function banner(words, locked = false) {
+  const turned = locked !== document.body.classList.contains("is-locked");
   $("offline").hidden = !words;
   $("unlock").hidden = !locked;
+  document.body.classList.toggle("is-locked", locked);
+  if (turned) (locked ? $("key") : document.body.matches(".is-empty") ? $("pick") : $("view")).focus();
   if ($("offline-words").textContent !== words) $("offline-words").textContent = words;
 }
