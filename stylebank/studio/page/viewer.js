@@ -5,6 +5,7 @@ import { store } from "./state.js";
 
 const canvas = $("view");
 const context = canvas.getContext("2d");
+const overlaid = matchMedia("(max-width: 1180px)");
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const overlays = new Set();
 const watchers = new Set();
@@ -79,7 +80,7 @@ function room() {
 }
 
 /** What the brush's sliders cover at the foot. */
-const foot = () => $("brush-box").offsetHeight;
+const foot = () => (overlaid.matches ? $("brush-box").offsetHeight : 0);
 
 /** At which the whole photo is seen. */
 function wholeScale() {
