@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
-SIZE = {"width": 1440, "height": 900}
+WIDTH, HEIGHT = 1440, 900
 MOST_BYTES = 250_000
 MIXED = ("franz_marc_yellow_cow", "munch_the_scream", "van_gogh_starry_night")
 PARTS = {
@@ -91,7 +91,7 @@ def shot(
     work: Callable[["Page"], None],
 ) -> bytes:
     """A JPEG of the window after some work, as good as fits."""
-    page = browser.new_page(viewport=SIZE, color_scheme=scheme)
+    page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme=scheme)
     page.set_default_timeout(PATIENCE)
     page.goto(address)
     with page.expect_file_chooser() as chooser:
@@ -114,12 +114,13 @@ def shot(
 
 
 def main() -> None:
+    """Write both."""
     from playwright.sync_api import sync_playwright
 
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     words = [sys.executable, "-m", "stylebank", "studio", "--no-browser", "--bank", "shipped"]
     with (
-        subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as studio,
+        subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as studio,  # noqa: S603  # our own words
         sync_playwright() as playwright,
     ):
         assert studio.stdout

@@ -616,7 +616,7 @@ def test_forms_of_one_style_with_marks_of_another(opened: Opener, photo: Path) -
 
 def test_part_in_sight_is_painted_at_full_size_and_the_photo_beside_it(opened: Opener, photo: Path) -> None:
     page = opened()
-    pick(page, drawn(photo, (3200, 2400)))
+    pick(page, drawn(photo, (2200, 1650)))
     seen(page)
     page.evaluate(
         "new PerformanceObserver((l) => (window.long = l.getEntries())).observe({type: 'longtask'})"
@@ -635,9 +635,9 @@ def test_part_in_sight_is_painted_at_full_size_and_the_photo_beside_it(opened: O
     (style, (left, top, width, height)), *others = windows
     assert style != "photo"
     assert not others
-    assert left <= (3200 - box["width"]) / 2
-    assert top <= (2400 - box["height"]) / 2
-    assert (left + width, top + height) >= ((3200 + box["width"]) / 2, (2400 + box["height"]) / 2)
+    assert left <= (2200 - box["width"]) / 2
+    assert top <= (1650 - box["height"]) / 2
+    assert (left + width, top + height) >= ((2200 + box["width"]) / 2, (1650 + box["height"]) / 2)
     page.keyboard.press("x")
     until(page, lambda: windows[-1][0] == "photo", "of the photo too")
     assert windows[-1][1] == windows[0][1]
