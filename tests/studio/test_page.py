@@ -36,12 +36,14 @@ SECONDS = 20.0
 class Studio:
     """The program, and the address that it printed."""
 
-    def __init__(self, bank: Path) -> None:
-        self._bank, self.port = bank, 0
+    def __init__(self, bank: Path, *more: str, before: str = "") -> None:
+        self._bank, self.port, self._more, self._before = bank, 0, more, before
         self.start()
 
     def start(self) -> None:
-        words = [sys.executable, "-m", "stylebank", "studio", "--no-browser", "--bank", str(self._bank)]
+        program = ["-c", f"{self._before}; from stylebank.cli.app import main; main()"]
+        words = [sys.executable, *(program if self._before else ("-m", "stylebank"))]
+        words += ["studio", "--no-browser", "--bank", str(self._bank), *self._more]
         words += ["--port", str(self.port), "--engine", "onnx", "--precision", "float32"]
         self._program = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=os.environ)
         assert self._program.stdout
@@ -74,9 +76,9 @@ Opener = Callable[..., "Page"]
 @pytest.fixture
 def opened(browser: "Browser", studio: Studio) -> Iterator[Opener]:
     """Opens the page in a window of its own; at the end no page may have told an error or asked another host."""
-    contexts, told, asked = [], [], []
+    contexts, told, asked, own = [], [], [], list[str]()
 
-    def opening(width: int = 1200, height: int = 800, scheme: Any = "light") -> "Page":
+    def opening(width: int = 1200, height: int = 800, scheme: Any = "light", of: Studio = studio) -> "Page":
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
         context.grant_permissions(["clipboard-read", "clipboard-write"])
         context.set_default_timeout(SECONDS * 1000)
@@ -90,17 +92,19 @@ def opened(browser: "Browser", studio: Studio) -> Iterator[Opener]:
         context.on("weberror", lambda one: told.append(str(one.error)))
         context.on("request", lambda one: asked.append(one.url))
         page = context.new_page()
-        page.goto(studio.address)
-        page.locator("html[data-ready]").wait_for(state="attached")
+        own.extend(f"{kind}http://127.0.0.1:{of.port}/" for kind in ("", "blob:"))
+        page.goto(of.address)
+        if "token" in of.address:
+            page.locator("html[data-ready]").wait_for(state="attached")
         return page
 
     yield opening
     for context in contexts:
         context.close()
-    own = (f"http://127.0.0.1:{studio.port}/", f"blob:http://127.0.0.1:{studio.port}/")
-    assert [url for url in asked if not url.startswith(own)] == []
+    assert [url for url in asked if not url.startswith(tuple(own))] == []
     away = "ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|403|410|ERR_INCOMPLETE"
-    wrong = [words for words in told if not (studio.port in killed and re.search(away, words))]
+    ports = "|".join(map(str, killed)) or "none"
+    wrong = [words for words in told if not (re.search(ports, words) and re.search(away, words))]
     assert "\n".join(wrong) == ""
 
 
@@ -531,3 +535,268 @@ def test_style_is_begun_stopped_and_can_go_on(opened: Opener, photo: Path) -> No
     page.locator("#style-stop").click()
     page.locator("#style-continue").wait_for()
     assert "Stopped" in page.locator("#style-words").inner_text()
+
+
+def test_photo_is_pasted_and_keeps_the_look_of_the_one_before(opened: Opener, photo: Path) -> None:
+    page = opened()
+    pick(page, photo)
+    page.locator("[data-style=scream]").click()
+    with page.expect_response(lambda one: "/api/photos?" in one.url) as sent:
+        page.evaluate(
+            """async () => {
+              const canvas = new OffscreenCanvas(64, 48);
+              canvas.getContext("2d").fillRect(8, 8, 20, 20);
+              const file = new File([await canvas.convertToBlob()], "pasted.png", {type: "image/png"});
+              const clipboardData = new DataTransfer();
+              clipboardData.items.add(file);
+              document.dispatchEvent(new ClipboardEvent("paste", {clipboardData, cancelable: true}));
+            }"""
+        )
+    assert sent.value.json()["name"] == "pasted.png"
+    until(page, lambda: page.title().startswith("pasted.png"), "it is shown")
+    assert page.locator("[data-style=scream]").get_attribute("aria-pressed") == "true"
+
+
+def test_mask_comes_from_a_file_and_goes_into_one(opened: Opener, photo: Path, tmp_path: Path) -> None:
+    page = opened()
+    pick(page, photo)
+    half = np.zeros((240, 320), np.uint8)
+    half[:, 160:] = 255
+    Image.fromarray(half).save(tmp_path / "right.png")
+    with page.expect_file_chooser() as chooser:
+        page.locator("#mask-in").click()
+    chooser.value.set_files(tmp_path / "right.png")
+    with page.expect_download() as saved:
+        page.locator("[aria-label^='Save the mask']").click()
+    saved.value.save_as(tmp_path / "out.png")
+    with Image.open(tmp_path / "out.png") as image:
+        out = np.asarray(image.convert("L").resize((320, 240)))
+    assert out[:, :155].max() < 8
+    assert out[:, 165:].min() > 247
+
+
+def test_area_can_keep_the_photo_as_it_is(opened: Opener, photo: Path) -> None:
+    page = opened()
+    pick(page, photo)
+    page.locator("[data-style=scream]").click()
+    page.locator("#add-area").click()
+    with page.expect_response(lambda one: one.url.endswith("/masks")):
+        stroke(page, (0.2, 0.7), (0.5, 0.7))
+    seen(page)
+    with page.expect_request(lambda one: one.url.endswith("/preview")) as order:
+        page.locator("[data-style=photo]").click()
+    assert ordered(order.value)["regions"][0]["style"] == "photo"
+    page.locator("#tool-move").click()
+    painted_now = seen(page)
+    page.keyboard.down("\\")
+    photo_itself = seen(page)
+    page.keyboard.up("\\")
+    box = page.locator("#view").bounding_box()
+    assert box
+
+    def around(x: float, y: float) -> float:
+        u, v = at(page, x, y)
+        part = np.s_[
+            int(v - box["y"]) - 9 : int(v - box["y"]) + 9, int(u - box["x"]) - 9 : int(u - box["x"]) + 9
+        ]
+        return float(np.abs(painted_now[part] - photo_itself[part]).mean())
+
+    assert around(0.3, 0.7) < 6  # WebP's part
+    assert around(0.3, 0.2) > 12  # where the style is
+    assert page.locator("#area-list .artist").first.inner_text() == "Original photo"
+
+
+def test_forms_of_one_style_with_marks_of_another(opened: Opener, photo: Path) -> None:
+    page = opened()
+    pick(page, photo)
+    with page.expect_request(lambda one: one.url.endswith("/preview")) as order:
+        page.locator("#marks").select_option("scream")
+    assert ordered(order.value)["style"].endswith("/scream")
+
+
+def test_part_in_sight_is_painted_at_full_size_and_the_photo_beside_it(opened: Opener, photo: Path) -> None:
+    page = opened()
+    pick(page, drawn(photo, (2200, 1650)))
+    seen(page)
+    page.evaluate(
+        "new PerformanceObserver((l) => (window.long = l.getEntries())).observe({type: 'longtask'})"
+    )
+    windows: list[tuple[str, list[int]]] = []
+
+    def asked(request: Any) -> None:
+        if request.url.endswith("/preview") and "window" in request.post_data_json:
+            windows.append((ordered(request)["style"], request.post_data_json["window"]))
+
+    page.on("request", asked)
+    page.keyboard.press("1")
+    page.locator("html[data-part]").wait_for(state="attached")
+    box = page.locator("#view").bounding_box()
+    assert box
+    (style, (left, top, width, height)), *others = windows
+    assert style != "photo"
+    assert not others
+    assert left <= (2200 - box["width"]) / 2
+    assert top <= (1650 - box["height"]) / 2
+    assert (left + width, top + height) >= ((2200 + box["width"]) / 2, (1650 + box["height"]) / 2)
+    page.keyboard.press("x")
+    until(page, lambda: windows[-1][0] == "photo", "of the photo too")
+    assert windows[-1][1] == windows[0][1]
+    page.keyboard.press("0")
+    seen(page)
+    assert page.evaluate("Math.max(0, ...(window.long ?? []).map((one) => one.duration))") < 400
+
+
+@pytest.mark.posix
+def test_reload_goes_on_though_the_studio_was_started_anew(
+    opened: Opener, photo: Path, studio_bank: Path
+) -> None:
+    own = Studio(studio_bank)
+    try:
+        page = opened(of=own)
+        pick(page, photo)
+        page.locator("[data-style=mosaic]").click()
+        page.locator("#add-area").click()
+        with page.expect_response(lambda one: one.url.endswith("/masks")):
+            stroke(page, (0.2, 0.3), (0.5, 0.3))
+        before = seen(page)
+        killed.add(own.port)
+        own.kill()
+        own.start()
+        page.goto("about:blank")
+        page.goto(own.address)  # all anew; the browser has the photo and the mask
+        page.locator("html[data-ready]").wait_for(state="attached")
+        until(page, lambda: names(page) == ["Area 1", "Everything else"], "the areas are there")
+        assert differs(before, seen(page)) < 0.01
+    finally:
+        own.kill()
+
+
+def test_password_is_asked_for_and_a_wrong_one_is_told(opened: Opener, studio_bank: Path) -> None:
+    own = Studio(studio_bank, "--host", "127.0.0.1", "--password", "a long password")
+    try:
+        page = opened(of=own)
+        killed.add(own.port)  # what is refused stands in the console
+        page.locator("#key").wait_for()
+        until(page, lambda: page.evaluate("document.activeElement.id") == "key", "typing goes there")
+        assert serious(page) == []
+        page.keyboard.type("wrong")
+        page.keyboard.press("Enter")
+        until(page, lambda: "not the password" in page.locator("#offline-words").inner_text(), "it says so")
+        page.keyboard.type("a long password")
+        page.keyboard.press("Enter")
+        page.locator("html[data-ready]").wait_for(state="attached")
+        assert page.evaluate("document.activeElement.id") == "pick"
+    finally:
+        own.kill()
+
+
+CHILD = """
+import json, shutil, sys, threading, time
+lesson = json.loads(sys.stdin.readline())
+def say(**what): print(json.dumps(what), flush=True)
+ended = threading.Event()
+threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+from pathlib import Path
+run = Path(lesson["run"])
+run.mkdir(parents=True, exist_ok=True)
+shutil.copy(PREVIEW, run / "preview.png")
+say(expected=100)
+say(stage="photos 1/2")
+count = run / "step"
+for step in range(int(count.read_text()) if count.exists() else 1, 101):
+    say(step=step, total=9.0 / step, content=0.5)
+    if ended.wait(0.02 if step < 40 or count.exists() else 0.3):
+        count.write_text(str(step))
+        say(stopped=True)
+        break
+else:
+    shutil.copy(NEXT, lesson["bank"])
+    say(warning="")
+"""
+
+
+def test_style_is_learnt_in_sight_and_used_at_once(
+    opened: Opener, photo: Path, studio_bank: Path, make_bank: Callable[..., Any], tmp_path: Path
+) -> None:
+    from stylebank.bank import bundle
+
+    bank, after, script = tmp_path / "bank.safetensors", tmp_path / "after", tmp_path / "child.py"
+    bank.write_bytes(studio_bank.read_bytes())
+    bundle.write(after, make_bank({"wave": 3, "scream": 3, "mosaic": 1, "garden": 3}))
+    paths = f"PREVIEW, NEXT = {str(photo)!r}, {str(after)!r}\n"
+    script.write_text(paths + CHILD, "utf-8")
+    own = Studio(bank, before=f"from stylebank.studio import learning; learning.CHILD = ({str(script)!r},)")
+    try:
+        page = opened(of=own)
+        pick(page, photo)
+        page.locator("#new-style").click()
+        with page.expect_file_chooser() as chooser:
+            page.locator(".slot").first.click()
+        chooser.value.set_files(photo)
+        page.locator(".slot.full").nth(4).wait_for()
+        page.locator("#style-start").click()
+        page.locator("#style-preview").wait_for()
+        words = page.locator("#style-words")
+        until(
+            page, lambda: re.search(r"Step \d+, about .* left", words.inner_text()), "the time left is told"
+        )
+        blank = "document.createElement('canvas').toDataURL()"
+        assert page.evaluate("document.querySelector('#curve').toDataURL()") != page.evaluate(blank)
+        page.keyboard.press("Escape")  # it goes on without the dialog
+        until(page, lambda: "%" in page.locator("#new-style").inner_text(), "how much is told in the gallery")
+        page.locator("#new-style").click()
+        page.locator("#style-stop").click()
+        page.locator("#style-continue").click()
+        until(page, lambda: words.inner_text().startswith("Done"), "it is learnt")
+        page.keyboard.press("Escape")
+        with page.expect_response(is_painted) as painted:
+            page.locator("[data-style=garden]").click()
+        assert ordered(painted.value.request)["style"] == "garden"
+        page.locator("[data-style=garden] img").wait_for()
+    finally:
+        own.kill()
+
+
+def test_keys_alone_open_choose_mix_paint_and_save(opened: Opener, photo: Path) -> None:
+    page = opened()
+    assert page.evaluate("document.activeElement.id") in ("", "pick")
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("o")
+    with page.expect_response(is_painted):
+        chooser.value.set_files(photo)
+    reached: list[str] = []
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        here = page.evaluate(NAMED)
+        if here in reached:
+            break
+        reached.append(here)
+    assert all(name.split("|")[1] for name in reached), reached  # each has a name
+    kinds = "\n".join(reached)
+    for wanted in ("Find a style", "Strength", "Keep the photo", "Paint", "Save"):
+        assert wanted in kinds, kinds
+    page.locator("[data-style=photo]").focus()
+    for _ in range(2):
+        page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    chosen = page.evaluate("document.activeElement.dataset.style")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Shift+Enter")
+    assert page.locator("#chips li").count() == 2
+    until(page, lambda: "Painted." in page.locator("#told").inner_text(), "what is painted is told")
+    assert chosen != "photo"
+    page.locator("#knob").focus()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Control+s")
+    assert page.evaluate("document.activeElement.id") == "render"
+    with page.expect_download():
+        page.keyboard.press("Enter")
+    page.keyboard.press("Escape")
+    page.locator("#save-dialog").wait_for(state="hidden")
+
+
+NAMED = """(() => {
+  const one = document.activeElement;
+  const words = one.ariaLabel || one.labels?.[0]?.innerText || one.innerText || one.title || "";
+  return `${one.id || one.tagName}|${words.trim()}`;
+})()"""

@@ -7,6 +7,7 @@ const others = new BroadcastChannel("stylebank");
 const returned = new Set();
 let waiting = null;
 let told = () => {};
+let refused = false; // a key or password that a person typed
 let token = takeToken() || sessionStorage.getItem(KEY) || "";
 
 export class ApiError extends Error {
@@ -38,6 +39,7 @@ function renew(found) {
 
 /** A key or password that a person typed. */
 export function unlock(words) {
+  refused = true;
   renew(words.includes("#token=") ? words.split("#token=")[1] : words);
 }
 
@@ -96,6 +98,7 @@ export function away() {
       await new Promise((done) => setTimeout(done, 1000));
     }
     waiting = null;
+    refused = false;
     banner("");
     for (const run of returned) run();
   })();
@@ -104,7 +107,9 @@ export function away() {
 
 function words(answer) {
   if (answer?.status !== 403 && answer?.status !== 429) return "The studio is away. Start it again and this page goes on by itself.";
-  return "This page has no key to the studio. Open the address that “stylebank studio” printed, or type its key or password.";
+  if (answer.status === 429) return "Too many tries. Wait a minute, then type the password again.";
+  if (refused) return "That is not the password of this studio. Type it again.";
+  return "This studio is locked. Type its password, or open the address that “stylebank studio” printed.";
 }
 
 /** Frames of a stream: 4 bytes of length, a JSON header, and `bytes` bytes; calls `each(header, blob)`. */

@@ -33,7 +33,7 @@ export function start() {
   viewer.onView(() => (cursor.hidden = true));
   listen((changed) => {
     if (changed.has("selected") && store.selected === null && store.tool !== "move") set({ tool: "move" });
-    if (["selected", "tool", "brush", "recipe"].some((key) => changed.has(key))) show();
+    if (["selected", "tool", "brush", "recipe", "found"].some((key) => changed.has(key))) show();
   });
   show();
 }
@@ -53,7 +53,8 @@ export function soften(step) {
 function show() {
   size.show(store.brush.size);
   soft.show(store.brush.softness);
-  $("brush-box").hidden = store.selected === null;
+  $("brush-box").hidden = store.selected === null || store.found.length > 0;
+  $("brush-box").dataset.tool = store.tool;
   for (const tool of ["move", "brush", "eraser"]) $(`tool-${tool}`).setAttribute("aria-pressed", store.tool === tool);
   $("view").classList.toggle("is-drawing", store.tool !== "move");
   stamp = null;

@@ -1,5 +1,6 @@
 // Before and after: a border that is dragged over the picture, and a button and key that show the photo while held.
 
+import { look } from "./closeup.js";
 import { $, clamp, follow } from "./dom.js";
 import { listen, store } from "./state.js";
 import { compare, invalidate, overlay, toPhoto } from "./viewer.js";
@@ -50,6 +51,7 @@ function mark() {
   handle.hidden = !compare.on || compare.hold;
   $("tag-before").hidden = !compare.on && !compare.hold;
   $("tag-after").hidden = !compare.on || compare.hold;
+  look();
   invalidate();
 }
 

@@ -2,6 +2,7 @@
 
 import { getJson, unlock, whenBack } from "./api.js";
 import * as brush from "./brush.js";
+import * as closeup from "./closeup.js";
 import * as compare from "./compare.js";
 import { $, debounce, dress } from "./dom.js";
 import * as folder from "./folder.js";
@@ -22,7 +23,7 @@ import * as viewer from "./viewer.js";
 import * as welcome from "./welcome.js";
 
 dress();
-for (const part of [viewer, compare, sliders, mixpad, regions, brush, found, gallery, preview, newstyle, reload, save, folder, welcome, keys]) part.start();
+for (const part of [viewer, compare, sliders, mixpad, regions, brush, found, gallery, preview, closeup, newstyle, reload, save, folder, welcome, keys]) part.start();
 $("undo").onclick = undo;
 $("redo").onclick = redo;
 $("zoom").onclick = () => (viewer.isFitted() ? viewer.fullSize() : viewer.fit());
@@ -92,6 +93,7 @@ async function begin() {
   set({ styles });
   save.fill();
   await reopen();
+  newstyle.resume().catch(complain);
   if (server.problem) say(server.problem, "error");
   document.documentElement.dataset.ready = "1";
 }

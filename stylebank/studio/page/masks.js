@@ -4,7 +4,6 @@ import { blobOf, postBytes } from "./api.js";
 import { clamp } from "./dom.js";
 import { greyPng } from "./png.js";
 import { withPhoto } from "./photo.js";
-import { PHOTO, store } from "./state.js";
 
 const SIDE = 1536;
 const OPEN = 12;
@@ -87,15 +86,8 @@ export const isEmpty = (id) => Boolean(known.get(id)?.empty);
 /** A recipe as the server has it: areas where nothing is painted yet are left out. */
 export async function wire(recipe) {
   const some = recipe.regions.filter((region) => !isEmpty(region.mask));
-  const regions = await Promise.all(some.map(async ({ key, ...region }) => ({ ...plain(region, recipe), mask: await digestOf(region.mask) })));
+  const regions = await Promise.all(some.map(async ({ key, ...region }) => ({ ...region, mask: await digestOf(region.mask) })));
   return { ...recipe, regions };
-}
-
-/** An area that shows the photo is one whose style has no strength. */
-function plain(region, recipe) {
-  if (region.style !== PHOTO) return region;
-  const style = recipe.style === PHOTO ? store.styles[0].name : recipe.style;
-  return { ...region, style, strength: 0, stroke: 1 };
 }
 
 /** Of a mask, how much is covered at points (x, y) in 0..1, read once at 256 px. */

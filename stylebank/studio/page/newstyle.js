@@ -5,7 +5,7 @@ import * as crop from "./crop.js";
 import * as curve from "./curve.js";
 import { $, h, icon, pickFiles } from "./dom.js";
 import * as gallery from "./gallery.js";
-import { complain, say } from "./notes.js";
+import { complain, say, tell as announce } from "./notes.js";
 import { set } from "./state.js";
 import { lasting } from "./words.js";
 
@@ -26,11 +26,16 @@ export function start() {
   show();
 }
 
-async function open() {
+function open() {
   $("style-dialog").showModal();
+  return resume();
+}
+
+/** Goes on with a style that is being learnt, or that can be continued. */
+export async function resume() {
   const jobs = await getJson("/api/jobs").catch(() => []);
   const mine = jobs.find((one) => one.kind === "style" && ["waiting", "running", "stopped"].includes(one.state));
-  if (mine && job?.id !== mine.id) watch(mine);
+  if (mine && job?.id !== mine.id) await watch(mine);
 }
 
 function show() {
@@ -125,22 +130,31 @@ async function watch(found) {
 
 function tell(now) {
   const fresh = now.state === "done" && job?.state !== "done";
+  const turned = job?.state !== now.state;
   job = now;
   const going = ["waiting", "running"].includes(now.state);
   $("learning").hidden = false;
+  $("new-style").classList.toggle("going", going);
+  $("new-style-words").textContent = going ? `Learning${share(now)}…` : "New style";
   $("style-stop").hidden = !going;
   $("style-continue").hidden = now.state !== "stopped";
   $("style-words").textContent = {
     waiting: "Getting ready…",
-    running: now.step ? `Step ${now.step}${now.left_s ? `, about ${lasting(now.left_s)} left` : ""}` : "Looking at the painting…",
-    done: "Done. The style is in your gallery.",
+    running: now.step ? `Step ${now.step}${now.left_s ? `, about ${lasting(now.left_s)} left` : ""}` : now.stage ? `Getting ready: ${now.stage.replace(/(\d+)\/(\d+)$/, "$1 of $2")}` : "Looking at the painting…",
+    done: `Done. The style is in your gallery.${now.warning ? ` ${now.warning}` : ""}`,
     stopped: `Stopped at step ${now.step ?? 0}.`,
     failed: now.error ?? "That did not work.",
   }[now.state];
+  if (turned) announce($("style-words").textContent);
   curve.draw($("curve"), now.losses ?? []);
   if (now.preview && now.preview !== shown) picture(now);
   if (fresh) landed(now);
   $("style-start").disabled = going || !slots.some(Boolean);
+}
+
+/** How much of it is done, by the steps or else by the time. */
+function share({ step, steps }) {
+  return step && steps ? ` ${Math.min(99, Math.round((100 * step) / steps))} %` : "";
 }
 
 async function picture({ id, preview }) {

@@ -4,6 +4,7 @@ import { $, h } from "./dom.js";
 
 /** One line for some seconds; `kind` is "info" or "error". */
 export function say(words, kind = "info") {
+  for (const one of $("notes").children) if (one.textContent === words) one.remove();
   const note = h("p", { class: `note ${kind}` }, words);
   $("notes").append(note);
   while ($("notes").children.length > 3) $("notes").firstChild.remove();
@@ -16,8 +17,16 @@ export function complain(error) {
   say(error.message, "error");
 }
 
+/** For those who listen: what others see by themselves. */
+export function tell(words) {
+  $("told").textContent = words;
+}
+
 export function banner(words, locked = false) {
+  const turned = locked !== document.body.classList.contains("is-locked");
   $("offline").hidden = !words;
   $("unlock").hidden = !locked;
+  document.body.classList.toggle("is-locked", locked);
+  if (turned) (locked ? $("key") : document.body.matches(".is-empty") ? $("pick") : $("view")).focus();
   if ($("offline-words").textContent !== words) $("offline-words").textContent = words;
 }

@@ -1,13 +1,14 @@
 // The photo: brought to the server, brought again when the server has forgotten it, and shown as it is.
 
 import { ApiError, blobOf, postBytes } from "./api.js";
-import { complain, say } from "./notes.js";
+import * as keepsake from "./keepsake.js";
+import { complain, say, tell } from "./notes.js";
 import { sendAgain } from "./masks.js";
 import { kept } from "./reload.js";
 import { FIRST, startPhoto, store } from "./state.js";
 
 const SIDE = 1536;
-let again = null;
+let sending = null;
 
 /** Does `run(id)` with the photo; where the server has forgotten it, sends photo and masks again and tries once more. */
 export async function withPhoto(run) {
@@ -16,8 +17,8 @@ export async function withPhoto(run) {
     return await run(photo.id);
   } catch (error) {
     if (!(error instanceof ApiError && error.gone) || !photo.file) throw error;
-    again ??= bringAgain(photo).finally(() => (again = null));
-    await again;
+    sending ??= bringAgain(photo).finally(() => (sending = null));
+    await sending;
     return run(photo.id);
   }
 }
@@ -30,9 +31,11 @@ async function bringAgain(photo) {
 /** Takes a file that was dropped, pasted or picked. */
 export async function bring(file) {
   document.body.classList.add("is-bringing");
+  tell(`Opening ${file.name || "the photo"}`);
   try {
     const told = await postBytes(`/api/photos?name=${encodeURIComponent(file.name || "photo.png")}`, file);
     for (const note of told.notes ?? []) say(note);
+    keepsake.keep(told.id, file, store.photo?.id);
     startPhoto({ ...told, file });
     return true;
   } catch (error) {
@@ -46,17 +49,33 @@ export async function bring(file) {
 /** What was open before this tab was loaded again, or the photo of the command line. */
 export async function reopen() {
   const last = kept();
-  if (last) {
-    try {
-      await blobOf(`/api/photos/${last.photo.id}/picture?side=64`);
-      startPhoto(last.photo, { ...FIRST, ...last.recipe });
-      return true;
-    } catch (error) {
-      if (error.offline) throw error;
-    }
-  }
+  if (last && (await again(last))) return true;
   if (store.server.photo) startPhoto(store.server.photo);
   return Boolean(store.server.photo);
+}
+
+/** The photo of before with its look, if the server has it still or this browser kept it; masks that are lost leave no areas. */
+async function again({ photo, recipe }) {
+  const { id, name } = photo;
+  const { file, masks } = await keepsake.find(id);
+  const has = (path) => blobOf(path).then(() => true, (error) => {
+    if (error.offline) throw error;
+    return false;
+  });
+  try {
+    if (!(await has(`/api/photos/${id}/picture?side=64`))) {
+      if (!file) return false;
+      await postBytes(`/api/photos?name=${encodeURIComponent(name)}`, file);
+    }
+    const there = async ({ mask }) => (await has(`/api/photos/${id}/masks/${mask}`)) || (masks.has(mask) && Boolean(await postBytes(`/api/photos/${id}/masks`, masks.get(mask))));
+    const kept = await Promise.all(recipe.regions.map(there));
+    if (kept.includes(false)) say("The areas are lost: the studio was started anew.");
+    startPhoto({ ...photo, file }, { ...FIRST, ...recipe, regions: recipe.regions.filter((_, at) => kept[at]) });
+    return true;
+  } catch (error) {
+    if (error.offline) throw error;
+    return false;
+  }
 }
 
 /** The photo as a bitmap of a long side. */

@@ -4,8 +4,9 @@
 import { send } from "./api.js";
 import { $, debounce } from "./dom.js";
 import { wire } from "./masks.js";
-import { complain } from "./notes.js";
+import { complain, tell } from "./notes.js";
 import { withPhoto } from "./photo.js";
+import { parse, titleOf } from "./recipe.js";
 import { listen, store } from "./state.js";
 import * as viewer from "./viewer.js";
 
@@ -92,6 +93,7 @@ async function ask(recipe, side, signal) {
     viewer.setAfter(bitmap, { fade: !store.dragging && shown.recipe !== recipe });
     shown = { recipe, words, side: said.side, number: mine };
     document.documentElement.dataset.shown = String(said.side);
+    if (signal) describe(recipe);
   } catch (error) {
     complain(error);
   } finally {
@@ -99,11 +101,21 @@ async function ask(recipe, side, signal) {
   }
 }
 
+/** For those who listen: what is painted now. */
+function describe({ style, regions }) {
+  const look = [style, ...regions.map((region) => region.style)].map((one) => parse(one).forms.map((part) => titleOf(part.name)).join(" and "));
+  const words = `${store.photo.name}: ${[...new Set(look)].join(", ")}`;
+  $("view").setAttribute("aria-label", words);
+  if (words !== described) tell(`Painted. ${words}`);
+  described = words;
+}
+let described = "";
+
 /** What of a recipe is seen: names are not. */
 const wordsOf = (recipe) => JSON.stringify({ ...recipe, regions: recipe.regions.map((region) => ({ ...region, name: "" })) });
 
 /** The line that moves while something is waited for; returns what ends it. */
-function busy() {
+export function busy() {
   let told = false;
   const slow = setTimeout(() => {
     told = true;

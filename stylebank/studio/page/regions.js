@@ -3,15 +3,17 @@
 import { postBytes, blobOf } from "./api.js";
 import { $, download, h, icon, pickFiles } from "./dom.js";
 import * as masks from "./masks.js";
-import { complain, say } from "./notes.js";
+import { complain, say, tell } from "./notes.js";
 import { withPhoto } from "./photo.js";
 import { parse, PHOTO, titleOf } from "./recipe.js";
 import { slider } from "./sliders.js";
+import { sortable } from "./sorting.js";
 import { edit, listen, set, settle, store } from "./state.js";
 
 const COLORS = ["#ff5d8f", "#38b6ff", "#ffb300", "#37d67a", "#b388ff", "#ff7043", "#26c6da", "#d4e157"];
 const SOME = ["wave", "scream", "water_lilies_1919", "kiss", "udnie", "night"];
 let count = 0;
+let was = null; // the area that was selected before
 const edges = slider({
   label: "Soft borders", words: (value) => (value ? value.toFixed(0) : "none"), onend: settle,
   scale: { to: (at) => Math.round(at * 60), from: (value) => value / 60, step: 1 / 60 },
@@ -84,6 +86,7 @@ export function lift(key, places) {
   regions.splice(to, 0, ...regions.splice(from, 1));
   edit(() => ({ regions }));
   $("area-list").querySelector(`[data-key="${key}"] .pick`)?.focus();
+  tell(`${regions[to].name}, place ${regions.length - to} of ${regions.length}`);
 }
 
 function show() {
@@ -93,11 +96,13 @@ function show() {
   $("area-list").hidden = !some;
   $("edge-sliders").hidden = !some;
   edges.show(recipe.feather);
-  if (store.dragging || $("area-list").contains(document.activeElement) && document.activeElement.matches("input")) return;
+  if (store.dragging || $("area-list").matches(".sorting") || $("area-list").contains(document.activeElement) && document.activeElement.matches("input")) return;
   const at = document.activeElement?.closest?.("#area-list li")?.dataset.key;
   const rows = [...recipe.regions].reverse().map((region) => row(region, selected === region.key));
   if (some) rows.push(restRow(selected === null));
   $("area-list").replaceChildren(...rows);
+  if (selected !== was) $("area-list").querySelector(".on")?.scrollIntoView({ block: "nearest" });
+  was = selected;
   if (at) $("area-list").querySelector(`[data-key="${at}"] .pick`)?.focus();
 }
 
@@ -110,9 +115,9 @@ function row(region, on) {
   const seen = h("button", { class: "tool small", "aria-label": `Show ${name}`, "aria-pressed": visible, title: visible ? "Hide" : "Show", onclick: () => change(key, { visible: !visible }) }, icon(visible ? "eye" : "eye-off"));
   const more = h("button", { class: "tool small", "aria-label": `Save the mask of ${name}`, title: "Save the mask", onclick: () => save(region) }, icon("save"));
   const bin = h("button", { class: "tool small", "aria-label": `Delete ${name}`, title: "Delete", onclick: () => remove(key) }, icon("trash"));
-  const item = h("li", { class: `area${on ? " on" : ""}${visible ? "" : " unseen"}`, "data-key": key, draggable: "true" }, h("span", { class: "dot" }), pick, h("span", { class: "area-tools" }, seen, more, bin));
+  const item = h("li", { class: `area${on ? " on" : ""}${visible ? "" : " unseen"}`, "data-key": key }, h("span", { class: "grip", title: "Drag to order" }), pick, h("span", { class: "area-tools" }, seen, more, bin));
   item.style.setProperty("--area", colorOf(key));
-  dragging(item, key);
+  sortable($("area-list"), item, (places) => (places ? lift(key, -places) : show()));
   return item;
 }
 
@@ -121,7 +126,7 @@ function restRow(on) {
   drawThumb(canvas, { ...store.recipe, mask: null });
   const pick = h("button", { class: "pick", "aria-pressed": on, onclick: () => set({ selected: null }) }, canvas,
     h("span", { class: "words" }, h("span", { class: "title" }, "Everything else"), h("span", { class: "artist" }, wordsOf(store.recipe.style))));
-  return h("li", { class: `area rest${on ? " on" : ""}`, "data-key": "" }, h("span", { class: "dot" }), pick);
+  return h("li", { class: `area rest${on ? " on" : ""}`, "data-key": "" }, h("span", { class: "grip" }), pick);
 }
 
 const wordsOf = (style) => parse(style).forms.map((part) => titleOf(part.name)).join(" + ");
@@ -197,30 +202,6 @@ function keys(event, key) {
   event.preventDefault();
   event.stopPropagation();
   does();
-}
-
-/** Rows are dragged onto the place they go to. */
-function dragging(item, key) {
-  item.addEventListener("dragstart", (event) => {
-    event.dataTransfer.setData("text/x-area", key);
-    event.dataTransfer.effectAllowed = "move";
-    item.classList.add("lifted");
-  });
-  item.addEventListener("dragend", () => item.classList.remove("lifted"));
-  item.addEventListener("dragover", (event) => {
-    if (!event.dataTransfer.types.includes("text/x-area")) return;
-    event.preventDefault();
-    item.classList.add("under");
-  });
-  item.addEventListener("dragleave", () => item.classList.remove("under"));
-  item.addEventListener("drop", (event) => {
-    const moved = event.dataTransfer.getData("text/x-area");
-    if (!moved) return;
-    event.preventDefault();
-    event.stopPropagation();
-    const places = (one) => store.recipe.regions.findIndex((region) => region.key === one);
-    lift(moved, places(key) - places(moved));
-  });
 }
 
 async function save(region) {

@@ -1,7 +1,8 @@
-// What a reload of this tab goes on with: the look and which photo it was; nothing of the photo itself.
+// What a reload of this tab goes on with: the look and which photo it was; the photo itself is in keepsake.js.
 
 import { debounce } from "./dom.js";
-import { digestOf, isEmpty } from "./masks.js";
+import { keepMasks } from "./keepsake.js";
+import { blobOfMask, digestOf, isEmpty } from "./masks.js";
 import { listen, store } from "./state.js";
 
 const KEPT = "stylebank-page";
@@ -15,9 +16,18 @@ async function keep() {
   const { photo, recipe } = store;
   const { id, name, width, height } = photo;
   const some = recipe.regions.filter((region) => !isEmpty(region.mask));
-  const regions = await Promise.all(some.map(async (region) => ({ ...region, mask: await digestOf(region.mask) })));
+  const kept = new Map();
+  const regions = await Promise.all(some.map(async (region) => {
+    const mask = await digestOf(region.mask);
+    if (blobOfMask(region.mask)) kept.set(mask, blobOfMask(region.mask));
+    return { ...region, mask };
+  }));
   sessionStorage.setItem(KEPT, JSON.stringify({ photo: { id, name, width, height }, recipe: { ...recipe, regions } }));
+  const masks = [...kept.keys()].join();
+  if (masks !== sent) keepMasks(id, kept);
+  sent = masks;
 }
+let sent = "";
 
 export function kept() {
   try {

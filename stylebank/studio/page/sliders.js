@@ -72,6 +72,7 @@ function show(changed) {
   const mine = target();
   const region = mine === store.recipe ? null : mine;
   $("target").textContent = region ? region.name : store.recipe.regions.length ? "Everything else" : "Whole picture";
+  $("tab-look").textContent = region ? `Style of ${region.name}` : "Style";
   strength.show(mine.strength);
   stroke.show(mine.stroke);
   $("keep-color").checked = store.recipe.keep_color;
@@ -82,7 +83,7 @@ function show(changed) {
   $("marks-field").hidden = plain || store.server?.bank?.marks === false;
   if (changed.has("styles")) fillMarks();
   $("marks").value = mix.marks;
-  $("mix-hint").hidden = plain || mix.forms.length > 1;
+  $("mix-hint").hidden = plain || mix.forms.length > 1 || store.recipe.regions.length > 0;
   showChips(mix.forms);
 }
 

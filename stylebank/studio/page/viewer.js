@@ -5,10 +5,12 @@ import { store } from "./state.js";
 
 const canvas = $("view");
 const context = canvas.getContext("2d");
+const overlaid = matchMedia("(max-width: 1180px)");
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const overlays = new Set();
 const watchers = new Set();
 const pictures = { before: null, after: null, old: null, faded: 1 };
+const parts = { before: [], after: [] }; // at full size: {box: [left, top, width, height] in pixels of the photo, bitmap}
 const view = { scale: 1, x: 0, y: 0, fitted: true };
 export const compare = { on: false, at: 0.5, hold: false };
 let frame = 0;
@@ -21,7 +23,8 @@ export const onView = (run) => watchers.add(run);
 export const setTool = (take) => (tool = take);
 
 export function start() {
-  new ResizeObserver(() => (view.fitted ? fit() : invalidate())).observe($("stage"));
+  const sized = new ResizeObserver(() => (view.fitted ? fit() : invalidate()));
+  for (const id of ["stage", "brush-box"]) sized.observe($(id));
   canvas.addEventListener("wheel", wheel, { passive: false });
   canvas.addEventListener("pointerdown", down);
   canvas.addEventListener("dblclick", (event) => store.tool === "move" && (view.fitted ? zoomTo(1, ...at(event)) : fit()));
@@ -42,6 +45,25 @@ export function setAfter(bitmap, { fade = false } = {}) {
   invalidate();
 }
 
+/** Puts parts at full size over photo or painting; those that were there and are not kept are closed. */
+export function setParts(side, kept) {
+  for (const { bitmap } of parts[side].filter((one) => !kept.includes(one))) bitmap.close();
+  parts[side] = kept;
+  invalidate();
+}
+
+export const partsOf = (side) => parts[side];
+
+/** The part of the photo that is seen: [left, top, width, height] in its pixels. */
+export function inSight() {
+  const { width, height } = room();
+  const { photo } = store;
+  const edge = (value, most) => clamp(Math.round(value / view.scale), 0, most);
+  const [left, right] = [edge(-view.x, photo.width), edge(width - view.x, photo.width)];
+  const [top, bottom] = [edge(-view.y, photo.height), edge(height - view.y, photo.height)];
+  return right > left && bottom > top ? [left, top, right - left, bottom - top] : null;
+}
+
 export function clear() {
   for (const key of ["before", "after", "old"]) {
     pictures[key]?.close();
@@ -57,13 +79,22 @@ function room() {
   return { width, height, edge };
 }
 
+/** What the brush's sliders cover at the foot. */
+const foot = () => (overlaid.matches ? $("brush-box").offsetHeight : 0);
+
+/** At which the whole photo is seen. */
+function wholeScale() {
+  const { width, height, edge } = room();
+  return Math.min((width - 2 * edge) / store.photo.width, (height - foot() - 2 * edge) / store.photo.height);
+}
+
 export function fit() {
   if (store.photo) {
-    const { width, height, edge } = room();
+    const { width, height } = room();
     const { photo } = store;
-    view.scale = Math.min((width - 2 * edge) / photo.width, (height - 2 * edge) / photo.height);
+    view.scale = wholeScale();
     view.x = (width - photo.width * view.scale) / 2;
-    view.y = (height - photo.height * view.scale) / 2;
+    view.y = (height - foot() - photo.height * view.scale) / 2;
     view.fitted = true;
   }
   told();
@@ -73,8 +104,9 @@ export function zoomTo(scale, x, y) {
   if (!store.photo) return;
   const { width, height } = room();
   [x, y] = [x ?? width / 2, y ?? height / 2];
-  const least = Math.min(width / store.photo.width, height / store.photo.height) / 2;
-  const now = clamp(scale, Math.min(least, 1), 8);
+  const least = wholeScale();
+  if (scale <= Math.min(least, 1)) return fit();
+  const now = Math.min(scale, Math.max(8, least));
   view.x = x - ((x - view.x) / view.scale) * now;
   view.y = y - ((y - view.y) / view.scale) * now;
   view.scale = now;
@@ -197,7 +229,10 @@ function drawPictures(box) {
   const { before, after, old, faded } = pictures;
   const border = compare.hold ? 1 : compare.on ? compare.at : 0;
   const ground = before ?? after;
-  if (ground && (border > 0 || !after)) context.drawImage(ground, ...box);
+  if (ground && (border > 0 || !after)) {
+    context.drawImage(ground, ...box);
+    drawParts("before");
+  }
   if (!after || border >= 1) return;
   context.save();
   context.beginPath();
@@ -206,5 +241,12 @@ function drawPictures(box) {
   if (faded < 1 && old) context.drawImage(old, ...box);
   context.globalAlpha = faded;
   context.drawImage(after, ...box);
+  drawParts("after");
   context.restore();
+}
+
+function drawParts(side) {
+  const { scale, x, y } = view;
+  if (scale * devicePixelRatio < 0.3) return;
+  for (const { box: [left, top, width, height], bitmap } of parts[side]) context.drawImage(bitmap, x + left * scale, y + top * scale, width * scale, height * scale);
 }

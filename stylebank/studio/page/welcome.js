@@ -8,6 +8,7 @@ import { openRecipe } from "./save.js";
 export function start() {
   $("pick").onclick = $("open").onclick = pick;
   $("sample").onclick = sample;
+  if (!["127.0.0.1", "localhost", "[::1]"].includes(location.hostname)) $("where").textContent = `It goes to ${location.hostname} and to nobody else.`;
   document.addEventListener("paste", pasted);
   for (const kind of ["dragenter", "dragover"]) document.addEventListener(kind, over);
   document.addEventListener("dragleave", (event) => event.relatedTarget || lit(false));
