@@ -164,7 +164,8 @@ class AnimationWriter:
             options |= {"disposal": 2 if self._is_transparent(pieces) else 1, "optimize": False}
         buffer = io.BytesIO()
         try:
-            next(pictures).save(buffer, name, append_images=pictures, **options)
+            first, rest = next(pictures), pictures if name == "GIF" else list(pictures)  # the others count them
+            first.save(buffer, name, append_images=rest, **options)
         except (OSError, ValueError, RuntimeError) as error:
             raise OutputError(f"{target}: cannot be made ({one_line(error)}); choose mp4 or webm") from error
         atomic.write_atomically(target, buffer.getvalue())

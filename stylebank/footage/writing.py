@@ -205,6 +205,10 @@ class FilmPiece:
         options = dict(used.options)
         if used.crf is not None:
             options["crf"] = str(used.crf if writer.quality is None else writer.quality)
+        if used.encoder == "libx264" and -(-writer.size[1] // 16) % 8:
+            # With AVX-512, x264's macroblock tree reads beyond rows that are no multiple of 8 blocks: of 12 equal runs
+            # no two gave one file. Pieces that are done again are to be what they were.
+            options["mbtree"] = "0"
         if used.encoder == "prores_ks":
             options["profile"] = "3" if writer.pixels.startswith("yuv422") else "4"
         if writer.keeps_alpha and used.encoder == "libvpx-vp9":
