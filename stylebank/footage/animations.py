@@ -164,7 +164,10 @@ class AnimationWriter:
             options |= {"disposal": 2 if self._is_transparent(pieces) else 1, "optimize": False}
         buffer = io.BytesIO()
         try:
-            first, rest = next(pictures), pictures if name == "GIF" else list(pictures)  # the others count them
+            first, rest = (
+                next(pictures),
+                pictures if name == "GIF" else list(pictures),
+            )  # the others count them
             first.save(buffer, name, append_images=rest, **options)
         except (OSError, ValueError, RuntimeError) as error:
             raise OutputError(f"{target}: cannot be made ({one_line(error)}); choose mp4 or webm") from error

@@ -1,6 +1,5 @@
 """Everything of a film but its picture stays: sound, times, colours, sizes, tags; what cannot stay is said."""
 
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -205,7 +204,7 @@ def test_tags_chapters_and_languages_stay(make_clip: Any, paint: Any, tmp_path: 
 
 
 @pytest.fixture
-def with_subtitles(make_clip: Any, tmp_path: Path) -> Iterator[Path]:
+def with_subtitles(make_clip: Any, tmp_path: Path) -> Path:
     """A film with a line of subtitles."""
     words = tmp_path / "words.srt"
     words.write_text("1\n00:00:00,100 --> 00:00:00,300\nHello sea\n\n", "utf-8")
@@ -229,7 +228,7 @@ def with_subtitles(make_clip: Any, tmp_path: Path) -> Iterator[Path]:
             if packet.size:
                 packet.stream = made[packet.stream]
                 output.mux(packet)
-    yield path
+    return path
 
 
 def test_subtitles_stay_where_the_container_has_them(
