@@ -115,7 +115,7 @@ class Same:
         self.count, self.change = 0, change
 
     def paint(self, frame: Image.Image, look: Look) -> Image.Image:
-        assert look
+        assert look.share
         self.count += 1
         return self.change(frame, self.count)
 

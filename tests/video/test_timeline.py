@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,7 +67,7 @@ def test_a_time_stands_once() -> None:
 
 def moving(path: Path, loop: int | None) -> Path:
     images = [Image.new("L", (8, 6), level) for level in (0, 128, 255)]
-    options = {} if loop is None else {"loop": loop}
+    options: dict[str, Any] = {} if loop is None else {"loop": loop}
     images[0].save(path, save_all=True, append_images=images[1:], duration=100, **options)
     return path
 
