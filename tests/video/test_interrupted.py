@@ -43,8 +43,13 @@ def _short_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline, "_PIECE", 7)
 
 
-@pytest.mark.parametrize("suffix", ["mp4", "mkv", "webm", "gif", "webp"])
-@pytest.mark.parametrize("stops", [[3], [7], [9, 10], [20]])
+@pytest.mark.parametrize(
+    ("suffix", "stops"),
+    [
+        *(("mp4", stops) for stops in ([3], [7], [9, 10], [20])),
+        *((suffix, [9, 10]) for suffix in ("mkv", "webm", "gif", "webp")),
+    ],
+)
 def test_stopped_clip_plays_and_goes_on_to_the_same_end(
     make_clip: Any, paint: Any, same: Any, tmp_path: Path, suffix: str, stops: list[int]
 ) -> None:
@@ -149,7 +154,7 @@ def test_command_that_is_stopped_or_killed_goes_on_to_the_same_frames(
         running = subprocess.Popen(command(made, 0.3), stderr=subprocess.PIPE, text=True)
         folder = Pieces(made, {}).folder
         patience = time.monotonic() + 60
-        while not (folder / "000001.mkv").exists():
+        while not (folder / "record").exists() or '"piece"' not in (folder / "record").read_text():
             assert time.monotonic() < patience
             time.sleep(0.02)
         os.kill(running.pid, number)
