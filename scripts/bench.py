@@ -13,6 +13,7 @@ from benchmarks import (
     stylize,
     tiled,
     train,
+    video,
 )
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Speed, as ratios within one run.")
@@ -26,6 +27,7 @@ app.command(name="quality")(quality.main)
 app.command(name="segment")(segment.main)
 app.command(name="tiled")(tiled.main)
 app.command(name="studio")(studio.main)
+app.command(name="video")(video.main)
 app.command(name="compare")(compare.main)
 
 

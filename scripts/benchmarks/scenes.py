@@ -1,5 +1,6 @@
 """Clips whose motion is known to the last digit, made of photos: a camera, an object before it, noise, light."""
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -79,7 +80,7 @@ def camera(photo: Image.Image, size: tuple[int, int], views: list[Affine]) -> Sc
     """A camera before a photo."""
     grid = _grid(size)
     frames = [_seen(photo, view, size) for view in views]
-    places = [_back(before, _through(view, grid)) for before, view in zip(views, views[1:], strict=False)]
+    places = [_back(before, _through(view, grid)) for before, view in itertools.pairwise(views)]
     seen = [_inside(points, size) for points in places]
     return Scene(frames, [(points - 0.5).astype(np.float32) for points in places], seen)
 

@@ -22,8 +22,9 @@ _ROUNDS = 4  # of Gauss and Newton
 _REST = 0.04  # half-size pixels: a camera whose corners move less is at rest
 _AS_WELL = 1.3  # times the flow's squared error that the camera's may have
 _NOISE = 4.0  # and that many squared levels more
-_FAINT = 16.0  # squared levels up to which nobody looks closer
+_FAINT = 6.0  # squared levels up to which nobody looks closer
 _PLAIN = 64.0  # squared levels, beside nine times the median, above which a camera's motion explains nothing
+_EDGE = 0.25  # half-size pixels that a place may lie outside
 _WINDOW = 6.0  # deviation of the window, in half-size pixels, over which both are compared
 _STRAY = 0.5, 0.02  # squared pixels that flows to and fro may differ by, and that share of their squares more
 
@@ -69,44 +70,47 @@ def between(before: Levels, now: Levels) -> Motion:
     """The motion from one half-size frame (h, w), grey, to the next."""
     home, before = _home(*now.shape), _lit(before, now)
     rough = _flow(now, before, _ROUGH)
-    camera = _camera(before, now, rough)
+    # Smoothed: between two pixels of a frame at half the size lies what neither shows.
+    first, last = (cv2.GaussianBlur(x, (0, 0), 1.0).astype(np.float32) for x in (before, now))
+    camera = _camera(first, last, rough)
     moved = (_through(camera, home) - home).astype(np.float32)
     if np.abs(moved).max() < _REST:
         moved[:] = 0
-    error = _error(before, now, home + moved)
+    error = _error(first, last, home + moved)
     plain = 9 * float(np.median(error)) + _PLAIN
-    if np.all((error <= np.maximum(_AS_WELL * _error(before, now, home + rough), _FAINT)) & (error <= plain)):
+    if np.all((error <= np.maximum(_AS_WELL * _error(first, last, home + rough), _FAINT)) & (error <= plain)):
         return Motion(home + moved, _inside(home + moved, now.shape), error, not moved.any())
     flow = _flow(now, before, _FINE)
-    share = (error <= _AS_WELL * _error(before, now, home + flow) + _NOISE) & (error <= plain)
+    share = (error <= _AS_WELL * _error(first, last, home + flow) + _NOISE) & (error <= plain)
     share = np.clip(2 * _blurred(share.astype(np.float32), 2.0) - 0.5, 0, 1)[..., None]
     total = moved * share + flow * (1 - share)
     origins = home + total
     known = np.maximum(_returning(_flow(before, now, _FINE), total), share[..., 0])
-    return Motion(origins, known * _inside(origins, now.shape), _error(before, now, origins), False)
+    return Motion(origins, known * _inside(origins, now.shape), _error(first, last, origins), False)
 
 
-def carried(picture: Floats, motion: Motion, *, fine: bool = True) -> Floats:
+def carried(picture: Floats, found: Motion, *, fine: bool = True) -> Floats:
     """A picture (H, W, C) or (H, W) of the frame before, moved to where its pixels are now.
 
     With `fine` it keeps its sharpness (Lanczos, 8 x 8 pixels), as what is carried on and on must.
     """
-    if motion.still:
+    if found.still:
         return picture.copy()
-    origins, (height, width) = motion.origins, picture.shape[:2]
+    origins, (height, width) = found.origins, picture.shape[:2]
     if origins.shape[:2] != (height, width):
         # Pixels' centres: that of half-size pixel x lies at 2 x + 0.5.
         moved = cv2.resize(origins - _home(*origins.shape[:2]), (width, height))
         origins = _home(height, width) + 2 * moved
     how = cv2.INTER_LANCZOS4 if fine else cv2.INTER_LINEAR
-    return np.asarray(cv2.remap(picture, origins, None, how, borderMode=cv2.BORDER_REFLECT_101), np.float32)
+    return _sampled(picture, origins, how)
 
 
 def _lit(before: Levels, now: Levels) -> Levels:
     """A frame with the mean and the contrast of another: in a lamp's flicker nothing moves."""
     (mean, deviation), (wanted, spread) = ((float(x.mean()), float(x.std())) for x in (before, now))
     gain = min(max((spread + 1) / (deviation + 1), 0.5), 2.0)
-    return np.rint(before * gain + (wanted - gain * mean)).clip(0, 255).astype(np.uint8)
+    levels = np.rint(before * gain + (wanted - gain * mean))
+    return np.asarray(levels.clip(0, 255), np.uint8)
 
 
 _ROUGH, _FINE = False, True
@@ -136,6 +140,11 @@ def _home(height: int, width: int) -> Floats:
     return found
 
 
+def _sampled(values: Floats, places: Floats, how: int = cv2.INTER_LINEAR) -> Floats:
+    found = cv2.remap(values, places, None, how, borderMode=cv2.BORDER_REFLECT_101)  # type: ignore[call-overload]  # its stubs know no map without a second one
+    return np.asarray(found, np.float32)
+
+
 def _through(affine: Affine, points: Floats) -> NDArray[np.float64]:
     found: NDArray[np.float64] = points @ affine[:, :2].T + affine[:, 2]
     return found
@@ -145,48 +154,47 @@ def _blurred(values: Floats, deviation: float) -> Floats:
     return np.asarray(cv2.GaussianBlur(values, (0, 0), deviation), np.float32)
 
 
-def _error(before: Levels, now: Levels, origins: Floats) -> Floats:
-    moved = cv2.remap(before, origins, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return _blurred(np.square(now.astype(np.float32) - moved) * _inside(origins, now.shape), _WINDOW)
+def _error(before: Floats, now: Floats, origins: Floats) -> Floats:
+    moved = _sampled(before, origins)
+    return _blurred(np.square(now - moved) * _inside(origins, now.shape), _WINDOW)
 
 
 def _inside(origins: Floats, size: tuple[int, ...]) -> Floats:
     x, y = origins[..., 0], origins[..., 1]
-    found = (x > -0.5) & (y > -0.5) & (x < size[1] - 0.5) & (y < size[0] - 0.5)
+    found = (x > -_EDGE) & (y > -_EDGE) & (x < size[1] - 1 + _EDGE) & (y < size[0] - 1 + _EDGE)
     return found.astype(np.float32)
 
 
 def _returning(forth: Floats, flow: Floats) -> Floats:
     """Whether (h, w) the flow from the frame before comes back to where this one's started."""
     places = _home(*flow.shape[:2]) + flow
-    back = cv2.remap(forth, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    back = _sampled(forth, places)
     stray = np.square(flow + back).sum(2)
     allowed = _STRAY[0] + _STRAY[1] * (np.square(flow).sum(2) + np.square(back).sum(2))
     lost = cv2.dilate((stray > allowed).astype(np.float32), np.ones((3, 3), np.uint8))
     return np.asarray(1 - lost, np.float32)
 
 
-def _camera(before: Levels, now: Levels, flow: Floats) -> Affine:
+def _camera(first: Floats, last: Floats, flow: Floats) -> Affine:
     """The affine motion of most pixels: fitted to a flow, then to the levels of both frames."""
-    home = _home(*now.shape)
+    home, size = _home(*last.shape), last.shape
     start, moved = home[2::4, 2::4].reshape(-1, 2), flow[2::4, 2::4].reshape(-1, 2)
     if len(start) < 12:
         return np.eye(2, 3)
     ones = np.column_stack([start, np.ones(len(start))]).astype(np.float64)
     weight, fit = np.ones(len(start)), np.zeros((3, 2))
     for _ in range(_ROUNDS):
-        fit = np.linalg.lstsq(ones * weight[:, None], moved * weight[:, None], rcond=None)[0]
+        fit = np.asarray(np.linalg.lstsq(ones * weight[:, None], moved * weight[:, None], rcond=None)[0])
         stray = np.square(moved - ones @ fit).sum(1)
         weight = 1 / (1 + stray / max(float(np.median(stray)), 1e-4))
-    affine = np.eye(2, 3) + fit.T
-    first, last = (cv2.GaussianBlur(x, (0, 0), 1.0).astype(np.float32) for x in (before, now))
+    affine: Affine = np.eye(2, 3) + fit.T
     slopes = [cv2.Sobel(last, cv2.CV_32F, *way, ksize=3, scale=1 / 8)[::2, ::2] for way in ((1, 0), (0, 1))]
     x, y = (home[::2, ::2, axis].ravel() for axis in (0, 1))
     # What a level changes by with each of the six numbers, were the frame moved by them.
     columns = np.stack([s.ravel() * f for s in slopes for f in (x, y, np.float32(1))], 1)
     for _ in range(3 * _ROUNDS):
         moved_frame = cv2.warpAffine(
-            first, affine, now.shape[::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderValue=-1e4
+            first, affine, size[::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderValue=-1e4
         )
         off = (last - moved_frame)[::2, ::2].ravel()
         off[np.abs(off) > 1e3] = 1e6  # from outside
@@ -199,6 +207,6 @@ def _camera(before: Levels, now: Levels, flow: Floats) -> Affine:
         # The step moves this frame; composed with the motion it moves the one before.
         update = np.vstack([np.eye(2, 3) + step, [0, 0, 1]])
         affine = affine @ update
-        if np.abs(step @ [*now.shape[::-1], 1]).max() < _REST / 20:
+        if np.abs(step @ [*size[::-1], 1]).max() < _REST / 20:
             break
     return affine
