@@ -21,7 +21,6 @@ from stylebank.terminal.options import (
     Tile,
     complete_share,
     complete_style,
-    say_weights,
     tile_bar,
 )
 
@@ -132,42 +131,28 @@ def video(
 ) -> None:
     """Paint a video, with its sound and times; what was interrupted continues where it stopped."""
     from stylebank.footage import clips
-    from stylebank.machine.interrupts import StopRequest
     from stylebank.painting.painter import StyleBank
     from stylebank.terminal import reels
     from stylebank.video import timeline
 
     looks, regions = _looks(style, mix, mix_at, region, rest, strength=strength, stroke=stroke)
+    settings = reels.Settings(
+        replace(looks, keep_color=keep_color),
+        regions,
+        fit,
+        feather,
+        codec,
+        quality,
+        max_side,
+        clips.rate_of(fps),
+        timeline.seconds(start, "--start") if start is not None else Fraction(0),
+        timeline.seconds(preview, "--preview") if preview is not None else None,
+        steady,
+        force,
+    )
     with tile_bar(tile, max_memory) as tiling:
         loaded = StyleBank.load(bank, engine=engine, precision=precision, device=device, tiling=tiling)
-        named = [*(looks.timeline.mixtures if looks.timeline else ()), *(mixed for _, mixed in regions)]
-        named += [looks.rest] if not isinstance(looks.rest, str) else []
-        for mixed in named:
-            loaded.contents.filter_of(mixed)
-            say_weights(mixed)
-        settings = reels.Settings(
-            replace(looks, keep_color=keep_color),
-            tuple(regions),
-            fit,
-            feather,
-            codec,
-            quality,
-            max_side,
-            clips.rate_of(fps),
-            timeline.seconds(start, "--start") if start else Fraction(0),
-            timeline.seconds(preview, "--preview") if preview else None,
-            steady,
-            loaded.contents.digest(),
-            force,
-        )
-        painter = reels.painter_of(loaded, steady)
-        with StopRequest() as stop:
-            if source.is_dir():
-                reels.folder(source, output, settings, painter, stop)
-            else:
-                reels.one(source, output, settings, painter, stop)
-            if stop.signal is not None:
-                raise SystemExit(stop.exit_code)
+        reels.paint(source, output, settings, loaded)
 
 
 def _looks(
@@ -179,7 +164,7 @@ def _looks(
     *,
     strength: float,
     stroke: float,
-) -> "tuple[Looks, list[tuple[str, Mixture]]]":
+) -> "tuple[Looks, tuple[tuple[str, Mixture], ...]]":
     """What is painted how: styles over time, or regions, whose masks are yet to be opened."""
     from stylebank.bank import mixture
     from stylebank.video import timeline
@@ -200,7 +185,7 @@ def _looks(
             found = timeline.steady(mixture.from_options(mix, **how))
         else:
             found = timeline.steady(mixture.parse(style or "", where=f"--style {style}", **how))
-        return Looks(found, **how), []
+        return Looks(found, **how), ()
     regions = []
     for words in region:
         path, equals, mixed = words.rpartition("=")
@@ -208,4 +193,4 @@ def _looks(
             raise ConfigError(f"--region {words}: has another form; write MASK=STYLE")
         regions.append((path, mixture.parse(mixed, where=f"--region {words}", **how)))
     others = rest if rest == PHOTO else mixture.parse(rest, where=f"--rest {rest}", **how)
-    return Looks(None, (), others, **how), regions
+    return Looks(None, (), others, **how), tuple(regions)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from stylebank import __version__
 from stylebank.errors import ConfigError, ImageError, OutputError, SkippedError, StyleBankError
-from stylebank.terminal.options import note, say
+from stylebank.terminal.options import note, say, say_weights
 
 if TYPE_CHECKING:
     from stylebank.bank.mixture import Mixture
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from stylebank.machine.interrupts import StopRequest
     from stylebank.painting.painter import StyleBank
     from stylebank.video.pipeline import Painter
-    from stylebank.video.running import Outcome
     from stylebank.video.timeline import Looks
+    from stylebank.video.work import Outcome
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,38 @@ class Settings:
     start: Fraction
     length: Fraction | None
     steady: float | None
-    digest: str
     force: bool
+    digest: str = ""
+
+
+def paint(source: Path, target: Path, settings: Settings, bank: "StyleBank") -> None:
+    """Paint a clip, or those of a folder; names of styles are checked before anything else.
+
+    Raises:
+        SystemExit: somebody asked to stop.
+        StyleBankError: see `one` and `folder`.
+    """
+    from stylebank.machine.interrupts import StopRequest
+
+    looks = settings.looks
+    named = [*(looks.timeline.mixtures if looks.timeline else ()), *(mixed for _, mixed in settings.regions)]
+    named += [looks.rest] if not isinstance(looks.rest, str) else []
+    for mixed in named:
+        bank.contents.filter_of(mixed)
+        say_weights(mixed)
+    settings, painter = replace(settings, digest=bank.contents.digest()), painter_of(bank, settings.steady)
+    with StopRequest() as stop:
+        if source.is_dir():
+            folder(source, target, settings, painter, stop)
+        else:
+            one(source, target, settings, painter, stop)
+        if stop.signal is not None:
+            raise SystemExit(stop.exit_code)
 
 
 def painter_of(bank: "StyleBank", steady: float | None) -> "Painter":
     """What paints frames: so that they hold still, unless each is to be by itself."""
-    from stylebank.video.running import Plain
+    from stylebank.video.work import Plain
 
     if steady == 0:
         return Plain(bank)
@@ -90,11 +115,11 @@ def _painted(
 ) -> "Outcome":
     from stylebank.persistence.pieces import Pieces
     from stylebank.terminal.console import FrameBar
-    from stylebank.video import outputs, running
+    from stylebank.video import outputs, work
     from stylebank.video.pipeline import Order
     from stylebank.video.timeline import MaskTrack
 
-    size = running.size_of(clip.facts, settings.longest)
+    size = work.size_of(clip.facts, settings.longest)
     window = (settings.start, settings.length) if settings.start or settings.length is not None else None
     writer, notes = outputs.writer(
         clip, target, size, codec=settings.codec, quality=settings.quality, window=window
@@ -117,7 +142,7 @@ def _painted(
     looks = replace(settings.looks, regions=tuple(tracks))
     order = Order(clip, size, writer, looks, settings.start, settings.length)
     with FrameBar(clip.path.name, order.count, pieces.frames, stop) as bar:
-        return running.run(order, painter, pieces, stop=stop, progress=bar)
+        return work.run(order, painter, pieces, stop=stop, progress=bar)
 
 
 def _deciding(source: Path, settings: Settings) -> dict[str, Any]:

@@ -120,4 +120,4 @@ def folder(source: Path, target: Path) -> list[tuple[Path, Path]]:
 
 
 def _moves(path: Path, suffix: str) -> bool:
-    return suffix in animations.SUFFIXES and animations.moves(path)
+    return suffix in (".gif", ".apng") or (suffix in animations.SUFFIXES and animations.moves(path))

@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,8 +28,8 @@ def drawn(count: int = 4, *, clear: bool = False) -> list[Image.Image]:
 
 def written(path: Path, *, loop: int | None = 0, clear: bool = False) -> Path:
     first, *rest = drawn(clear=clear)
-    options = {} if loop is None else {"loop": loop}
-    lossless = {"lossless": True} if path.suffix == ".webp" else {}
+    options: dict[str, Any] = {} if loop is None else {"loop": loop}
+    lossless: dict[str, Any] = {"lossless": True} if path.suffix == ".webp" else {}
     first.save(path, save_all=True, append_images=rest, duration=LENGTHS, disposal=2, **options, **lossless)
     return path
 

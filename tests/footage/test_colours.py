@@ -1,5 +1,7 @@
 """Levels go from video to RGB and back as the norms have it."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -18,7 +20,7 @@ KINDS = {
 }
 
 
-def flat(levels: tuple[int, int, int], pixels: str) -> "av.VideoFrame":
+def flat(levels: tuple[int, int, int], pixels: str) -> Any:
     frame = av.VideoFrame(64, 48, pixels)
     for plane, level in zip(frame.planes, levels, strict=True):
         plane.update(bytes([level]) * plane.buffer_size)
@@ -66,7 +68,7 @@ def test_colour_that_is_carried_many_times_does_not_drift() -> None:
 
 
 def test_hdr_white_stays_below_its_highlights_and_hues_stay() -> None:
-    def shown(red: int, green: int, blue: int) -> np.ndarray:
+    def shown(red: int, green: int, blue: int) -> Any:
         levels = np.full((2, 2, 3), (red, green, blue), np.uint16)
         return colours._tone_mapped(levels, 16)[0, 0].astype(int)
 

@@ -12,10 +12,10 @@ from PIL import Image
 
 from stylebank.footage import reading
 from stylebank.persistence.pieces import Pieces
-from stylebank.video import outputs, running
+from stylebank.video import outputs, work
 from stylebank.video.looks import Look
 from stylebank.video.pipeline import Order
-from stylebank.video.running import Outcome
+from stylebank.video.work import Outcome
 
 Clip = Callable[..., Path]
 
@@ -115,7 +115,7 @@ class Same:
         self.count, self.change = 0, change
 
     def paint(self, frame: Image.Image, look: Look) -> Image.Image:
-        assert look
+        assert look.share
         self.count += 1
         return self.change(frame, self.count)
 
@@ -151,11 +151,11 @@ def paint() -> Paint:
     ) -> "tuple[Outcome, list[str]]":
         clip = reading.open_clip(source, fps)
         try:
-            size = running.size_of(clip.facts, longest)
+            size = work.size_of(clip.facts, longest)
             window = (start, length) if start or length is not None else None
             writer, notes = outputs.writer(clip, target, size, window=window, **how)
             order = Order(clip, size, writer, lambda _: Look("wave"), start, length)
-            made = running.run(order, painter or Same(), Pieces(target, settings or {}), stop=stop)
+            made = work.run(order, painter or Same(), Pieces(target, settings or {}), stop=stop)
             return made, [*clip.facts.notes, *notes, *made.notes, *([clip.fault] if clip.fault else [])]
         finally:
             clip.close()

@@ -1,6 +1,5 @@
 """Everything of a film but its picture stays: sound, times, colours, sizes, tags; what cannot stay is said."""
 
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -205,7 +204,7 @@ def test_tags_chapters_and_languages_stay(make_clip: Any, paint: Any, tmp_path: 
 
 
 @pytest.fixture
-def with_subtitles(make_clip: Any, tmp_path: Path) -> Iterator[Path]:
+def with_subtitles(make_clip: Any, tmp_path: Path) -> Path:
     """A film with a line of subtitles."""
     words = tmp_path / "words.srt"
     words.write_text("1\n00:00:00,100 --> 00:00:00,300\nHello sea\n\n", "utf-8")
@@ -229,7 +228,7 @@ def with_subtitles(make_clip: Any, tmp_path: Path) -> Iterator[Path]:
             if packet.size:
                 packet.stream = made[packet.stream]
                 output.mux(packet)
-    yield path
+    return path
 
 
 def test_subtitles_stay_where_the_container_has_them(
@@ -254,7 +253,7 @@ def test_part_of_a_film_has_that_part_of_its_sound(make_clip: Any, paint: Any, t
     outcome, _ = paint(clip, made, start=Fraction(1, 2), length=Fraction(1), quality=4)
     assert outcome.frames == 25
     found = seconds(made)
-    assert (found[0], found[-1]) == (0, Fraction(24, 25))
+    assert (found[0], found[-1]) == (Fraction(0), Fraction(24, 25))
     assert distance(frames(made)[:1], frames(clip)[13:14]) < 3  # 0.5 s lies between frames: 0.52 is the first
     with av.open(str(made)) as container:
         sound = container.streams.audio[0]

@@ -1,0 +1,147 @@
+"""The command video as a person meets it; what needs PyAV is in tests/video."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from stylebank.bank import bundle
+from stylebank.bank.bundle import Bundle
+from stylebank.footage import animations
+
+Run = Callable[[str], tuple[object, str, str]]
+
+BANK = "--bank bank --engine torch --precision float32"
+
+
+def moving(path: Path, count: int = 4, size: tuple[int, int] = (24, 16)) -> Path:
+    rows = np.linspace(0, 255, size[0] * size[1] * 3).reshape(size[1], size[0], 3)
+    images = [Image.fromarray(np.roll(rows, 5 * place, 1).astype(np.uint8)) for place in range(count)]
+    images[0].save(path, save_all=True, append_images=images[1:], duration=100, loop=0)
+    return path
+
+
+def frames(path: Path) -> list[np.ndarray]:
+    return [np.asarray(frame.image, float) for frame in animations.Animation(path).frames()]
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_bank: Callable[..., Bundle]) -> Path:
+    monkeypatch.chdir(tmp_path)
+    bundle.write(tmp_path / "bank", make_bank({"wave": 3, "night": 5}))
+    moving(tmp_path / "a.gif")
+    return tmp_path
+
+
+def test_animation_is_painted_without_the_extra(command_line: Run, place: Path) -> None:
+    code, out, err = command_line(f"video a.gif -o b.webp --style wave --steady 0 {BANK}")
+    assert (code, out) == (0, "b.webp\n")
+    assert "4 frames, 4 painted in" in err
+    assert len(frames(place / "b.webp")) == 4
+
+
+def test_style_changes_on_its_way(command_line: Run, place: Path) -> None:
+    said = [
+        command_line(f"video a.gif -o {name}.webp {words} --quality 100 --steady 0 {BANK}")[0]
+        for name, words in {
+            "wave": "--style wave",
+            "night": "--mix night=1",
+            "way": "--mix-at 0s=wave --mix-at 300ms=night",
+        }.items()
+    ]
+    assert said == [0, 0, 0]
+    wave, night, way = (frames(place / f"{name}.webp") for name in ("wave", "night", "way"))
+    assert np.array_equal(way[0], wave[0])
+    assert np.array_equal(way[3], night[3])
+    assert not np.array_equal(way[1], wave[1])
+    assert not np.array_equal(way[1], night[1])
+
+
+def test_masks_move_with_the_clip(command_line: Run, place: Path) -> None:
+    images = [Image.new("L", (24, 16), level) for level in (255, 0, 255, 0)]
+    images[0].save(place / "mask.gif", save_all=True, append_images=images[1:], duration=100)
+    code, *_ = command_line(f"video a.gif -o b.webp --region mask.gif=wave --quality 100 --steady 0 {BANK}")
+    assert code == 0
+    changed = [
+        np.abs(a - b).mean() for a, b in zip(frames(place / "b.webp"), frames(place / "a.gif"), strict=True)
+    ]
+    assert changed[1] == changed[3] == 0
+    assert min(changed[0], changed[2]) > 1
+
+
+def test_part_of_a_clip_and_numbered_images(command_line: Run, place: Path) -> None:
+    code, *_ = command_line(
+        f"video a.gif -o out/%02d.png --style wave --start 0.1 --preview 200ms --steady 0 {BANK}"
+    )
+    assert code == 0
+    assert sorted(path.name for path in (place / "out").iterdir()) == ["01.png", "02.png"]
+    code, _, err = command_line(f"video out/%02d.png -o c.gif --style night --fps 10 --steady 0 {BANK}")
+    assert code == 0, err
+    assert len(frames(place / "c.gif")) == 2
+
+
+def test_nothing_is_replaced_unless_forced(command_line: Run) -> None:
+    line = f"video a.gif -o b.gif --style wave --steady 0 {BANK}"
+    assert command_line(line)[0] == 0
+    code, _, err = command_line(line)
+    assert (code, err) == (2, "stylebank: error: b.gif: exists; choose another name, or add --force\n")
+    assert command_line(f"{line} --force")[0] == 0
+    assert command_line(f"video a.gif -o a.gif --force --style wave {BANK}")[0] == 2
+
+
+def test_a_folder_of_clips_is_painted_and_what_cannot_be_is_skipped(command_line: Run, place: Path) -> None:
+    (place / "in/deep").mkdir(parents=True)
+    moving(place / "in/x.gif")
+    moving(place / "in/deep/y.webp")
+    (place / "in/bad.gif").write_bytes(b"GIF89a, but no more")
+    code, out, err = command_line(f"video in -o out --style wave --steady 0 {BANK}")
+    assert code == 3
+    assert "in/bad.gif: cannot be read as an animation" in err
+    assert "1 of 3 clips: were skipped" in err
+    assert sorted(out.split()) == ["out/deep/y.webp", "out/x.gif"]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("video a.gif -o b.gif", "video: has no styles; give one of --style, --mix, --mix-at, --region"),
+        ("video a.gif -o b.gif --style wave --mix wave=1", "has --style and --mix; give one of"),
+        ("video a.gif -o b.gif --style wvae", "did you mean 'wave'"),
+        ("video a.gif -o b.gif --mix-at 5=nite", "style 'nite': is not in the bank"),
+        ("video a.gif -o b.gif --style wave --rest night", "--rest: goes with --region"),
+        ("video a.gif -o b.gif --style wave --start x", "--start: 'x' is no time"),
+        ("video a.gif -o b.gif --style wave --start 9", "has no frame from there on"),
+        ("video a.gif -o b.gif --style wave --fps 5", "--fps: goes with numbered images"),
+        ("video a.gif -o b.gif --style wave --steady 2", "steady 2: is out of range"),
+        ("video a.gif -o b.xyz --style wave", "'.xyz' is no known kind of video"),
+        ("video none.gif -o b.gif --style wave", "none.gif: does not exist"),
+        ("video bank -o b.gif --style wave", "bank: cannot be read as a video"),
+        ("video a.gif -o b.gif --region x=wave=", "write MASK=STYLE"),
+        ("video a.gif -o b.gif --region none.png=wave", "none.png"),
+        ("video . -o b.mp4 --style wave", "give a folder"),
+        ("video . -o . --style wave", "is where the clips would go too"),
+        ("video a.gif -o bank/b.gif --style wave", "bank/b.gif: cannot be written|cannot be"),
+    ],
+)
+def test_mistakes_are_one_line(command_line: Run, line: str, said: str) -> None:
+    import re
+
+    code, out, err = command_line(f"{line} {BANK}")
+    assert (code, out) == (2, "")
+    assert re.search(said, err), err
+    assert "error: " in err.splitlines()[-1]
+
+
+def test_missing_extra_is_named_with_its_command(
+    command_line: Run, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+
+    (place / "x.mp4").write_bytes(b"film")
+    monkeypatch.setitem(sys.modules, "av", None)
+    code, _, err = command_line(f"video x.mp4 -o b.mp4 --style wave --steady 0 {BANK}")
+    assert code == 2
+    assert 'pip install "stylebank[video]"' in err
+    assert len(err.splitlines()) == 1
