@@ -7,8 +7,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,6 +20,8 @@ from stylebank.bank import bundle
 from stylebank.bank.bundle import Bundle
 from stylebank.bank.entries import Entry
 from stylebank.persistence import checkpoint
+
+from .conftest import Program, Start
 
 KILLS = int(os.environ.get("STYLEBANK_KILLS", "3"))
 STEPS = 24  # of each of a style's two filters
@@ -51,8 +51,8 @@ app.main(sys.argv[3:])
 class Desk:
     """A bank, photos and a painting; runs the program on them."""
 
-    def __init__(self, folder: Path, vgg: Path, contents: Bundle) -> None:
-        self.folder, self.vgg, self.contents = folder, vgg, contents
+    def __init__(self, folder: Path, vgg: Path, contents: Bundle, start: Start) -> None:
+        self.folder, self.vgg, self.contents, self._start = folder, vgg, contents, start
         self.bank = folder / "bank"
         bundle.write(self.bank, contents)
         (folder / "photos").mkdir()
@@ -60,16 +60,15 @@ class Desk:
         for place, name in enumerate(["paint", *(f"photos/{number}" for number in range(5))]):
             Image.fromarray(pixels[place]).save(folder / f"{name}.png")
 
-    def command(self, run: str, ask: int = 0, after: int = 0) -> list[str]:
+    def start(self, run: str, ask: int = 0, after: int = 0) -> Program:
         words = ["add-style", "new", self.folder / "paint.png", "--bank", self.bank, "--vgg", self.vgg]
         words += ["--content", self.folder / "photos", "--run", self.folder / run, "--device", "cpu"]
-        words += ["--steps", STEPS, "--size", 48]
-        return [sys.executable, "-c", PROGRAM, *map(str, [ask, after, *words])]
+        return self._start(PROGRAM, ask, after, *words, "--steps", STEPS, "--size", 48)
 
-    def run(self, run: str, ask: int = 0, after: int = 0) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.command(run, ask, after), capture_output=True, text=True, check=False, timeout=100
-        )
+    def run(self, run: str, ask: int = 0, after: int = 0) -> Program:
+        program = self.start(run, ask, after)
+        assert program.ends()
+        return program
 
     def checked(self) -> Bundle:
         """What the bank holds: the old styles as they were, and at most the new one."""
@@ -95,8 +94,10 @@ class Desk:
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory, vgg_file: Path, make_bank: Callable[..., Bundle]) -> Desk:
-    return Desk(tmp_path_factory.mktemp("desk"), vgg_file, make_bank({"wave": 3, "night": 3}))
+def desk(
+    tmp_path_factory: pytest.TempPathFactory, vgg_file: Path, make_bank: Callable[..., Bundle], start: Start
+) -> Desk:
+    return Desk(tmp_path_factory.mktemp("desk"), vgg_file, make_bank({"wave": 3, "night": 3}), start)
 
 
 @pytest.fixture(scope="module")
@@ -121,17 +122,12 @@ def test_an_addition_killed_at_random_instants_ends_in_the_same_entry(
     instants = random.Random(0)
     folders = desk.folder / "cut-run", desk.folder / "cut-run" / "revision"
     while killed < KILLS:
-        process = subprocess.Popen(
-            desk.command("cut-run"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        try:
-            process.wait(timeout=instants.uniform(0.4, 1.0) * seconds)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            killed += 1
+        program = desk.start("cut-run")
+        if program.ends(instants.uniform(0.2, 1.0) * seconds):
+            assert program.returncode == 0, "nothing but a kill ends it early"
         else:
-            assert process.returncode == 0, "nothing but a kill ends it early"
+            program.kill()
+            killed += 1
         saved = [path for folder in folders if (path := folder / "checkpoint.safetensors").exists()]
         found = sum(checkpoint.read(path).step for path in saved)
         assert found >= steps, "a later kill never loses what an earlier one left"

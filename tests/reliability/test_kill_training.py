@@ -7,8 +7,6 @@ import hashlib
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -19,9 +17,13 @@ from PIL import Image
 from stylebank.bank import bundle, editing, mixture
 from stylebank.persistence import checkpoint
 
+from .conftest import Program, Start
+
 KILLS = int(os.environ.get("STYLEBANK_KILLS", "4"))
 STEPS = 24
 EVERY = 2  # steps between checkpoints
+
+PROGRAM = "import sys; from stylebank.cli import app; app.main(sys.argv[1:])"
 
 CONFIG = f"""
 [network]
@@ -52,8 +54,14 @@ def command(tmp_path: Path, vgg_file: Path) -> list[str]:
         Image.fromarray(pixels).save(tmp_path / "photos" / f"{place}.png")
     Image.effect_noise((48, 48), 80).convert("RGB").save(tmp_path / "style.png")
     (tmp_path / "tiny.toml").write_text(CONFIG)
-    program = [sys.executable, "-m", "stylebank", "train", str(tmp_path / "tiny.toml")]
-    return [*program, "--content", str(tmp_path / "photos"), "--vgg", str(vgg_file), "--device", "cpu"]
+    words = ["train", str(tmp_path / "tiny.toml"), "--content", str(tmp_path / "photos")]
+    return [*words, "--vgg", str(vgg_file), "--device", "cpu"]
+
+
+def ended(program: Program) -> Program:
+    """A program that has come to its end."""
+    assert program.returncode == 0, program.stderr
+    return program
 
 
 def outputs(folder: Path, name: str) -> list[str]:
@@ -62,23 +70,18 @@ def outputs(folder: Path, name: str) -> list[str]:
 
 @pytest.mark.timeout(120 + 30 * KILLS)
 def test_a_training_killed_at_random_instants_ends_in_the_same_bytes(
-    command: list[str], tmp_path: Path
+    command: list[str], tmp_path: Path, start: Start
 ) -> None:
     started = time.monotonic()
-    subprocess.run([*command, *outputs(tmp_path, "whole")], check=True, capture_output=True)
+    ended(start(PROGRAM, *command, *outputs(tmp_path, "whole")))
     seconds = time.monotonic() - started
     killed, steps = 0, 0
     instants = random.Random(0)
     saved, bank = tmp_path / "cut-run" / "checkpoint.safetensors", tmp_path / "cut.safetensors"
     while killed < KILLS:
-        process = subprocess.Popen(
-            [*command, *outputs(tmp_path, "cut")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        try:
-            process.wait(timeout=instants.uniform(0.3, 1.0) * seconds)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        program = start(PROGRAM, *command, *outputs(tmp_path, "cut"))
+        if not program.ends(instants.uniform(0.1, 1.0) * seconds):
+            program.kill()
             killed += 1
         if saved.exists():
             found = checkpoint.read(saved).step
@@ -86,12 +89,12 @@ def test_a_training_killed_at_random_instants_ends_in_the_same_bytes(
             steps = found
         if bank.exists():
             assert bundle.read(bank).entries
-        if process.returncode == 0 and killed < KILLS:
+        if program.returncode == 0 and killed < KILLS:
             assert digest(bank) == digest(tmp_path / "whole.safetensors")
             saved.unlink()
             bank.unlink()
             steps = 0
-    subprocess.run([*command, *outputs(tmp_path, "cut")], check=True, capture_output=True)
+    ended(start(PROGRAM, *command, *outputs(tmp_path, "cut")))
     assert digest(bank) == digest(tmp_path / "whole.safetensors")
     assert not list(tmp_path.rglob("*.tmp")), "the last writer sweeps up after those that were killed"
 
@@ -113,40 +116,33 @@ app.main(sys.argv[2:])
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_kill_at_the_writing_of_the_bank_loses_neither_it_nor_what_was_added(
-    when: str, command: list[str], tmp_path: Path
+    when: str, command: list[str], tmp_path: Path, start: Start
 ) -> None:
-    words, out = command[3:], outputs(tmp_path, "cut")
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLED, when, *words, *out], capture_output=True, check=False
-    )
+    out = outputs(tmp_path, "cut")
+    killed = start(KILLED, when, *command, *out)
     assert killed.returncode == -signal.SIGKILL
     bank = tmp_path / "cut.safetensors"
     assert bank.exists() == (when == "after")
     if when == "after":
         editing.edit(bank, editing.baking("added", mixture.of({"noise": 1.0})))
-    again = subprocess.run([*command, *out], check=True, capture_output=True, text=True)
+    again = ended(start(PROGRAM, *command, *out))
     assert ("done already" in again.stdout) == (when == "after")
     assert bundle.read(bank).names == (("noise", "added") if when == "after" else ("noise",))
 
 
-def test_two_trainings_at_once_with_one_place_leave_two_banks(command: list[str], tmp_path: Path) -> None:
+def test_two_trainings_at_once_with_one_place_leave_two_banks(
+    command: list[str], tmp_path: Path, start: Start
+) -> None:
     for seed in (1, 2):
         (tmp_path / f"{seed}.toml").write_text(CONFIG.replace("batch", f"seed = {seed}\nbatch"))
 
-    def places(seed: int) -> list[str]:
-        return ["--run", str(tmp_path / f"run{seed}"), "--out", str(tmp_path / "one.safetensors")]
+    def words(seed: int) -> list[str]:
+        places = ["--run", str(tmp_path / f"run{seed}"), "--out", str(tmp_path / "one.safetensors")]
+        return [command[0], str(tmp_path / f"{seed}.toml"), *command[2:], *places]
 
-    processes = [
-        subprocess.Popen(
-            [*command[:4], str(tmp_path / f"{seed}.toml"), *command[5:], *places(seed)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        for seed in (1, 2)
-    ]
-    said = [process.communicate(timeout=100)[0] for process in processes]
-    codes = sorted(process.returncode for process in processes)
+    programs = [start(PROGRAM, *words(seed)) for seed in (1, 2)]
+    codes = sorted(program.returncode for program in programs)
+    said = [program.stdout for program in programs]
     banks = sorted(tmp_path.glob("*.safetensors"))
     seeds = {bundle.read(bank).training["config"]["training"]["seed"] for bank in banks}
     if codes == [0, 2]:  # the second was late, and saw the first one's bank before its first step
