@@ -202,10 +202,8 @@ def pooled(features: Floats, places: NDArray[np.int64]) -> Floats:
     (rows, upper, down), (columns, left, right) = (
         _between(*sides) for sides in zip(places.shape, features.shape[1:], strict=True)
     )
-    pieces, weights = (
-        int(places.max()) + 1,
-        sparse.csr_array((int(places.max()) + 1, len(cells)), dtype=np.float32),
-    )
+    pieces = int(places.max()) + 1
+    weights = sparse.csr_array((pieces, len(cells)), dtype=np.float32)
     for row, vertical in ((rows, upper), (np.minimum(rows + 1, features.shape[1] - 1), down)):
         for column, horizontal in ((columns, left), (np.minimum(columns + 1, features.shape[2] - 1), right)):
             at = (row[:, None] * features.shape[2] + column).ravel()
