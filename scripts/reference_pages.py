@@ -1,8 +1,9 @@
 """Write the documentation's pages that follow from the code: commands, the studio's HTTP API, the styles of the bank."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from stylebank.bank import bundle, listing
 from stylebank.files import resources
@@ -47,32 +48,43 @@ def _metavar(parameter: Any) -> str:
 
 
 def _usage(argument: Any) -> str:
-    word = _metavar(argument) + ("..." if argument.nargs == -1 else "")
+    word = _metavar(argument)
     return word if argument.required else f"[{word}]"
 
 
 def _spelled(option: Any) -> str:
-    """`--output, -o OUT`."""
-    names = ", ".join([*option.opts, *option.secondary_opts])
-    if option.is_flag:
-        return f"`{names}`"
-    word = option.metavar or {"text": "TEXT", "integer": "N", "float": "X"}.get(option.type.name, "VALUE")
-    choices = getattr(option.type, "choices", None)
-    return f"`{names} {'|'.join(map(str, choices)) if choices else word}`"
+    """`--output -o FILE`, long names first, and what stands behind them."""
+    names = " ".join([*sorted(option.opts, key=len, reverse=True), *option.secondary_opts])
+    return f"`{names}`" if option.is_flag else f"`{names} {_word(option)}`".replace("|", "\\|")
+
+
+def _word(option: Any) -> str:
+    kind = option.type_descriptor.annotation
+    if option.metavar:
+        return str(option.metavar)
+    if get_origin(kind) is Literal:
+        return "|".join(map(str, get_args(kind)))
+    if option.min is not None and option.max is not None:
+        return f"{option.min}..{option.max}"
+    return {int: "N", float: "X", Path: "FILE"}.get(kind, option.name.upper())
 
 
 def _default(option: Any) -> str:
+    said = re.search(_SAID, option.help or "")
     if option.required:
         return "required"
-    value = option.show_default if isinstance(option.show_default, str) else option.default
-    if callable(value) or value in (None, "", False, (), []) or (option.is_flag and value is True):
-        return ""
-    return str(value).replace("|", "\\|")
+    if said or option.is_flag or option.default in (None, "", (), []):
+        return _prose(said[1]) if said else ""
+    return f"`{option.default}`"
+
+
+_SAID = r"\\?\[default: (.*)\]$"
 
 
 def _prose(text: str | None) -> str:
-    """Help as Markdown in one line or several paragraphs."""
-    return (text or "").strip().replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*")
+    """Help as Markdown; a default that it ends with has a column of its own."""
+    words = re.sub(_SAID, "", (text or "").strip()).strip()
+    return words.replace("\\[", "[").replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*")
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
@@ -83,28 +95,34 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
 
 
 def studio() -> str:
-    """The studio's HTTP API: its OpenAPI document as a table, then bodies and answers of each operation."""
+    """The studio's HTTP API, from its OpenAPI document."""
     from stylebank import __version__
-    from stylebank.studio import api, orders, photographs
+    from stylebank.studio import api, server
 
-    operations = [*photographs.OPERATIONS, *orders.OPERATIONS]
-    document: Mapping[str, Any] = api.openapi(operations, __version__)
+    document: Mapping[str, Any] = api.openapi(server.OPERATIONS, __version__)
     parts = []
     for address, methods in document["paths"].items():
         for method, facts in methods.items():
-            parts += [f"## {method.upper()} {address}\n", f"{_prose(facts.get('summary') or facts.get('description'))}\n"]
+            summary, more = _prose(facts["summary"]), _prose(facts["description"])
+            parts += [f"## {method.upper()} `{address}`\n", f"{summary}\n", f"{more}\n" if more else ""]
+            rows = [(f"`{x['name']}`", f"in the {x['in']}", x.get("description", "")) for x in facts["parameters"]]
+            if "requestBody" in facts:
+                [(kind, _)] = facts["requestBody"]["content"].items()
+                rows.append(("body", f"`{kind}`", f"up to {facts['requestBody']['x-limit']:,} bytes"))
+            status, answer = next(iter(facts["responses"].items()))
+            rows.append(("answer", f"`{next(iter(answer['content']))}`", status))
+            parts += [*_table(("", "", ""), rows), ""]
     return "\n".join(parts)
 
 
 def gallery() -> str:
-    """The styles of the bank that comes along: artist, title, images and figures, as its manifest has them."""
-    bank = bundle.read(resources.shipped_bank())
+    """The styles of the bank that comes along: works, whether layered, and how near pictures come to them."""
     rows = []
-    for entry in bank.entries:
-        card = entry.card
-        mean = f"{sum(card.style_ratio) / len(card.style_ratio):.3f}" if card else ""
-        rows.append((f"`{entry.name}`", "layered" if entry.style.is_layered else "one painting", mean))
-    return "\n".join(_table(("style", "images", "mean style ratio"), rows))
+    for entry in bundle.read(resources.shipped_bank()).entries:
+        works = "; ".join(_prose(str(work)) for work in listing.works(entry))
+        mean = f"{sum(entry.card.style_ratio) / len(entry.card.style_ratio):.3f}" if entry.card else ""
+        rows.append((f"`{entry.name}`", works, "layered" if entry.style.is_layered else "", mean))
+    return "\n".join([*_table(("style", "made of", "", "r"), rows), ""])
 
 
 PAGES: Mapping[str, Callable[[], str]] = {
