@@ -1,7 +1,7 @@
 """Write the documentation's pages that follow from the code: commands, the studio's HTTP API, the styles of the bank."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -27,7 +27,9 @@ def commands() -> str:
     program: Any = typer.main.get_command(app)
     parts = []
     for name, command in program.commands.items():
-        words = " ".join([name, *(["[OPTIONS]"] if _options(command) else []), *map(_usage, _arguments(command))])
+        words = " ".join(
+            [name, *(["[OPTIONS]"] if _options(command) else []), *map(_usage, _arguments(command))]
+        )
         parts += [f"## {name}\n", f"{_prose(command.help)}\n", f"```text\nstylebank {words}\n```\n"]
         rows = [(f"`{_metavar(x)}`", "", _prose(x.help)) for x in _arguments(command)]
         rows += [(_spelled(option), _default(option), _prose(option.help)) for option in _options(command)]
@@ -66,7 +68,7 @@ def _word(option: Any) -> str:
         return "|".join(map(str, get_args(kind)))
     if option.min is not None and option.max is not None:
         return f"{option.min}..{option.max}"
-    return {int: "N", float: "X", Path: "FILE"}.get(kind, option.name.upper())
+    return {int: "N", float: "X", Path: "FILE"}.get(kind) or str(option.name).upper()
 
 
 def _default(option: Any) -> str:
@@ -87,7 +89,7 @@ def _prose(text: str | None) -> str:
     return words.replace("\\[", "[").replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*")
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
     yield f"| {' | '.join(head)} |"
     yield f"|{'---|' * len(head)}"
     for row in rows:
@@ -105,7 +107,9 @@ def studio() -> str:
         for method, facts in methods.items():
             summary, more = _prose(facts["summary"]), _prose(facts["description"])
             parts += [f"## {method.upper()} `{address}`\n", f"{summary}\n", f"{more}\n" if more else ""]
-            rows = [(f"`{x['name']}`", f"in the {x['in']}", x.get("description", "")) for x in facts["parameters"]]
+            rows = [
+                (f"`{x['name']}`", f"in the {x['in']}", x.get("description", "")) for x in facts["parameters"]
+            ]
             if "requestBody" in facts:
                 [(kind, _)] = facts["requestBody"]["content"].items()
                 rows.append(("body", f"`{kind}`", f"up to {facts['requestBody']['x-limit']:,} bytes"))

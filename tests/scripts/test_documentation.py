@@ -42,9 +42,11 @@ def commands(text: str) -> Iterator[list[str]]:
             if "stylebank " not in line or line.lstrip().startswith(("+", "docker build", "#")):
                 continue
             words = shlex.split(line, comments=True)
-            if words[:2] == ["docker", "run"] or words[:1] == ["torchrun"] or "stylebank" in words:
+            if "stylebank" in words:  # behind docker, torchrun, cat or settings, too
                 words = words[words.index("stylebank") + 1 :]
-                ends = [i for i, word in enumerate(words) if word in (">", "<", "|", "||", "&&", "2>&1", "...")]
+                ends = [
+                    i for i, word in enumerate(words) if word in (">", "<", "|", "||", "&&", "2>&1", "...")
+                ]
                 yield words[: min(ends, default=len(words))]
 
 
@@ -54,6 +56,7 @@ def parsed(words: list[str]) -> None:
         return
     command = PROGRAM.commands[words[0]]
     context = command.make_context(words[0], [], resilient_parsing=True)
+    context.resilient_parsing = False  # else mistakes are passed over
     _, rest, _ = command.make_parser(context).parse_args(args=_with_words(words[1:]))
     assert rest == []
 
@@ -70,10 +73,12 @@ def test_every_command_of_a_page_is_one_of_the_program_s(page: Path) -> None:
         parsed(words)
 
 
-@pytest.mark.parametrize("line", ["stylebank stylise a.jpg", "stylebank stylize a.jpg --stlye x", "stylebank list a b"])
+@pytest.mark.parametrize(
+    "line", ["stylebank stylise a.jpg", "stylebank stylize a.jpg --stlye x", "stylebank list a b"]
+)
 def test_a_command_that_is_none_is_found(line: str) -> None:
     [words] = commands(f"```bash\n{line}\n```\n")
-    with pytest.raises(Exception, match=r"stylise|stlye|\['b'\]|extra"):
+    with pytest.raises(Exception, match=r"stylise|stlye|'b'"):
         parsed(words)
 
 
@@ -84,7 +89,9 @@ def test_pages_show_a_command_of_every_kind() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_links_and_pictures_of_a_page_are_there(page: Path) -> None:
-    links = re.findall(r"\]\(([^)\s#]+)[^)]*\)", re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL))
+    links = re.findall(
+        r"\]\(([^)\s#]+)[^)]*\)", re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
+    )
     files = [link for link in links if not re.match(r"\w+:", link) and "_generated" not in link]
     assert [link for link in files if not (page.parent / link).exists()] == []
 
@@ -94,7 +101,9 @@ def test_every_page_is_in_the_contents() -> None:
     told = set()
     for contents in (docs / "index.md", docs / "decisions" / "index.md"):
         for block in re.findall(r"```\{toctree\}\n(.*?)```", contents.read_text("utf-8"), re.DOTALL):
-            told |= {(contents.parent / word).resolve() for word in re.findall(r"^[\w/-]+$", block, re.MULTILINE)}
+            told |= {
+                (contents.parent / word).resolve() for word in re.findall(r"^[\w/-]+$", block, re.MULTILINE)
+            }
     pages = {page.with_suffix("").resolve() for page in PAGES if docs in page.parents}
     assert pages - told == {(docs / "index").resolve()}
     assert told - pages == set()
@@ -114,7 +123,9 @@ def test_reference_knows_every_command_and_option(pages: ModuleType) -> None:
     text = pages.commands()
     for name, command in PROGRAM.commands.items():
         section = text.partition(f"## {name}\n")[2].partition("\n## ")[0]
-        options = [option for param in command.params if not getattr(param, "hidden", False) for option in param.opts]
+        options = [
+            option for param in command.params if not getattr(param, "hidden", False) for option in param.opts
+        ]
         assert [x for x in options if x.startswith("-") and x not in section] == []
 
 
@@ -124,7 +135,9 @@ def test_reference_knows_every_operation_and_style(pages: ModuleType) -> None:
     text = pages.studio()
     assert [each.path for each in OPERATIONS if f"## {each.method} `{each.address}`" not in text] == []
     table = pages.gallery()
-    assert [name for name in bundle.read(resources.shipped_bank()).names if f"| `{name}` |" not in table] == []
+    assert [
+        name for name in bundle.read(resources.shipped_bank()).names if f"| `{name}` |" not in table
+    ] == []
 
 
 @pytest.mark.parametrize("name", ["bank.safetensors", "vgg16.safetensors"])
@@ -146,7 +159,11 @@ def test_the_digest_of_encoder_and_decoder_is_as_the_page_on_files_says() -> Non
 
     bank = bundle.read(resources.shipped_bank())
     network = read_checked(resources.shipped_bank(), kind="bank")[1]["network"]
-    shape = {k: v for k, v in network.items() if (k, v) not in {("kind", "stylebank"), ("blocks", 0), ("outer_kernel", 9)}}
+    shape = {
+        k: v
+        for k, v in network.items()
+        if (k, v) not in {("kind", "stylebank"), ("blocks", 0), ("outer_kernel", 9)}
+    }
     parts = []
     for name, tensor in bank.coder.items():
         facts = f"{name}\0torch.{tensor.dtype}\0{tensor.shape}\0".encode()
