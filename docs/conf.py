@@ -36,6 +36,7 @@ html_show_sphinx = False
 
 myst_enable_extensions = ["colon_fence", "deflist", "smartquotes"]
 myst_heading_anchors = 4
+napoleon_use_ivar = True
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_default_options = {"members": True, "undoc-members": False}
@@ -70,7 +71,26 @@ def _as_commands(_app: Sphinx, tree: nodes.document) -> None:
             block["language"] = "bash"
 
 
+def _with_drawings(
+    _app: Sphinx, _kind: str, _name: str, _object: object, _options: object, lines: list[str]
+) -> None:
+    """Formulas and trees that docstrings set off by four spaces stay as they are drawn."""
+    found: list[str] = []
+    drawn = section = False
+    for line in lines:
+        if line and not line.startswith(" "):
+            if drawn:
+                found.append("")
+            drawn, section = False, line.rstrip(":") in ("Args", "Attributes", "Raises", "Returns", "Yields")
+        elif line.startswith("    ") and not section and not drawn:
+            found += ["", "::", ""]
+            drawn = True
+        found.append(line)
+    lines[:] = found
+
+
 def setup(app: Sphinx) -> None:
     """Write the generated pages before they are read."""
     reference_pages.write(ROOT / "docs" / "_generated")
     app.connect("doctree-read", _as_commands)
+    app.connect("autodoc-process-docstring", _with_drawings, priority=400)  # before napoleon's
