@@ -17,10 +17,14 @@ from stylebank.files import resources
 from stylebank.files.tensorfile import read as read_checked
 
 ROOT = Path(__file__).resolve().parents[2]
-OUTSIDE = ("_build", "_generated")
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"] + sorted(
-    page for page in (ROOT / "docs").rglob("*.md") if page.relative_to(ROOT / "docs").parts[0] not in OUTSIDE
-)
+DOCS = ROOT / "docs"
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted(
+        page for page in DOCS.rglob("*.md") if page.relative_to(DOCS).parts[0] not in ("_build", "_generated")
+    ),
+]
 PROGRAM: Any = typer.main.get_command(app)
 
 
@@ -97,15 +101,14 @@ def test_links_and_pictures_of_a_page_are_there(page: Path) -> None:
 
 
 def test_every_page_is_in_the_contents() -> None:
-    docs = ROOT / "docs"
     told = set()
-    for contents in (docs / "index.md", docs / "decisions" / "index.md"):
+    for contents in (DOCS / "index.md", DOCS / "decisions" / "index.md"):
         for block in re.findall(r"```\{toctree\}\n(.*?)```", contents.read_text("utf-8"), re.DOTALL):
             told |= {
                 (contents.parent / word).resolve() for word in re.findall(r"^[\w/-]+$", block, re.MULTILINE)
             }
-    pages = {page.with_suffix("").resolve() for page in PAGES if docs in page.parents}
-    assert pages - told == {(docs / "index").resolve()}
+    pages = {page.with_suffix("").resolve() for page in PAGES if DOCS in page.parents}
+    assert pages - told == {(DOCS / "index").resolve()}
     assert told - pages == set()
 
 
@@ -142,7 +145,7 @@ def test_reference_knows_every_operation_and_style(pages: ModuleType) -> None:
 
 @pytest.mark.parametrize("name", ["bank.safetensors", "vgg16.safetensors"])
 def test_the_reader_of_the_page_on_files_reads_what_ours_reads(name: str) -> None:
-    page = (ROOT / "docs" / "reference" / "files.md").read_text("utf-8")
+    page = (DOCS / "reference" / "files.md").read_text("utf-8")
     [source] = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     space: dict[str, Any] = {}
     exec(compile(source, "files.md", "exec"), space)
@@ -173,5 +176,5 @@ def test_the_digest_of_encoder_and_decoder_is_as_the_page_on_files_says() -> Non
 
 
 def test_the_public_names_are_on_the_page_on_python() -> None:
-    page = (ROOT / "docs" / "reference" / "python.md").read_text("utf-8")
+    page = (DOCS / "reference" / "python.md").read_text("utf-8")
     assert [name for name in stylebank.__all__ if name not in page and name != "__version__"] == []
