@@ -1,4 +1,4 @@
-"""Write the pages of the documentation that follow from the code: commands, the studio's HTTP API, styles of the bank."""
+"""Write the documentation's pages that follow from the code: commands, the studio's HTTP API, styles of the bank."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence

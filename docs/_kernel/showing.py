@@ -1,10 +1,13 @@
 """What tutorials show: pictures beside each other, small enough for a page; the photos that they begin with."""
 
 import os
+import re
 import shutil
+import subprocess
 from io import BytesIO
 from pathlib import Path
 
+from IPython.core.getipython import get_ipython
 from IPython.display import Image as Shown
 from PIL import Image
 
@@ -33,3 +36,15 @@ def show(*paths: str, height: int = 320) -> Shown:
     data = BytesIO()
     row.save(data, "JPEG", quality=88)
     return Shown(data.getvalue(), format="jpeg")
+
+
+def bash(_line: str, cell: str) -> None:
+    """Run a cell of commands and print what they said, in its order, less the counting; a failure ends the page."""
+    words = ["bash", "-e", "-o", "pipefail", "-c", cell]
+    run = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)  # noqa: S603
+    lines = run.stdout.splitlines()
+    print(*(line for line in lines if not re.search(r" \d+/\d+( \.\.\.$| {2})", line)), sep="\n")
+    run.check_returncode()
+
+
+get_ipython().register_magic_function(bash, "cell")

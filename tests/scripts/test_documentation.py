@@ -105,7 +105,8 @@ def test_every_page_is_in_the_contents() -> None:
     for contents in (DOCS / "index.md", DOCS / "decisions" / "index.md"):
         for block in re.findall(r"```\{toctree\}\n(.*?)```", contents.read_text("utf-8"), re.DOTALL):
             told |= {
-                (contents.parent / word).resolve() for word in re.findall(r"^[\w/-]+$", block, re.MULTILINE)
+                (contents.parent / word).resolve()
+                for word in re.findall(r"^(?:[^:\n]*<)?([\w/-]+)>?$", block, re.MULTILINE)
             }
     pages = {page.with_suffix("").resolve() for page in PAGES if DOCS in page.parents}
     assert pages - told == {(DOCS / "index").resolve()}
