@@ -95,7 +95,7 @@ def without_type_imports(tree: ast.Module) -> ast.Module:
 
 
 def as_row(text: str) -> str:
-    """A line as README's tree may show it: small first letter, no final period."""
+    """A line as docs/architecture.md may show it: small first letter, no final period."""
     return text[:1].lower() + text[1:].rstrip(".")
 
 
@@ -190,10 +190,10 @@ def test_module_and_its_public_definitions_have_docstrings(module: str) -> None:
     assert [node.name for node in definitions if node.name[0] != "_" and not ast.get_docstring(node)] == []
 
 
-def test_readme_tree_shows_wings_and_rooms_each_with_its_first_docstring_line() -> None:
-    readme = (ROOT / "README.md").read_text("utf-8")
-    block = re.search(r"^stylebank/.*\n((?:(?:[ \t]+.*)?\n)+?)```", readme, re.MULTILINE)
-    assert block, "README.md shows no tree of stylebank/"
+def test_tree_of_the_docs_shows_wings_and_rooms_each_with_its_first_docstring_line() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    block = re.search(r"^stylebank/.*\n((?:(?:[ \t]+.*)?\n)+?)```", page, re.MULTILINE)
+    assert block, "docs/architecture.md shows no tree of stylebank/"
     rows, inside = {}, ""
     for name, text in re.findall(r"^ +(\w+(?:\.py|/)?) *(.*?)$", block[1], re.MULTILINE):
         if not text:

@@ -31,7 +31,7 @@ def test_it_names_each_file_s_size_and_digest(name: str) -> None:
     assert f"| {path.stat().st_size:,} | `{atomic.sha256_file(path)}` |" in CARD.read_text()
 
 
-@pytest.mark.parametrize("readme", ["README.md", "weights/README.md"])
+@pytest.mark.parametrize("readme", ["README.md", "docs/explained/figures.md", "weights/README.md"])
 @pytest.mark.parametrize(
     ("bank", "row"), [("bank", "| this bank, 256 px"), ("bank-small", "half the width, 16")]
 )
