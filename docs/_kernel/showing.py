@@ -41,8 +41,16 @@ def show(*paths: str, height: int = 320) -> Shown:
 def bash(_line: str, cell: str) -> None:
     """Run a cell of commands and print what they said, in its order, less the counting; a failure ends the page."""
     words = ["bash", "-e", "-o", "pipefail", "-c", cell]
-    run = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)  # noqa: S603
-    lines = run.stdout.splitlines()
+    plain = {key: value for key, value in os.environ.items() if key not in ("FORCE_COLOR", "CLICOLOR_FORCE")}
+    run = subprocess.run(  # noqa: S603
+        words,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        env=plain | {"TERM": "dumb"},
+    )
+    lines = run.stdout.replace(f"{Path.cwd()}/", "").splitlines()
     print(*(line for line in lines if not re.search(r" \d+/\d+( \.\.\.$| {2})", line)), sep="\n")
     run.check_returncode()
 
