@@ -1,9 +1,8 @@
 """Masks of regions: grey images, alpha, label images and arrays into shares (R, H, W) that sum to 1 at each pixel.
 
-A mask (H, W) float32 in [0, 1] says how much of each pixel a region covers. A label image holds many regions as the
-entries of a palette, as grey levels, numbers or colours.
-
-Both are data: no colour profile and no gamma changes them, so that 50 % grey covers 50 %. What counts of an image:
+A mask (H, W) float32 in [0, 1] says how much of each pixel a region covers. A label image holds many regions as entries
+of a palette, grey levels, numbers or colours. Both are data: no colour profile and no gamma changes them, so that 50 %
+grey covers 50 %. What counts of an image:
 
 - where its alpha is not opaque all over, alpha alone, whatever the colour: a shape drawn on transparency covers by its
   outline, black parts of it too;
@@ -39,7 +38,6 @@ integers of 8 or 16 bits, in which 255 or 65535 is white, or the least of 1 and 
 
 Overlap = Literal["over", "share"]
 """Whose a pixel is that several masks claim.
-
 over: the last one's, as of layers in a painting program; what it leaves is the one's before, and so on.
 share: everybody's, in proportion to the claims.
 """
