@@ -110,9 +110,7 @@ def push(
     with tempfile.TemporaryDirectory(prefix="stylebank-") as written:
         folder = Path(written)
         bundle.write(folder / FILE, contents)
-        (folder / "README.md").write_text(
-            hub_card.text(contents, name, license=license), "utf-8", newline="\n"
-        )
+        (folder / "README.md").write_bytes(hub_card.text(contents, name, license=license).encode())
         if each_style:
             _write_styles(folder / "styles", contents)
         try:

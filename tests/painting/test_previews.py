@@ -50,5 +50,5 @@ def test_a_large_picture_resembles_its_preview_far_more_than_one_pass_does(
     one_pass = unlike(painted(photo, max(LARGE)), preview)
     # 0.05 to 0.31 against 0.41 to 0.76 in six of the styles: less than half in each.
     assert found < 0.5 * one_pass
-    monkeypatch.setattr(pyramid, "_KEEP", (1.0, 1.0))
+    monkeypatch.setattr(pyramid, "KEEP", (1.0, 1.0))
     assert found < unlike(painted(photo, max(PREVIEW)), preview) < one_pass, "the control: nothing settled"
