@@ -56,7 +56,7 @@ def draw_film(films: Sequence[Sequence[Image.Image]], target: Path) -> None:
         append_images=both[1:],
         duration=round(1000 / RATE),
         loop=0,
-        quality=70,
+        quality=45,
         method=4,
     )
 
