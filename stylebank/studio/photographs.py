@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 PHOTO_BYTES, MASK_BYTES = 300_000_000, 64_000_000
-WEBP, PNG, BYTES = "image/webp", "image/png", "application/octet-stream"
+SCREEN, PNG, BYTES = "image/jpeg", "image/png", "application/octet-stream"
 
 MOST_FOUND = 12
 """Regions that can be found in a photo at once."""
@@ -82,7 +82,7 @@ async def show_photo(request: Request) -> Response:
     def made() -> bytes:
         return encoding.for_screen(resampling.fitted(photo.image, long_side=side))
 
-    return Response(await asyncio.to_thread(made), media_type=WEBP)
+    return Response(await asyncio.to_thread(made), media_type=SCREEN)
 
 
 async def preview(request: Request) -> Response:
@@ -112,7 +112,7 @@ async def preview(request: Request) -> Response:
         number=number,
     )
     data = await asyncio.to_thread(encoding.for_screen, image)
-    return Response(data, media_type=WEBP, headers={"X-Ms": f"{spent:.0f}"})
+    return Response(data, media_type=SCREEN, headers={"X-Ms": f"{spent:.0f}"})
 
 
 def _window(found: object, photo: Photograph) -> Box | None:
@@ -167,7 +167,7 @@ async def _frames(
             picture = await ahead.pop(0)
             if place + _AHEAD < len(styles):
                 order(styles[place + _AHEAD])
-            head = json.dumps({"style": style, "type": WEBP, "bytes": len(picture)}).encode()
+            head = json.dumps({"style": style, "type": SCREEN, "bytes": len(picture)}).encode()
             yield len(head).to_bytes(4, "big") + head + picture
     finally:
         for future in ahead:
@@ -221,8 +221,8 @@ _of_photo = partial(Operation, "POST", takes=BYTES)
 
 OPERATIONS = (
     _of_photo("photos", add_photo, query={"name": "of the file"}, limit=PHOTO_BYTES),
-    Operation("GET", "photos/{photo}/picture", show_photo, gives=WEBP, query={"side": "pixels, 1536"}),
-    Operation("POST", "photos/{photo}/preview", preview, takes="application/json", gives=WEBP),
+    Operation("GET", "photos/{photo}/picture", show_photo, gives=SCREEN, query={"side": "pixels, 1536"}),
+    Operation("POST", "photos/{photo}/preview", preview, takes="application/json", gives=SCREEN),
     Operation(
         "GET",
         "photos/{photo}/thumbnails",

@@ -601,7 +601,7 @@ def test_area_can_keep_the_photo_as_it_is(opened: Opener, photo: Path) -> None:
         ]
         return float(np.abs(painted_now[part] - photo_itself[part]).mean())
 
-    assert around(0.3, 0.7) < 6  # WebP's part
+    assert around(0.3, 0.7) < 6  # JPEG's part
     assert around(0.3, 0.2) > 12  # where the style is
     assert page.locator("#area-list .artist").first.inner_text() == "Original photo"
 
