@@ -77,7 +77,7 @@ Steady = Annotated[
     float | None,
     typer.Option(
         metavar="0..1",
-        help="How long paint stays on what stands still: 0 paints each frame by itself. \\[default: 0.9]",
+        help="How long paint stays on what stands still: 0 paints each frame by itself. \\[default: 0.95]",
     ),
 ]
 CodecName = Annotated[
