@@ -56,13 +56,18 @@ async function askSmall() {
 }
 
 async function askLarge() {
-  if (store.dragging || !store.photo || (store.recipe === shown.recipe && shown.side >= wanted())) return;
+  if (store.dragging || !store.photo) return;
+  if (store.recipe === shown.recipe && shown.side >= wanted()) {
+    describe(store.recipe); // a small photo, which the quick one painted in full
+    return;
+  }
   const first = store.recipe !== shown.recipe || shown.side < 1024;
   large?.abort();
   const mine = (large = new AbortController());
   await ask(store.recipe, first ? Math.min(1024, longest()) : wanted(), mine.signal);
   if (large !== mine) return;
   large = null;
+  if (shown.recipe === store.recipe) describe(store.recipe);
   if (wanted() > shown.side) finer();
 }
 
@@ -93,7 +98,6 @@ async function ask(recipe, side, signal) {
     viewer.setAfter(bitmap, { fade: !store.dragging && shown.recipe !== recipe });
     shown = { recipe, words, side: said.side, number: mine };
     document.documentElement.dataset.shown = String(said.side);
-    if (signal) describe(recipe);
   } catch (error) {
     complain(error);
   } finally {
