@@ -167,6 +167,7 @@ def _looks(
 ) -> "tuple[Looks, tuple[tuple[str, Mixture], ...]]":
     """What is painted how: styles over time, or regions, whose masks are yet to be opened."""
     from stylebank.bank import mixture
+    from stylebank.painting.regions import mask_and_style
     from stylebank.video import timeline
     from stylebank.video.timeline import Looks
 
@@ -188,9 +189,7 @@ def _looks(
         return Looks(found, **how), ()
     regions = []
     for words in region:
-        path, equals, mixed = words.rpartition("=")
-        if not (path and equals and mixed):
-            raise ConfigError(f"--region {words}: has another form; write MASK=STYLE")
+        path, mixed = mask_and_style(words)
         regions.append((path, mixture.parse(mixed, where=f"--region {words}", **how)))
     others = rest if rest == PHOTO else mixture.parse(rest, where=f"--rest {rest}", **how)
     return Looks(None, (), others, **how), tuple(regions)

@@ -114,6 +114,11 @@ def photos_folder() -> Path:
     return weights_folder() / "photos"
 
 
+def sample() -> Path:
+    """Of the photos that come along, the one to try pages with."""
+    return photos_folder() / "coffee.jpg"
+
+
 def vgg_weights() -> Path:
     """VGG-16 up to conv5_1, float16."""
     return weights_folder() / "vgg16.safetensors"

@@ -30,6 +30,18 @@ Regions = list[tuple[Mask, Mix]]
 _SMALL = 256  # pixels of the long side at which styles are tried
 
 
+def mask_and_style(region: str) -> tuple[str, str]:
+    """Both halves of `--region MASK=STYLE`; the last = parts them.
+
+    Raises:
+        ConfigError: the words have another form.
+    """
+    path, equals, mix = region.rpartition("=")
+    if not (path and equals and mix):
+        raise ConfigError(f"--region {region}: has another form; write MASK=STYLE")
+    return path, mix
+
+
 def from_masks(
     words: Sequence[str],
     *,
@@ -53,9 +65,7 @@ def from_masks(
     """
     found: Regions = []
     for region in words:
-        path, equals, mix = region.rpartition("=")
-        if not (path and equals and mix):
-            raise ConfigError(f"--region {region}: has another form; write MASK=STYLE")
+        path, mix = mask_and_style(region)
         mixed = _mix(mix, strength=strength, where=f"--region {region}")
         mask = masks.read_mask(Path(path))
         _check_size(path, mask.shape, size, note, fit=fit)

@@ -25,9 +25,6 @@ from stylebank.studio.workshop import Settings, Workshop
 PAGE = Path(__file__).parent / "page"
 """The page's files, as they are."""
 
-SAMPLE = "coffee.jpg"
-"""Of the photos that come along: the one to try the studio with, the page's `sample.jpg`."""
-
 _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -94,7 +91,7 @@ def _files() -> dict[str, Path]:
     """The page's files by the names that addresses have for them; no address is made into a path."""
     found = (path for path in PAGE.rglob("*") if path.is_file() and path.suffix in _TYPES)
     files = {path.relative_to(PAGE).as_posix(): path for path in found}
-    return files | {"sample.jpg": resources.photos_folder() / SAMPLE}
+    return files | {"sample.jpg": resources.sample()}
 
 
 def listening(port: int, host: str, password: str) -> tuple[socket.socket, Door]:

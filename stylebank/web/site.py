@@ -8,7 +8,7 @@ from pathlib import Path
 from stylebank.bank.bundle import Bundle
 from stylebank.bank.entries import Entry
 from stylebank.errors import OutputError
-from stylebank.files import atomic
+from stylebank.files import atomic, resources
 from stylebank.web import packing, runtime
 
 CHOICE = (
@@ -93,6 +93,7 @@ def write(folder: Path, bank: Bundle, entries: Sequence[Entry], library: Path | 
     """
     packed = packing.pack(bank, entries)
     found = {path.name: path.read_bytes() for path in sorted(_ASSETS.iterdir()) if path.is_file()}
+    found["sample.jpg"] = resources.sample().read_bytes()
     found |= {f"runtime/{name}": data for name, data in _shipped(library).items()}
     found["bank.bin"] = packed.data
     large = sum(
