@@ -42,6 +42,7 @@ WINGS = {
     "supervision": "",
     "machine": "torch.distributed torch.nn.parallel psutil",
     "network": "",
+    "priming": "PIL",
     "pixels": "PIL matplotlib",
     "photos": "PIL pillow_heif pillow_jxl",
     "config": "",

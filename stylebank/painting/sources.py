@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import numpy as np
 
 from stylebank.engines.stages import Array, Stages
-from stylebank.pixels import images, priming, resampling
+from stylebank.pixels import images, resampling
+from stylebank.priming import ground
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -42,7 +43,7 @@ class Source(Protocol[Made_co]):
         """The same at another size (H, W), by bicubic resampling."""
 
     def primed(self, share: float) -> "Source[Made_co]":
-        """The same as a first pass wants it; see `priming.primed`."""
+        """The same as a first pass wants it; see `ground.primed`."""
 
     def ground(self: Own, photo: Own, before: Own, share: float) -> Own:
         """This painting enlarged to a photo's size, and a share of the detail that the photo has only there.
@@ -161,7 +162,7 @@ class Tensors:
         import torch
 
         values = self._batch.detach().float().cpu().numpy()
-        batch = torch.from_numpy(np.stack([priming.primed(each, share) for each in values]))
+        batch = torch.from_numpy(np.stack([ground.primed(each, share) for each in values]))
         found = batch.to(self.picture.device)
         return Tensors(found if self.picture.ndim == 4 else found[0])
 
@@ -191,5 +192,5 @@ class Tensors:
 
 def _primed(photo: "Image", share: float) -> "Image":
     values = images.to_pixels(photo).transpose(2, 0, 1) * np.float32(1 / 255)
-    levels = np.rint(priming.primed(values, share) * 255).astype(np.uint8)
+    levels = np.rint(ground.primed(values, share) * 255).astype(np.uint8)
     return images.from_pixels(np.ascontiguousarray(levels.transpose(1, 2, 0)))

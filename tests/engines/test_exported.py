@@ -21,7 +21,7 @@ from stylebank.engines.choice import Computing
 from stylebank.errors import ConfigError, UnknownStyleError
 from stylebank.network.model import StyleBankNetwork
 from stylebank.painting import strokes
-from stylebank.pixels import priming
+from stylebank.priming import ground
 
 onnx = pytest.importorskip("onnx")
 runtime = pytest.importorskip("onnxruntime")
@@ -64,7 +64,7 @@ def images() -> list[Tensor]:
 
 def primed(image: Tensor, share: float = 1.0) -> Tensor:
     """What the bank paints over in the first pass: graphs take it as they are given it."""
-    return torch.from_numpy(priming.primed(image[0].numpy(), share))[None]
+    return torch.from_numpy(ground.primed(image[0].numpy(), share))[None]
 
 
 @pytest.mark.parametrize("words", ["wave", "night:0.25+wave:0.75", "scream@0.5"])
@@ -97,7 +97,7 @@ def test_an_exported_bank_takes_the_weights_of_its_styles(bank: StyleBank, tmp_p
 def test_a_graph_of_later_passes_has_the_revisions(
     words: str, bank: StyleBank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(priming, "primed", lambda photo, _share: photo)  # later passes are over paintings
+    monkeypatch.setattr(ground, "primed", lambda photo, _share: photo)  # later passes are over paintings
     contents, mixed = bank.contents, mixture.parse(words) if words else None
     found = exported.build(contents, mixed, again=True).SerializeToString()
     (tmp_path / "x.onnx").write_bytes(found)

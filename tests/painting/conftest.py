@@ -62,4 +62,4 @@ def left() -> NDArray[np.float32]:
 def _unprimed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Formulas are of photos as they are; what is said of primed ones is marked so."""
     if not request.node.get_closest_marker("primed"):
-        monkeypatch.setattr("stylebank.pixels.priming.primed", lambda photo, _share: photo)
+        monkeypatch.setattr("stylebank.priming.ground.primed", lambda photo, _share: photo)

@@ -1,5 +1,7 @@
 // Normal numbers, each a function of its place alone: row by row NumPy's generator Philox(key=row), standard_normal in
-// float32 (Salmon et al. 2011; the ziggurat of Marsaglia and Tsang 2000), digit for digit as pixels/priming.py has them.
+// float32 (Salmon et al. 2011; the ziggurat of Marsaglia and Tsang 2000), digit for digit as priming/grain.py has them.
+
+import { resizedNumbers } from "./resampling.js";
 
 const MASK = (1n << 64n) - 1n;
 const TIMES = [0xd2e7470ee14c6c93n, 0xca5a826395121157n], PLUS = [0x9e3779b97f4a7c15n, 0xbb67ae8584caa73bn];
@@ -62,17 +64,23 @@ function normal(next) {
   }
 }
 
-let kept = { width: 0, height: 0, data: new Float32Array(0) };
+let kept = { side: 0, data: new Float32Array(0) };
 
-/** A table {width, height, data} of so many numbers a side, at least. */
-export function grain(side) {
-  if (kept.width < side) {
+/** A table of so many numbers a side, at least; those of a place are the same in all tables. */
+function table(side) {
+  if (kept.side < side) {
     const data = new Float32Array(side * side);
     for (let row = 0; row < side; row++) {
       const next = words(BigInt(row));
       for (let column = 0; column < side; column++) data[row * side + column] = normal(next);
     }
-    kept = { width: side, height: side, data };
+    kept = { side, data };
   }
-  return kept;
+  return { width: kept.side, height: kept.side, data: kept.data };
+}
+
+/** Smooth noise {width, height, data}; `cell` pixels from one number to the next. */
+export function smooth(height, width, cell) {
+  const right = width / cell, bottom = height / cell;
+  return resizedNumbers(table(Math.trunc(Math.max(right, bottom)) + 4), height, width, "cubic", right, bottom);
 }
