@@ -9,7 +9,8 @@ from PIL import Image
 Floats = NDArray[np.float32]
 Steps = NDArray[np.int32]
 
-UNIT = 64
+_BITS = 6
+UNIT = 1 << _BITS
 """Parts of a place's side in which steps are counted: whole numbers, so that every machine walks the same way."""
 
 _REACH = 7  # steps of about one place each, that a stroke goes either way
@@ -51,17 +52,21 @@ def _band(noise: Floats, steps: Steps, rows: range, size: tuple[int, int]) -> Fl
     start = np.indices((len(rows), width), np.int32).reshape(2, -1)
     start[0] += rows.start
     own = start[0] * width + start[1]
-    total = noise[own]
+    total = noise.take(own)
+    middle = UNIT // 2
     for sign in (1, -1):
-        y, x = UNIT * start
-        down, right = sign * steps[:, own]
+        y, x = UNIT * start + middle
+        down, right = (sign * each.take(own) for each in steps)
         for weight in _WEIGHTS:
-            y, x = (y + down).clip(0, UNIT * (height - 1)), (x + right).clip(0, UNIT * (width - 1))
-            at = ((y + UNIT // 2) // UNIT) * width + (x + UNIT // 2) // UNIT
-            total += weight * noise[at]
-            further_down, further_right = steps[:, at]
-            turn = np.where(down * further_down + right * further_right < 0, np.int32(-1), np.int32(1))
-            down, right = turn * further_down, turn * further_right
+            y += down
+            x += right
+            y.clip(middle, UNIT * (height - 1) + middle, out=y)
+            x.clip(middle, UNIT * (width - 1) + middle, out=x)
+            at = (y >> _BITS) * width + (x >> _BITS)
+            total += weight * noise.take(at)
+            further = [each.take(at) for each in steps]
+            turn = ((down * further[0] + right * further[1]) >> 31) | 1  # -1 where it points back, else 1
+            down, right = (turn * each for each in further)
     found: Floats = total.reshape(len(rows), width) / np.float32(1 + 2 * _WEIGHTS.sum())
     return found
 
