@@ -180,18 +180,18 @@ def places(
     Raises:
         ConfigError: there is no way, or more than one; labels lack what they get; or an option goes with another way.
     """
-    ways = dict(zip(("--region", "--regions", "--auto-regions"), regions, strict=True))
-    given = [option for option, value in (whole | ways).items() if value not in (None, "", [])]
+    ways = {**whole, **dict(zip(("--region", "--regions", "--auto-regions"), regions, strict=True))}
+    given = [option for option, value in ways.items() if value not in (None, "", [])]
     if len(given) != 1:
         raise ConfigError(
-            f"{command}: has {' and '.join(given) or 'no styles'}; give one of {', '.join(whole | ways)}"
+            f"{command}: has {' and '.join(given) or 'no styles'}; give one of {', '.join(ways)}"
         )
     (way,) = given
     if bool(assigned) != (way in ("--regions", "--auto-regions")):
         raise ConfigError(
             "--assign: goes with --regions and --auto-regions, and they with it; give both or neither"
         )
-    idle = [option for option, is_given in ({**only, "--fit": fit}).items() if is_given]
+    idle = [option for option, is_given in {**only, "--fit": fit}.items() if is_given]
     if idle and way in whole:
         goes, left = ("goes", "it") if len(idle) == 1 else ("go", "them")
         raise ConfigError(f"{', '.join(idle)}: {goes} with regions, not with {way}; leave {left} out")
