@@ -103,9 +103,7 @@ def train(
     start: Annotated[
         Path | None,
         typer.Option(
-            "--from",
-            metavar="FILE",
-            help="A bank of the same network, or 'shipped', whose weights to go on from.",
+            "--from", metavar="FILE", help="A bank of the same network, or 'shipped', to go on from."
         ),
     ] = None,
     device: Device = "auto",

@@ -164,6 +164,7 @@ def test_of_many_candidates_all_are_glimpsed_at_and_a_shortlist_is_judged_by_the
     assert told == [(place + 1, 54) for place in range(54)]
     seen.clear()
     told.clear()
+    monkeypatch.setattr(warm_start, "_MANY", 23)
     monkeypatch.setattr(warm_start, "_SHORTLIST", 3)
     monkeypatch.setattr(warm_start, "_LEAST", 4)
     short = started(Watching())
