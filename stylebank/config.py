@@ -18,6 +18,7 @@ from stylebank.errors import ConfigError
 from stylebank.files import toml
 
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_DEVICES = re.compile(r"con|prn|aux|nul|(com|lpt)[0-9]")  # of Windows, where no file may be called so
 
 
 def _number(default: Any, low: float, high: float, *, odd: bool = False) -> Any:
@@ -98,9 +99,7 @@ class Loss:
     tv: float = _number(0.05, 0.0, 1e6)
     far: float = _number(0.5, 0.0, 1e6)  # of revisions: the two finest layers', on the picture shrunk by two
     empty: float = _number(10.0, 0.0, 1e6)  # places with less contrast than the style's images have anywhere
-    peaks: float = _number(
-        1.0, 0.0, 1e6
-    )  # of joint trainings: spots that rule the statistics of the decoder's norms
+    peaks: float = _number(1.0, 0.0, 1e6)  # of joint trainings: spots that rule the decoder's norms
     tone: float = _number(1.0, 0.0, 1e6)  # of joint trainings: light and dark that do not follow the photo's
     content_layer: str = "relu4_2"
     style_layers: tuple[str, ...] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
@@ -225,9 +224,7 @@ def check(config: Config, *, where: str) -> None:
         )
     check_loss(config.loss, where=where)
     if config.training.crop % 16:
-        raise ConfigError(
-            f"{where}: crop {config.training.crop} is not divisible by 16; use a multiple of 16"
-        )
+        raise ConfigError(f"{where}: crop {config.training.crop} is no multiple of 16; use one that is")
 
 
 def check_loss(loss: Loss, *, where: str) -> None:
@@ -288,8 +285,8 @@ def check_style(style: Style, *, where: str) -> None:
         )
 
 
-def check_name(name: str, *, where: str) -> None:
-    """Reject a style name that is not made of a-z, 0-9, _ and -, at most 64 long.
+def check_name(name: str, *, where: str, is_new: bool = True) -> None:
+    """Reject a style name that is not made of a-z, 0-9, _ and -, at most 64 long; a new one that no file may have.
 
     Raises:
         ConfigError: with what a name may be.
@@ -298,3 +295,5 @@ def check_name(name: str, *, where: str) -> None:
         raise ConfigError(
             f"{where}: {name[:80]!r} is no style name; use 1 to 64 of a-z, 0-9, _ and -, a letter or digit first"
         )
+    if is_new and _DEVICES.fullmatch(name):
+        raise ConfigError(f"{where}: '{name}' is a device on Windows, and no file's name; choose another")

@@ -246,6 +246,17 @@ def test_only_names_fit_for_files_and_tensors_are_styles(tmp_path: Path) -> None
         assert "is no style name" in refusal(tmp_path, experiment("style", name=name))
 
 
+@pytest.mark.parametrize("name", ["con", "prn", "aux", "nul", "com1", "lpt9"])
+def test_a_new_style_is_not_called_as_a_device_of_windows_and_one_that_is_opens(
+    tmp_path: Path, name: str
+) -> None:
+    said = refusal(tmp_path, experiment("style", name=name))
+    assert f"'{name}' is a device on Windows" in said
+    config.check_name(name, where="a bank", is_new=False)
+    for other in (f"{name}s", f"{name}-1", f"{name}10", f"a{name}"):
+        config.check_name(other, where="new name")
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

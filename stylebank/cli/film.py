@@ -3,12 +3,11 @@
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from stylebank.bank.mixture import PHOTO
-from stylebank.errors import ConfigError
 from stylebank.terminal.options import (
     Bank,
     Device,
@@ -19,13 +18,25 @@ from stylebank.terminal.options import (
     Strength,
     Stroke,
     Tile,
-    complete_share,
     complete_style,
     tile_bar,
 )
+from stylebank.terminal.placing import (
+    Assigned,
+    AutoRegions,
+    Feather,
+    Fit,
+    LabelFile,
+    MaskedRegions,
+    Mixes,
+    Overlapping,
+    Rest,
+    places,
+    regional,
+)
 
 if TYPE_CHECKING:
-    from stylebank.bank.mixture import Mixture
+    from stylebank.pixels.masks import Overlap
     from stylebank.video.timeline import Looks, Timeline
 
 Source = Annotated[
@@ -51,12 +62,6 @@ OneStyle = Annotated[
         autocompletion=complete_style,
     ),
 ]
-Mixes = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="NAME=WEIGHT", help="A style of a mixture. May be repeated.", autocompletion=complete_share
-    ),
-]
 MixAt = Annotated[
     list[str] | None,
     typer.Option(
@@ -65,14 +70,6 @@ MixAt = Annotated[
         "May be repeated.",
     ),
 ]
-MaskedRegions = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="MASK=STYLE",
-        help="An image or a clip, white where the style goes, and a style or a mixture. May be repeated.",
-    ),
-]
-Rest = Annotated[str, typer.Option(metavar="STYLE", help="What no mask covers: photo, a style or a mixture.")]
 Steady = Annotated[
     float | None,
     typer.Option(
@@ -92,6 +89,10 @@ FilmQuality = Annotated[
         "\\[default: 18, 20, 26, 24, 90]",
     ),
 ]
+LongestSide = Annotated[
+    int | None, typer.Option(metavar="N", help="Make the clip smaller: its longer side in pixels.")
+]
+Rate = Annotated[str | None, typer.Option(help="Frames a second of numbered images. \\[default: 25]")]
 Replace = Annotated[bool, typer.Option("--force", help="Replace a file that is there.")]
 
 
@@ -102,23 +103,21 @@ def video(
     mix: Mixes = None,
     mix_at: MixAt = None,
     region: MaskedRegions = None,
+    regions: LabelFile = None,
+    auto_regions: AutoRegions = None,
+    assign: Assigned = None,
     rest: Rest = PHOTO,
     strength: Strength = 1.0,
     stroke: Stroke = 1.0,
     keep_color: KeepColor = False,
     steady: Steady = None,
-    feather: Annotated[
-        float, typer.Option(metavar="PX", help="Width of masks' soft edges, in pixels.")
-    ] = 0.0,
-    fit: Annotated[bool, typer.Option("--fit", help="Stretch masks of another shape to the clip's.")] = False,
+    feather: Feather = 0.0,
+    overlap: Overlapping = "over",
+    fit: Fit = False,
     start: Annotated[str | None, typer.Option(metavar="TIME", help="Begin there, as in 90s or 1:30.")] = None,
     preview: Annotated[str | None, typer.Option(metavar="TIME", help="Paint so much only, as 5s.")] = None,
-    max_side: Annotated[
-        int | None, typer.Option(metavar="N", help="Make the clip smaller: its longer side in pixels.")
-    ] = None,
-    fps: Annotated[
-        str | None, typer.Option(help="Frames a second of numbered images. \\[default: 25]")
-    ] = None,
+    max_side: LongestSide = None,
+    fps: Rate = None,
     codec: CodecName = None,
     quality: FilmQuality = None,
     bank: Bank = None,
@@ -135,11 +134,13 @@ def video(
     from stylebank.terminal import reels
     from stylebank.video import timeline
 
-    looks, regions = _looks(style, mix, mix_at, region, rest, strength=strength, stroke=stroke)
+    only, ways = regional(rest, feather, overlap), (region, regions, auto_regions)
+    whole = {"--style": style, "--mix": mix, "--mix-at": mix_at}
+    given = places("video", whole, ways, assign, only=only, strength=strength, fit=fit)
+    looks = _looks(style, mix, mix_at, rest, strength=strength, stroke=stroke)
     settings = reels.Settings(
-        replace(looks, keep_color=keep_color),
-        regions,
-        fit,
+        replace(looks, keep_color=keep_color, overlap=cast("Overlap", overlap)),
+        given,
         feather,
         codec,
         quality,
@@ -156,40 +157,19 @@ def video(
 
 
 def _looks(
-    style: str | None,
-    mix: list[str] | None,
-    mix_at: list[str] | None,
-    region: list[str] | None,
-    rest: str,
-    *,
-    strength: float,
-    stroke: float,
-) -> "tuple[Looks, tuple[tuple[str, Mixture], ...]]":
-    """What is painted how: styles over time, or regions, whose masks are yet to be opened."""
+    style: str | None, mix: list[str] | None, mix_at: list[str] | None, rest: str, **how: Any
+) -> "Looks":
+    """What is painted how: styles over time, or the rest of what regions are yet to cover."""
     from stylebank.bank import mixture
-    from stylebank.painting.regions import mask_and_style
     from stylebank.video import timeline
     from stylebank.video.timeline import Looks
 
-    ways = {"--style": style, "--mix": mix, "--mix-at": mix_at, "--region": region}
-    given = [word for word, value in ways.items() if value]
-    if len(given) != 1:
-        raise ConfigError(f"video: has {' and '.join(given) or 'no styles'}; give one of {', '.join(ways)}")
-    if rest != PHOTO and not region:
-        raise ConfigError("--rest: goes with --region; leave it out")
-    how: dict[str, Any] = {"strength": strength, "stroke": stroke}
-    if not region:
-        found: Timeline
-        if mix_at:
-            found = timeline.parse(mix_at, **how)
-        elif mix:
-            found = timeline.steady(mixture.from_options(mix, **how))
-        else:
-            found = timeline.steady(mixture.parse(style or "", where=f"--style {style}", **how))
-        return Looks(found, **how), ()
-    regions = []
-    for words in region:
-        path, mixed = mask_and_style(words)
-        regions.append((path, mixture.parse(mixed, where=f"--region {words}", **how)))
+    over_time: Timeline | None = None
+    if mix_at:
+        over_time = timeline.parse(mix_at, **how)
+    elif mix:
+        over_time = timeline.steady(mixture.from_options(mix, **how))
+    elif style:
+        over_time = timeline.steady(mixture.parse(style, where=f"--style {style}", **how))
     others = rest if rest == PHOTO else mixture.parse(rest, where=f"--rest {rest}", **how)
-    return Looks(None, (), others, **how), tuple(regions)
+    return Looks(over_time, (), others, **how)

@@ -78,12 +78,13 @@ def _print_images(entries: Sequence["Entry"]) -> None:
 
 
 def verify(
-    file: Annotated[Path, typer.Argument(help="A bank, style file, checkpoint or VGG file.")],
+    file: Annotated[Path, typer.Argument(help="A bank, style file, checkpoint or VGG file; or 'shipped'.")],
 ) -> None:
     """Check every byte of a file that StyleBank wrote."""
     from stylebank.bank import bundle, entries
-    from stylebank.files import atomic, tensorfile
+    from stylebank.files import atomic, resources, tensorfile
 
+    file = resources.bank_named(file)
     kind = tensorfile.kind_of(file)
     if kind == bundle.KIND:
         bundle.read(file)
@@ -187,7 +188,9 @@ def import_style(
 
 
 def merge(
-    banks: Annotated[list[Path], typer.Argument(metavar="BANK...", help="Banks grown from one.")],
+    banks: Annotated[
+        list[Path], typer.Argument(metavar="BANK...", help="Banks grown from one; 'shipped' for StyleBank's.")
+    ],
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="FILE", help="The bank to write; may be one of them.")
     ],
@@ -199,6 +202,7 @@ def merge(
 ) -> None:
     """Merge banks that share encoder and decoder into one."""
     from stylebank.bank import editing
+    from stylebank.files import resources
 
     renames = []
     for words in rename or []:
@@ -206,8 +210,9 @@ def merge(
         old, equals, new = names.partition("=")
         if not (colon and equals):
             raise ConfigError(f"--rename {words}: has another form; write BANK:OLD=NEW")
-        renames.append((Path(path), old, new))
-    found = editing.merge(banks, out=output, renames=renames, force=force)
+        renames.append((resources.bank_named(path), old, new))
+    paths = [resources.bank_named(bank) for bank in banks]
+    found = editing.merge(paths, out=output, renames=renames, force=force)
     typer.echo(f"{output}: {several(found.names)}")
 
 

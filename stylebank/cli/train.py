@@ -103,7 +103,7 @@ def train(
     start: Annotated[
         Path | None,
         typer.Option(
-            "--from", metavar="FILE", help="A bank of the same network whose weights to go on from."
+            "--from", metavar="FILE", help="A bank of the same network, or 'shipped', to go on from."
         ),
     ] = None,
     device: Device = "auto",
@@ -245,13 +245,14 @@ def _experiment(
 def _start(experiment: Path, path: Path | None, out: Path) -> "Bundle | None":
     """The bank to go on from, which stays as it is, as the experiment does."""
     from stylebank.bank import bundle
-    from stylebank.files import atomic
+    from stylebank.files import atomic, resources
 
     there = atomic.identity(out)
     if there and there == atomic.identity(experiment):
         raise OutputError(f"{out}: is the experiment itself; choose another --out")
     if path is None:
         return None
+    path = resources.bank_named(path)
     if there and there == atomic.identity(path):
         raise OutputError(f"{out}: is the bank to go on from; choose another --out")
     return bundle.read(path)

@@ -42,6 +42,28 @@ def mask_and_style(region: str) -> tuple[str, str]:
     return path, mix
 
 
+def labels_and_styles(assigned: Sequence[str]) -> list[tuple[str, str]]:
+    """Both halves of each `--assign LABEL=STYLE`, those that say auto left out; the last = parts them.
+
+    Raises:
+        ConfigError: the words have another form.
+    """
+    pairs = [words.rpartition("=") for words in assigned if words != AUTO]
+    for key, _, mix in pairs:
+        if not (key and mix):
+            raise ConfigError(f"--assign {key or mix}: has another form; write LABEL=STYLE, or auto")
+    return [(key, mix) for key, _, mix in pairs]
+
+
+def meant(words: str, *, strength: float, where: str) -> Mix:
+    """A mixture; or "photo", for a region that stays as it is.
+
+    Raises:
+        ConfigError: the words have another form; `where` begins the complaint.
+    """
+    return PHOTO if words == PHOTO else mixture.parse(words, strength=strength, where=where)
+
+
 def from_masks(
     words: Sequence[str],
     *,
@@ -66,7 +88,7 @@ def from_masks(
     found: Regions = []
     for region in words:
         path, mix = mask_and_style(region)
-        mixed = _mix(mix, strength=strength, where=f"--region {region}")
+        mixed = meant(mix, strength=strength, where=f"--region {region}")
         mask = masks.read_mask(Path(path))
         _check_size(path, mask.shape, size, note, fit=fit)
         if not mask.any():
@@ -95,13 +117,9 @@ def from_labels(
     """
     size = (photo.height, photo.width)
     _check_size(labels.source, labels.values.shape, size, note, fit=fit)
-    pairs = [words.rpartition("=") for words in assigned if words != AUTO]
-    for key, _, mix in pairs:
-        if not (key and mix):
-            raise ConfigError(f"--assign {key or mix}: has another form; write LABEL=STYLE, or auto")
+    pairs = labels_and_styles(assigned)
     mixes: dict[tuple[int, ...], Mix] = {
-        labels.meant(key): _mix(mix, strength=strength, where=f"--assign {key}={mix}")
-        for key, _, mix in pairs
+        labels.meant(key): meant(mix, strength=strength, where=f"--assign {key}={mix}") for key, mix in pairs
     }
     assigned_labels = list(itertools.chain(*mixes))
     if len(mixes) < len(pairs) or len(set(assigned_labels)) < len(assigned_labels):
@@ -119,11 +137,6 @@ def from_labels(
             f"{labels.source}: {', '.join(map(labels.shown, others[:12]))} ({share:.0%} of the pixels) left to the rest"
         )
     return [(labels.mask(*each), mix) for each, mix in mixes.items()]
-
-
-def _mix(words: str, *, strength: float, where: str) -> Mix:
-    """A mixture; or "photo", for a region that stays as it is."""
-    return PHOTO if words == PHOTO else mixture.parse(words, strength=strength, where=where)
 
 
 def clustered(bank: StyleBank, photo: "Image", count: int, *, seed: int = 0) -> NDArray[np.uint8]:

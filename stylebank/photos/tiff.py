@@ -171,10 +171,11 @@ def _own(file: BinaryIO, directory: Directory, *, plain: bool) -> Image.Image:
     if place is not None and count + place >= numbers.shape[2]:
         place = None
     if photometric in (_LAB, _ICC_LAB):
-        image = _of_lab(numbers, signed=photometric == _LAB)
-        return _with_profile(image, directory, None)
+        return _with_profile(_of_lab(numbers, signed=photometric == _LAB), directory, None)
     if plain and photometric == _BLACK_IS_ZERO and place is None and numbers.dtype.itemsize > 2:
         return _with_profile(_as_stored(numbers[..., 0]), directory, None)
+    if plain and count == 1 and place is None and numbers.dtype == np.uint16:
+        return _with_profile(_counted(numbers[..., 0], directory, photometric), directory, None)
     values = _scaled(numbers, directory)
     del numbers
     opacity = None if place is None else values[..., count + place]
@@ -225,6 +226,14 @@ def _as_stored(numbers: Numbers) -> Image.Image:
     if numbers.dtype.kind == "f":
         return Image.fromarray(numbers.astype(np.float32))
     return Image.fromarray(numbers.clip(-(2**31), 2**31 - 1).astype(np.int32))
+
+
+def _counted(numbers: Numbers, directory: Directory, photometric: int) -> Image.Image:
+    """Grey of 9 to 16 bits as its numbers from black on; `info["white"]` is the largest."""
+    white = 2 ** directory.number(directories.BITS, 1) - 1
+    image = Image.fromarray(white - numbers if photometric == _WHITE_IS_ZERO else numbers)
+    image.info["white"] = white
+    return image
 
 
 def _scaled(numbers: Numbers, directory: Directory) -> Samples:

@@ -7,7 +7,7 @@ grey covers 50 %. What counts of an image:
 - where its alpha is not opaque all over, alpha alone, whatever the colour: a shape drawn on transparency covers by its
   outline, black parts of it too;
 - else the luma (BT.601) of its colours, palette entries and CMYK included, linearly from black to white of its depth:
-  255, 65535, or 1 of floats, in which more than 1 is 1, and what is no number is 0;
+  255, 4095 of 12 bits, 65535, or 1 of floats, in which more than 1 is 1, and what is no number is 0;
 - where no value is more than 1, as programs write booleans, 1 is white, and 255 where none of 16 bits or more is above.
 """
 
@@ -225,11 +225,11 @@ def _to_mask(image: Image.Image) -> Floats:
     cover = _alpha(image)
     if cover is not None and cover.min() < _OPAQUE:
         return cover
+    numbers = np.asarray(image)
     if image.mode == "F":
-        return _scaled(np.nan_to_num(np.asarray(image), nan=0), _white(np.asarray(image)))
+        return _scaled(np.nan_to_num(numbers, nan=0), _white(numbers))
     if image.mode.startswith("I"):
-        numbers = np.asarray(image)
-        return _scaled(numbers, 65535 if numbers.max() <= 65535 else 2**31 - 1)
+        return _scaled(numbers, image.info.get("white", 65535 if numbers.max() <= 65535 else 2**31 - 1))
     if image.mode == "1":
         return np.array(image, np.float32)
     return _scaled(np.asarray(_plain(image, "L")), 255)
@@ -237,7 +237,8 @@ def _to_mask(image: Image.Image) -> Floats:
 
 def _scaled(numbers: NDArray[np.generic], white: float) -> Floats:
     """Numbers as parts of what white is, 1 where none is more than 1, and 255 of deeper ones where none is more."""
-    white = min(next(usual for usual in (1, 255, white) if numbers.max() <= usual or usual >= white), white)
+    usual = (1, 255) if white >= 65535 else (1,)
+    white = next((each for each in usual if numbers.max() <= each), white)
     found: Floats = (np.asarray(numbers, np.float32) / np.float32(white)).clip(0, 1)
     return found
 
@@ -253,11 +254,9 @@ def _white(numbers: Floats) -> float:
 
 def _plain(image: Image.Image, mode: str) -> Image.Image:
     """An image's own colours in another mode, without its alpha and its profile."""
-    if image.mode == "LAB":
-        return image.getchannel(0).convert(mode)
     if image.mode in ("La", "RGBa"):
         image = image.convert(image.mode.upper())
-    if image.mode in ("LA", "L"):
+    if image.mode in ("LA", "L", "LAB"):
         return image.getchannel(0).convert(mode)
     return image if image.mode == mode else image.convert("RGB").convert(mode)
 

@@ -68,6 +68,7 @@ def tone_distance(output: Tensor, content: Tensor) -> Tensor:
 
     The share of the variance of the output's lightness, seen in parts of 16 pixels, that no linear function of the
     content's explains. Whether light turns dark or is enlarged is the style's; glaring spots of its own are not.
+    Beside a photo whose parts hardly differ it is 1 whatever is painted.
     """
     painted, photo = (_coarse_lightness(image) for image in (output, content))
     common = (painted * photo).mean(dim=1).square()

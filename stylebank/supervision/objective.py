@@ -72,7 +72,8 @@ class Objective:
         self.weights = torch.tensor(  # (S, L)
             [[image.weight for image in style.layers] for style in styles], device=device
         )
-        self._floors = torch.tensor([contrast_floor(style) for style in styles], device=device)  # (S,)
+        floors = [contrast_floor(style) if loss.empty else 1.0 for style in styles]
+        self._floors = torch.tensor(floors, device=device)  # (S,)
         self.unstyled = self._unstyled_distances(network, photos.to(device))
         self._vgg = network.compute_in(precision)
 
@@ -92,14 +93,18 @@ class Objective:
             for layer, target in zip(self._loss.style_layers, self.grams, strict=True)
         ]
         style = torch.stack(distances, dim=1) / self.unstyled[index]
-        content = losses.content_distance(features[self._loss.content_layer], content_features)
-        tv = losses.total_variation(output)
+        # Content and total variation are figures even where they weigh nothing; then they need no gradient.
+        content = losses.content_distance(
+            _with_gradient(features[self._loss.content_layer], self._loss.content), content_features
+        )
+        tv = losses.total_variation(_with_gradient(output, self._loss.tv))
         per_image = (
             self._loss.content * content
             + self._loss.style * self.weighted_style(style, styles)
             + self._loss.tv * tv
-            + self._loss.empty * losses.emptiness(output, self._floors[index])
         )
+        if self._loss.empty:
+            per_image = per_image + self._loss.empty * losses.emptiness(output, self._floors[index])
         return Terms(content=content, style=style, tv=tv, total=per_image.mean())
 
     def revision(self, output: Tensor, content_features: Tensor, styles: Sequence[int]) -> Terms:
@@ -148,6 +153,11 @@ class Objective:
         energies = torch.stack([target.square().sum(dim=(1, 2)) for target in self.grams], dim=1)
         # A style that photos already have by a thousandth of its energy needs no magnifying glass.
         return torch.maximum(total / len(photos), 1e-3 * energies)
+
+
+def _with_gradient(x: Tensor, weight: float) -> Tensor:
+    """What a term looks at, without gradient if it weighs nothing."""
+    return x if weight else x.detach()
 
 
 def style_grams(network: VGG, style: StyleSet) -> list[Tensor]:

@@ -145,7 +145,7 @@ def from_manifest(data: Any) -> StyleSet:
             for entry in data["layers"]
         )
         style = StyleSet(name=str(data["name"]), kernel=int(data["kernel"]), layers=layers)
-        config.check_name(style.name, where="style manifest")
+        config.check_name(style.name, where="style manifest", is_new=False)
         if style.to_manifest() != data or not _is_in_range(style):
             raise ValueError("a value is of another type, or out of range")
     except (KeyError, TypeError, ValueError, OverflowError) as error:

@@ -6,16 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stylebank import __version__
+from stylebank.bank.mixture import Mixture
 from stylebank.errors import ConfigError, ImageError, OutputError, SkippedError, StyleBankError
 from stylebank.terminal.options import note, say, say_weights
+from stylebank.terminal.placing import Places
 
 if TYPE_CHECKING:
-    from stylebank.bank.mixture import Mixture
+    from stylebank.bank.mixture import Mix
     from stylebank.footage.clips import Clip
     from stylebank.machine.interrupts import StopRequest
     from stylebank.painting.painter import StyleBank
-    from stylebank.video.pipeline import Painter
-    from stylebank.video.timeline import Looks
+    from stylebank.video.pipeline import Order, Painter
+    from stylebank.video.timeline import Looks, MaskTrack
     from stylebank.video.work import Outcome
 
 
@@ -24,8 +26,7 @@ class Settings:
     """What the options come to, for each clip the same."""
 
     looks: "Looks"
-    regions: tuple[tuple[str, "Mixture"], ...]
-    fit: bool
+    places: Places
     feather: float
     codec: str | None
     quality: int | None
@@ -47,20 +48,31 @@ def paint(source: Path, target: Path, settings: Settings, bank: "StyleBank") -> 
     """
     from stylebank.machine.interrupts import StopRequest
 
-    looks = settings.looks
-    named = [*(looks.timeline.mixtures if looks.timeline else ()), *(mixed for _, mixed in settings.regions)]
-    named += [looks.rest] if not isinstance(looks.rest, str) else []
-    for mixed in named:
+    for mixed in _named(settings):
         bank.contents.filter_of(mixed)
         say_weights(mixed)
     settings, painter = replace(settings, digest=bank.contents.digest()), painter_of(bank, settings.steady)
     with StopRequest() as stop:
         if source.is_dir():
-            folder(source, target, settings, painter, stop)
+            folder(source, target, settings, bank, painter, stop)
         else:
-            one(source, target, settings, painter, stop)
+            one(source, target, settings, bank, painter, stop)
         if stop.signal is not None:
             raise SystemExit(stop.exit_code)
+
+
+def _named(settings: Settings) -> list[Mixture]:
+    """All mixtures that the options name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    looks, places = settings.looks, settings.places
+    found = [*(looks.timeline.mixtures if looks.timeline else ()), *(mix for _, mix in places.named())]
+    mixtures = [mix for mix in (*found, looks.rest) if isinstance(mix, Mixture)]
+    if not mixtures and not places.chooses:
+        raise ConfigError("regions: all keep the photo, and so does the rest; give one of them a style")
+    return mixtures
 
 
 def painter_of(bank: "StyleBank", steady: float | None) -> "Painter":
@@ -81,14 +93,21 @@ def painter_of(bank: "StyleBank", steady: float | None) -> "Painter":
     return SteadyPainter(bank) if steady is None else SteadyPainter(bank, steady=steady)
 
 
-def one(source: Path, target: Path, settings: Settings, painter: "Painter", stop: "StopRequest") -> None:
+def one(
+    source: Path,
+    target: Path,
+    settings: Settings,
+    bank: "StyleBank",
+    painter: "Painter",
+    stop: "StopRequest",
+) -> None:
     """Paint one clip, and say what became of it."""
     from stylebank.footage import reading
     from stylebank.video import timeline
 
     clip = reading.open_clip(source, settings.fps)
     try:
-        outcome = _painted(clip, target, settings, painter, stop)
+        outcome = _painted(clip, target, settings, bank, painter, stop)
     finally:
         clip.close()
     for line in outcome.notes:
@@ -111,13 +130,17 @@ def one(source: Path, target: Path, settings: Settings, painter: "Painter", stop
 
 
 def _painted(
-    clip: "Clip", target: Path, settings: Settings, painter: "Painter", stop: "StopRequest"
+    clip: "Clip",
+    target: Path,
+    settings: Settings,
+    bank: "StyleBank",
+    painter: "Painter",
+    stop: "StopRequest",
 ) -> "Outcome":
     from stylebank.persistence.pieces import Pieces
     from stylebank.terminal.console import FrameBar
     from stylebank.video import outputs, work
     from stylebank.video.pipeline import Order
-    from stylebank.video.timeline import MaskTrack
 
     size = work.size_of(clip.facts, settings.longest)
     window = (settings.start, settings.length) if settings.start or settings.length is not None else None
@@ -126,10 +149,8 @@ def _painted(
     )
     pieces = Pieces(target, _deciding(clip.path, settings))
     outputs.check(target, clip.path, pieces, force=settings.force)
-    tracks = [
-        (MaskTrack(Path(path), settings.fps, size=size, fit=settings.fit, feather=settings.feather), mixed)
-        for path, mixed in settings.regions
-    ]
+    order = Order(clip, size, writer, settings.looks, settings.start, settings.length)
+    tracks = _tracks(order, settings, bank) if settings.looks.timeline is None else []
     for line in (*clip.facts.notes, *notes):
         note(f"{clip.path}: {line}")
     for track, _ in tracks:
@@ -139,15 +160,32 @@ def _painted(
         note(f"{target}: {pieces.frames} frames are done already")
     elif pieces.is_other:
         note(f"{target}: what was begun had other options; begins anew")
-    looks = replace(settings.looks, regions=tuple(tracks))
-    order = Order(clip, size, writer, looks, settings.start, settings.length)
+    order = replace(order, look=replace(settings.looks, regions=tuple(tracks)))
     with FrameBar(clip.path.name, order.count, pieces.frames, stop) as bar:
         return work.run(order, painter, pieces, stop=stop, progress=bar)
 
 
+def _tracks(order: "Order", settings: Settings, bank: "StyleBank") -> "list[tuple[MaskTrack, Mix]]":
+    """Masks of one clip and what they get; labels and things that are found stay where they are in its first frame."""
+    from stylebank.painting.canvas import check_fusion
+    from stylebank.pixels import masks
+    from stylebank.video import pipeline
+    from stylebank.video.timeline import MaskTrack
+
+    places = settings.places
+    how: dict[str, Any] = {"size": order.size, "fit": places.fit, "feather": settings.feather}
+    check_fusion(1, "exact", settings.feather, order.size, settings.looks.overlap)
+    if places.masks:
+        return [(MaskTrack(Path(path), settings.fps, **how), mix) for path, mix in places.named()]
+    found, notes = places.found(bank, pipeline.first(order))
+    for line in notes:
+        note(line)
+    return [(MaskTrack(masks.of(mask), None, **how), mix) for mask, mix in found]
+
+
 def _deciding(source: Path, settings: Settings) -> dict[str, Any]:
     """All that the frames depend on."""
-    files = [source, *(Path(path) for path, _ in settings.regions)]
+    files = [source, *settings.places.files]
     stamps = [
         [path.stat().st_size, path.stat().st_mtime_ns] if path.exists() else [str(path)] for path in files
     ]
@@ -155,7 +193,14 @@ def _deciding(source: Path, settings: Settings) -> dict[str, Any]:
     return {"settings": words, "source": str(source.absolute()), "files": stamps}
 
 
-def folder(source: Path, target: Path, settings: Settings, painter: "Painter", stop: "StopRequest") -> None:
+def folder(
+    source: Path,
+    target: Path,
+    settings: Settings,
+    bank: "StyleBank",
+    painter: "Painter",
+    stop: "StopRequest",
+) -> None:
     """Paint every clip below a folder; those that cannot be are skipped, and said.
 
     Raises:
@@ -179,7 +224,7 @@ def folder(source: Path, target: Path, settings: Settings, painter: "Painter", s
     skipped = 0
     for job in left:
         try:
-            one(job.photo, job.picture, settings, painter, stop)
+            one(job.photo, job.picture, settings, bank, painter, stop)
         except SkippedError as error:
             say(f"{error}; skipped")
             skipped += 1

@@ -14,6 +14,7 @@ Public re-implementations leave that balance out. Everything random is a functio
 import math
 import random
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -123,14 +124,16 @@ class Trainer:
             content = ground(self.network, content, styles, chained=training.chained, key=key)
         features = self.objective.content_features(content)
         loss = self.objective.revision if again else self.objective
-        with watched_peaks(self.network.decoder) as peaks:
+        weights = self.config.loss
+        watched = watched_peaks(self.network.decoder) if weights.peaks else nullcontext(list[Tensor]())
+        with watched as peaks:
             output = self._model(content, styles, again=again)
         terms = loss(output, features, styles)
-        total = (
-            terms.total
-            + self.config.loss.peaks * torch.stack(peaks).mean()
-            + self.config.loss.tone * losses.tone_distance(output, content).mean()
-        )
+        total = terms.total
+        if weights.peaks:
+            total = total + weights.peaks * torch.stack(peaks).mean()
+        if weights.tone:
+            total = total + weights.tone * losses.tone_distance(output, content).mean()
         total.backward()
         row = self._row(revision=terms.total)
         if not again:

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from stylebank.bank.mixture import Mixture
+from stylebank.bank.mixture import Mix
 from stylebank.painting.painter import StyleBank
+from stylebank.pixels.masks import Overlap
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -20,14 +21,16 @@ class Look:
         strength: 0, the photo's reconstruction, to 1, the full style; one in `share`'s words goes before it.
         stroke: size of strokes and forms, likewise.
         keep_color: whether the frame's chroma stays, and only its luma is painted.
-        regions: mask and mixture of each; a mask is an L image of the frame's size, white is covered.
+        regions: mask and mixture of each, or "photo"; a mask is an L image of the frame's size, white is covered.
+        overlap: whose a pixel is that several masks claim, see `masks.Overlap`.
     """
 
-    share: Mixture | str
+    share: Mix
     strength: float = 1.0
     stroke: float = 1.0
     keep_color: bool = False
-    regions: "tuple[tuple[Image, Mixture | str], ...]" = ()
+    regions: "tuple[tuple[Image, Mix], ...]" = ()
+    overlap: Overlap = "over"
 
     def painted(self, bank: StyleBank, frame: "Image") -> "Image":
         """A frame painted by itself.
@@ -50,4 +53,5 @@ class Look:
             strength=self.strength,
             stroke=self.stroke,
             keep_color=self.keep_color,
+            overlap=self.overlap,
         )

@@ -141,8 +141,14 @@ def _home(height: int, width: int) -> Floats:
 
 
 def _sampled(values: Floats, places: Floats, how: int = cv2.INTER_LINEAR) -> Floats:
+    if values.ndim == 3 and values.shape[2] > _CHANNELS:
+        parts = (values[..., first : first + _CHANNELS] for first in range(0, values.shape[2], _CHANNELS))
+        return np.dstack([_sampled(part, places, how) for part in parts])
     found = cv2.remap(values, places, None, how, borderMode=cv2.BORDER_REFLECT_101)  # type: ignore[call-overload]  # its stubs know no map without a second one
     return np.asarray(found, np.float32)
+
+
+_CHANNELS = 4  # OpenCV's remap takes no more
 
 
 def _through(affine: Affine, points: Floats) -> NDArray[np.float64]:

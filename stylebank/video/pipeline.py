@@ -5,14 +5,16 @@ Where pieces end depends on the clip alone: what was interrupted and goes on has
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from queue import Empty, Full, Queue
 from typing import TYPE_CHECKING, Protocol
 
+from stylebank.errors import ConfigError
 from stylebank.files.tensorfile import Arrays
 from stylebank.footage import colours
 from stylebank.footage.clips import FPS, Clip, Facts, Frame, Piece, Writer
@@ -133,11 +135,36 @@ def ahead(order: Order, pieces: Pieces) -> Iterator[Frame]:
 
 def _left(order: Order, pieces: Pieces) -> Iterator[Frame]:
     """Frames that are not done, at the size in which they are painted, each as long as until the next."""
+    return _from(order, sum(pieces.done[-1].times[-1]) if pieces.done else _begins(order))
+
+
+def first(order: Order) -> "Image":
+    """The first frame that is to be painted, whatever has been, at the size in which it is painted.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    with closing(_from(order, _begins(order))) as frames:
+        for frame in frames:
+            return frame.image
+    raise is_empty(order)
+
+
+def is_empty(order: Order) -> ConfigError:
+    """The complaint that there is no frame in the window."""
+    return ConfigError(
+        f"{order.clip.path}: has no frame from there on; give an earlier --start, or a longer --preview"
+    )
+
+
+def _begins(order: Order) -> int | None:
+    """The time in ticks from which on frames are painted; None for all."""
     facts = order.clip.facts
-    first = facts.start + -(-order.start // facts.time_base)
-    since = first if order.start else None
-    if pieces.done:
-        since = sum(pieces.done[-1].times[-1])
+    return facts.start + -(-order.start // facts.time_base) if order.start else None
+
+
+def _from(order: Order, since: int | None) -> Generator[Frame]:
+    facts = order.clip.facts
     end = None if order.length is None else (order.start + order.length) / facts.time_base + facts.start
     for frame in _measured(order.clip.frames(since), facts):
         if end is not None and frame.time >= end:

@@ -166,8 +166,8 @@ class SteadyPainter:
         share = np.maximum(forced, renewal.turns(forced.shape, carried.count, rate))
         if left:
             share = np.maximum(share, wet / left)
-        if look.regions and look.share == PHOTO:
-            share = np.maximum(share, 1 - now[..., 3:].max(2) / 255)
+        if look.regions:
+            share = np.maximum(share, _bare(now[..., 3:] / np.float32(255), look))
         painted = carried.painted + _FOLLOW * renewal.large(fresh - carried.painted)
         painted = renewal.sharpened(painted, fresh)
         painted += renewal.enlarged(share, fresh.shape[:2])[..., None] * (fresh - painted)
@@ -186,6 +186,18 @@ def _digest(look: Look) -> str:
     if look.share != PHOTO:
         mixes.append(mixture.of(look.share, strength=look.strength, stroke=look.stroke))
     return hashlib.sha256(repr((mixes, look.keep_color)).encode()).hexdigest()
+
+
+def _bare(masks: Floats, look: Look) -> Floats:
+    """How much of each cell (h, w) shows the frame's own pixels, of its regions' masks (h, w, R)."""
+    bare = np.zeros(masks.shape[:2], np.float32)
+    if look.share == PHOTO:
+        bare = 1 - masks.max(2)
+    for place, (_, mix) in enumerate(look.regions):
+        if mix == PHOTO:
+            later = masks[..., place + 1 :].sum(2) if look.overlap == "over" else 0
+            bare = np.maximum(bare, np.minimum(masks[..., place], 1 - later))
+    return bare
 
 
 def _seen(levels: Levels, look: Look) -> Floats:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from stylebank.bank import mixture
-from stylebank.bank.mixture import PHOTO, Mixture
+from stylebank.bank.mixture import PHOTO, Mix, Mixture
 from stylebank.errors import ConfigError
 from stylebank.footage import animations, reading
 from stylebank.footage.clips import Clip, Frame, is_numbered
 from stylebank.pixels import images, masks
-from stylebank.pixels.masks import Floats
+from stylebank.pixels.masks import Floats, Overlap
 from stylebank.video.looks import Look
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class MaskTrack:
     """One mask for the whole clip, or a clip of masks: at each time the frame that is shown then.
 
     Args:
-        path: an image, a video, an animation, or numbered images.
+        source: an image, a video, an animation, or numbered images; or the mask itself, (H, W).
         fps: of numbered images.
         size: (H, W) of the pictures.
         fit: whether a mask of another shape is stretched.
@@ -123,7 +123,7 @@ class MaskTrack:
 
     def __init__(
         self,
-        path: Path,
+        source: Path | Floats,
         fps: Fraction | None,
         *,
         size: tuple[int, int],
@@ -132,15 +132,15 @@ class MaskTrack:
     ) -> None:
         self._size, self._feather = size, feather
         self._clip: Clip | None = None
-        if _moves(path):
-            self._clip = reading.open_clip(path, fps if is_numbered(path) else None)
+        if isinstance(source, Path) and _moves(source):
+            self._clip = reading.open_clip(source, fps if is_numbered(source) else None)
             found, self._frames = self._clip.facts.size, self._begun()
             self._next: Frame | None = next(self._frames, None)
         else:
-            mask = masks.read_mask(path)
+            mask = masks.read_mask(source) if isinstance(source, Path) else source
             found, self._shown = mask.shape, self._made(mask)
         if not fit:
-            masks.check_shape(str(path), found, size, remedy="add --fit")
+            masks.check_shape(str(source), found, size, remedy="add --fit")
 
     def notes(self, seconds: Fraction | None) -> Iterator[str]:
         """What to know where the mask is shorter than the clip's seconds."""
@@ -206,22 +206,24 @@ class Looks:
 
     Attributes:
         timeline: styles; None where there are regions.
-        regions: mask and mixture of each.
+        regions: mask and mixture of each, or "photo".
         rest: what no mask covers: a mixture, or "photo".
         strength: see `Look`.
         stroke: likewise.
         keep_color: likewise.
+        overlap: likewise.
     """
 
     timeline: Timeline | None
-    regions: tuple[tuple[MaskTrack, Mixture], ...] = ()
+    regions: tuple[tuple[MaskTrack, Mix], ...] = ()
     rest: Mixture | str = PHOTO
     strength: float = 1.0
     stroke: float = 1.0
     keep_color: bool = False
+    overlap: Overlap = "over"
 
     def __call__(self, time: Fraction) -> Look:
         """At a time in seconds from the clip's first frame."""
         share = self.timeline.at(time) if self.timeline else self.rest
         regions = tuple((mask.at(time), mixed) for mask, mixed in self.regions)
-        return Look(share, self.strength, self.stroke, self.keep_color, regions)
+        return Look(share, self.strength, self.stroke, self.keep_color, regions, self.overlap)

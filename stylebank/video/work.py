@@ -14,7 +14,7 @@ from stylebank.footage.clips import Facts
 from stylebank.painting.painter import StyleBank
 from stylebank.persistence.pieces import Pieces
 from stylebank.video.looks import Look
-from stylebank.video.pipeline import Encoding, Order, Painter, ahead, piece_length
+from stylebank.video.pipeline import Encoding, Order, Painter, ahead, is_empty, piece_length
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -109,9 +109,7 @@ def run(
         paths, times = encoding.close(is_whole=outcome.is_whole, painter=painter)
     outcome.frames += outcome.painted
     if not times:
-        raise ConfigError(
-            f"{order.clip.path}: has no frame from there on; give an earlier --start, or a longer --preview"
-        )
+        raise is_empty(order)
     outcome.notes = order.writer.join(pieces.target, paths, times, pieces.own)
     last, length = times[-1]
     outcome.shown = float((last + length - times[0][0]) * order.clip.facts.time_base)

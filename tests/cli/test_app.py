@@ -250,9 +250,10 @@ OPTIONS = {
     "[--max-memory] [--engine] [--precision] [--device] [--force]",
     "sweep": "photo styles [--steps] [-o/--output] [--size] [--stroke] [--keep-color] [--bank] "
     "[--engine] [--precision] [--device] [--force]",
-    "video": "source -o/--output [--style] [--mix] [--mix-at] [--region] [--rest] [--strength] [--stroke] "
-    "[--keep-color] [--steady] [--feather] [--fit] [--start] [--preview] [--max-side] [--fps] [--codec] "
-    "[--quality] [--bank] [--tile] [--max-memory] [--engine] [--precision] [--device] [--force]",
+    "video": "source -o/--output [--style] [--mix] [--mix-at] [--region] [--regions] [--auto-regions] "
+    "[--assign] [--rest] [--strength] [--stroke] [--keep-color] [--steady] [--feather] [--overlap] [--fit] "
+    "[--start] [--preview] [--max-side] [--fps] [--codec] [--quality] [--bank] [--tile] [--max-memory] "
+    "[--engine] [--precision] [--device] [--force]",
     "segment": "photo [-k/--regions] [-o/--output] [--seed] [--bank] [--engine] [--precision] [--device] "
     "[--force]",
     "optimize": "photo style [-o/--output] [--quality] [--lossless] [--keep-metadata] [--steps] "

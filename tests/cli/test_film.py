@@ -32,6 +32,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_bank: Callable[.
     monkeypatch.chdir(tmp_path)
     bundle.write(tmp_path / "bank", make_bank({"wave": 3, "night": 5}))
     moving(tmp_path / "a.gif")
+    labels = np.ones((16, 24), np.uint8)
+    labels[:, 12:] = 2
+    Image.fromarray(labels).save(tmp_path / "labels.png")
     return tmp_path
 
 
@@ -71,6 +74,63 @@ def test_masks_move_with_the_clip(command_line: Run, place: Path) -> None:
     assert min(changed[0], changed[2]) > 1
 
 
+def halves(place: Path, name: str) -> list[tuple[float, float]]:
+    """By how much each frame of a painted clip differs from the clip's, on the left and on the right."""
+    both = zip(frames(place / name), frames(place / "a.gif"), strict=True)
+    return [(np.abs(a - b)[:, :10].mean(), np.abs(a - b)[:, 14:].mean()) for a, b in both]
+
+
+@pytest.mark.parametrize("steady", ["--steady 0", ""])
+def test_labels_stay_where_they_are_while_the_clip_moves(command_line: Run, place: Path, steady: str) -> None:
+    if not steady:
+        pytest.importorskip("cv2")
+    line = f"video a.gif -o b.apng --regions labels.png --assign 2=wave {steady} {BANK}"
+    code, _, err = command_line(line)
+    assert code == 0
+    assert "labels.png: 1 (50% of the pixels) left to the rest" in err
+    assert all(left == 0 and right > 1 for left, right in halves(place, "b.apng"))
+    code, *_ = command_line(f"{line.replace('b.apng', 'c.apng')} --assign 1=photo --rest night")
+    assert code == 0
+    assert all(left == 0 and right > 1 for left, right in halves(place, "c.apng"))
+
+
+def test_regions_of_the_first_frame_that_is_painted_are_found_and_get_styles(
+    command_line: Run, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def clustered(_bank: object, photo: Image.Image, count: int, *, seed: int) -> np.ndarray:
+        seen.append((np.asarray(photo, float), count, seed))
+        labels = np.ones((photo.height, photo.width), np.uint8)
+        labels[:, photo.width // 2 :] = 2
+        return labels
+
+    monkeypatch.setattr("stylebank.painting.regions.clustered", clustered)
+    line = f"video a.gif -o b.apng --auto-regions 2 --start 100ms --steady 0 {BANK}"
+    code, _, err = command_line(f"{line} --assign 1=night --assign auto")
+    assert code == 0
+    assert [(count, seed) for _, count, seed in seen] == [(2, 0)], "once for the whole clip"
+    assert np.array_equal(seen[0][0], frames(place / "a.gif")[1])
+    assert "region 2: wave" in err or "region 2: night" in err
+    assert len(frames(place / "b.apng")) == 3
+
+
+def test_regions_that_overlap_are_painted_over_each_other_or_share(command_line: Run, place: Path) -> None:
+    Image.new("L", (24, 16), 255).save(place / "all.png")
+    found = {}
+    for name, words in {
+        "night": "--style night",
+        "over": "--region all.png=wave --region all.png=night",
+        "share": "--region all.png=wave --region all.png=night --overlap share",
+        "photo": "--region all.png=wave --region all.png=photo",
+    }.items():
+        assert command_line(f"video a.gif -o {name}.apng {words} --steady 0 {BANK}")[0] == 0
+        found[name] = np.stack(frames(place / f"{name}.apng"))
+    assert np.abs(found["over"] - found["night"]).max() <= 1
+    assert np.abs(found["share"] - found["night"]).mean() > 1
+    assert np.array_equal(found["photo"], np.stack(frames(place / "a.gif")))
+
+
 def test_part_of_a_clip_and_numbered_images(command_line: Run, place: Path) -> None:
     code, *_ = command_line(
         f"video a.gif -o out/%02d.png --style wave --start 0.1 --preview 200ms --steady 0 {BANK}"
@@ -106,11 +166,31 @@ def test_a_folder_of_clips_is_painted_and_what_cannot_be_is_skipped(command_line
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("video a.gif -o b.gif", "video: has no styles; give one of --style, --mix, --mix-at, --region"),
+        (
+            "video a.gif -o b.gif",
+            "video: has no styles; give one of --style, --mix, --mix-at, --region, --regions, --a",
+        ),
         ("video a.gif -o b.gif --style wave --mix wave=1", "has --style and --mix; give one of"),
         ("video a.gif -o b.gif --style wvae", "did you mean 'wave'"),
         ("video a.gif -o b.gif --mix-at 5=nite", "style 'nite': is not in the bank"),
-        ("video a.gif -o b.gif --style wave --rest night", "--rest: goes with --region"),
+        (
+            "video a.gif -o b.gif --style wave --rest night",
+            "^stylebank: error: --rest: goes with regions, not with --style",
+        ),
+        (
+            "video a.gif -o b.gif --mix wave=1 --feather 2 --fit",
+            "error: --feather, --fit: go with regions, not with --mix",
+        ),
+        ("video a.gif -o b.gif --regions labels.png", "--assign: goes with --regions and --auto-regions"),
+        ("video a.gif -o b.gif --region labels.png=wave --assign 1=wave", "--assign: goes with --regions"),
+        ("video a.gif -o b.gif --regions labels.png --assign 9=wave", "labels.png: has no label '9'"),
+        ("video a.gif -o b.gif --regions labels.png --assign 1=wvae", "did you mean 'wave'"),
+        ("video a.gif -o b.gif --regions labels.png --assign 1", "--assign 1: has another form"),
+        ("video a.gif -o b.gif --regions labels.png --assign 1=photo", "all keep the photo"),
+        ("video a.gif -o b.gif --regions none.png --assign 1=wave", "none.png"),
+        ("video a.gif -o b.gif --auto-regions 99 --assign auto", "99 regions: is out of range"),
+        ("video a.gif -o b.gif --region labels.png=wave --overlap under", "overlap 'under': is unknown"),
+        ("video a.gif -o b.gif --region labels.png=wave --feather nan", "feather nan: is out of range"),
         ("video a.gif -o b.gif --style wave --start x", "--start: 'x' is no time"),
         ("video a.gif -o b.gif --style wave --start 9", "has no frame from there on"),
         ("video a.gif -o b.gif --style wave --fps 5", "--fps: goes with numbered images"),

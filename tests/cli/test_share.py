@@ -24,6 +24,7 @@ MISTAKES = {
     "remove-style --bank a": "Missing argument",
     "rename-style wave night --bank a": "'night': is in the bank already",
     "rename-style wave ../x --bank a": "'../x' is no style name",
+    "rename-style wave nul --bank a": "^new name: 'nul' is a device on Windows",
     "rename-style nope x --bank a": "'nope': is not in the bank",
     "export-style nope --bank a": "'nope': is not in the bank",
     "export-style wave --bank a -o thesis": "thesis: exists and is another kind of file",
@@ -124,6 +125,15 @@ def test_banks_merge_and_a_clash_is_settled_by_a_new_name(run: Run) -> None:
     assert run("merge a b a -o new") == (0, "new: wave, night, scream\n", "")
     assert run("merge a c -o a --rename c:wave=tide") == (0, "a: wave, night, tide\n", "")
     assert bundle.read(Path("a")).names == ("wave", "night", "tide")
+
+
+def test_the_bank_that_comes_along_merges_and_is_verified_by_its_word(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stylebank.files.resources.shipped_bank", lambda: Path("c"))
+    assert run("merge a shipped -o new --rename shipped:wave=tide") == (0, "new: wave, night, tide\n", "")
+    assert bundle.read(Path("new")).names == ("wave", "night", "tide")
+    assert run("verify shipped")[1].startswith("c: intact bank, sha256 ")
 
 
 def test_styles_are_renamed_and_removed_down_to_none(run: Run) -> None:

@@ -125,4 +125,4 @@ def test_help_says_what_it_is(command_line: Run, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("COLUMNS", "200")
     code, out, _ = command_line("train --help")
     assert code == 0
-    assert "A bank of the same network whose weights to go on from." in out
+    assert "A bank of the same network, or 'shipped', to go on from." in out

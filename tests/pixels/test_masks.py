@@ -145,6 +145,46 @@ def test_a_mask_of_eight_bits_in_a_deeper_file_has_its_own_white(tmp_path: Path)
     assert masks.of(levels + np.uint16(1)).max() < 0.01, "the control: more than 255, so 65535 is white"
 
 
+def tiff_of(levels: Levels, bits: int, *, from_white: bool) -> bytes:
+    """A TIFF whose samples lie bit on bit, each row from a byte on."""
+    numbers = np.uint16(2**bits - 1) - levels if from_white else levels
+    digits = numbers[..., None] >> np.arange(bits - 1, -1, -1, dtype=np.uint16) & 1
+    data = np.packbits(digits.reshape(len(numbers), -1).astype(np.uint8), axis=1).tobytes()
+    height, width = numbers.shape
+    tags = {256: width, 257: height, 258: bits, 259: 1, 262: int(not from_white), 273: 8, 277: 1, 278: height}
+    tags[279] = len(data)
+    entries = [struct.pack(">HHII", tag, 4, 1, number) for tag, number in tags.items()]
+    return (
+        b"MM\0*"
+        + struct.pack(">I", 8 + len(data))
+        + data
+        + struct.pack(">H", 9)
+        + b"".join(entries)
+        + bytes(4)
+    )
+
+
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+@pytest.mark.parametrize("from_white", [False, True])
+def test_grey_tiffs_of_any_depth_are_masks_and_labels_counted_from_black(
+    tmp_path: Path, bits: int, from_white: bool
+) -> None:
+    path, white = tmp_path / "mask.tif", 2**bits - 1
+    levels: Levels = np.round(white * left(0.5, 0.2)).astype(np.uint16)
+    path.write_bytes(tiff_of(levels, bits, from_white=from_white))
+    assert np.allclose(masks.read_mask(path), left(0.5, 0.2), rtol=0, atol=0.5 / white)
+    assert masks.read_labels(path).found() == sorted(
+        np.unique(levels).tolist(), key=lambda level: -int((levels == level).sum())
+    )
+    numbers: Levels = np.arange(levels.size, dtype=np.uint16).reshape(levels.shape) % 6
+    path.write_bytes(tiff_of(numbers, bits, from_white=from_white))
+    assert np.array_equal(masks.read_labels(path).values, numbers), (
+        "not as levels of 8 bits, all of them black"
+    )
+    path.write_bytes(tiff_of(left().astype(np.uint16), bits, from_white=from_white))
+    assert np.array_equal(masks.read_mask(path), left()), "zeros and ones say yes and no"
+
+
 def test_a_mask_of_zeros_and_ones_says_yes_and_no(tmp_path: Path) -> None:
     for dtype in (np.uint8, np.uint16):
         image = Image.fromarray(left().astype(dtype))

@@ -155,3 +155,88 @@ def test_emptiness_by_hand() -> None:
     assert float(found[1]) == pytest.approx(0.998, abs=1e-3)
     assert 0.1 < float(found[2]) < 0.9, "half of it"
     assert not torch.allclose(losses.emptiness(image, floors.flip(0)), found), "each has its own floor"
+
+
+def tone_by_loops(output: np.ndarray, content: np.ndarray) -> float:
+    """1 - cov^2 / (var var + 1e-6) of lightness in parts of 16 pixels: (3, H, W) float64 twice."""
+    lightness = []
+    for image in (output, content):
+        rows, columns = (length // 16 for length in image.shape[1:])
+        parts = np.zeros(rows * columns)
+        for place in range(rows * columns):
+            y, x = 16 * (place // columns), 16 * (place % columns)
+            parts[place] = image[:, y : y + 16, x : x + 16].mean()
+        lightness.append(parts - parts.mean())
+    painted, photo = lightness
+    covariance = (painted * photo).mean()
+    return float(1 - covariance**2 / ((painted**2).mean() * (photo**2).mean() + 1e-6))
+
+
+def areas(count: int, seed: int) -> Tensor:
+    """Pictures (B, 3, 50, 67), light and dark in areas; their sides are no multiples of 16."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(count, 3, 4, 5, generator=generator)
+    found: Tensor = torch.nn.functional.interpolate(coarse, (50, 67), mode="bilinear")
+    return found
+
+
+def test_tone_distance_is_the_formula() -> None:
+    output, content = areas(3, 0), areas(3, 1)
+    found = losses.tone_distance(output, content)
+    wanted = [
+        tone_by_loops(o.double().numpy(), c.double().numpy()) for o, c in zip(output, content, strict=True)
+    ]
+    # Means of 768 numbers below 1 in float32, their differences of about 0.1, and squares of those.
+    assert found.tolist() == pytest.approx(wanted, abs=1e-4)
+    assert max(wanted) - min(wanted) > 0.01, "the control: they differ"
+    assert losses.tone_distance(output[:1], content[:1]).tolist() == pytest.approx(wanted[:1], abs=1e-4)
+
+
+def test_the_gradient_of_tone_is_the_slope_of_the_formula() -> None:
+    content, generator = areas(1, 1), torch.Generator().manual_seed(2)
+    output = areas(1, 0).requires_grad_()
+    (gradient,) = torch.autograd.grad(losses.tone_distance(output, content).sum(), output)
+    exact, photo = output.detach()[0].double().numpy(), content[0].double().numpy()
+    for _ in range(4):
+        direction = torch.randn(3, 50, 67, generator=generator, dtype=torch.float64).numpy()
+        up, down = (tone_by_loops(exact + step * direction, photo) for step in (1e-4, -1e-4))
+        slope = float((gradient[0].double().numpy() * direction).sum())
+        assert slope == pytest.approx((up - down) / 2e-4, rel=1e-3, abs=1e-5)
+        assert abs(slope) > 1e-4, "the control: it is not flat there"
+
+
+def test_light_turned_dark_enlarged_or_flattened_is_the_photo_s_tone_and_another_light_is_not() -> None:
+    photo = areas(1, 0)
+    for output in (photo, 1 - photo, 0.2 + 0.5 * photo, 3 * photo - 1):
+        # The variance is 0.01, that of the flattened one a quarter: 1e-6 / (0.01 * 0.0025) is left.
+        assert float(losses.tone_distance(output, photo)) < 0.045
+    assert float(losses.tone_distance(photo.flip(3), photo)) > 0.4
+    glaring = photo.clone()
+    glaring[:, :, 16:32, 16:32] += 3.0
+    assert 0.2 < float(losses.tone_distance(glaring, photo)) < 1, "a spot of its own"
+
+
+def test_tone_does_not_mind_what_is_smaller_than_its_parts() -> None:
+    photo = areas(1, 0)
+    weave = 0.4 * ((torch.arange(50)[:, None] + torch.arange(67)) % 2 - 0.5)
+    alone = losses.tone_distance(photo, photo).tolist()
+    assert losses.tone_distance(photo + weave, photo).tolist() == pytest.approx(alone, abs=1e-4)
+
+
+@pytest.mark.parametrize("size", [(16, 16), (31, 20), (48, 64)])
+def test_what_has_no_light_and_dark_has_no_tone_and_no_gradient(size: tuple[int, int]) -> None:
+    """Where one of both is of one lightness nothing is explained; a picture of one part is always so."""
+    flat = torch.full((1, 3, *size), 0.3, requires_grad=True)
+    for content in (torch.full((1, 3, *size), 0.7), torch.rand(1, 3, *size)):
+        distance = losses.tone_distance(flat, content)
+        (gradient,) = torch.autograd.grad(distance.sum(), flat)
+        assert distance.tolist() == pytest.approx([1.0])
+        assert gradient.abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
+def test_tone_of_half_numbers_is_counted_in_float32(kind: torch.dtype) -> None:
+    output, content = areas(2, 0).to(kind), areas(2, 1).to(kind)
+    found = losses.tone_distance(output, content)
+    assert found.dtype == torch.float32
+    assert torch.equal(found, losses.tone_distance(output.float(), content.float()))

@@ -13,7 +13,7 @@ from torch import Tensor
 from stylebank.config import Loss, Style
 from stylebank.errors import ConfigError
 from stylebank.supervision import losses, styleset, vgg
-from stylebank.supervision.objective import Objective, check_layers, contrast_floor, style_grams
+from stylebank.supervision.objective import Objective, Terms, check_layers, contrast_floor, style_grams
 from stylebank.supervision.styleset import StyleSet
 from stylebank.supervision.vgg import STYLE_LAYERS, VGG
 
@@ -183,6 +183,46 @@ def test_a_style_that_photos_already_have_is_not_blown_up(network: VGG, tmp_path
 def test_layers_that_do_not_exist_or_stand_twice_are_refused(loss: Loss) -> None:
     with pytest.raises(ConfigError, match=r"\[loss\]"):
         check_layers(loss)
+
+
+class Computed(float):
+    """A weight of zero whose term is computed, with gradient."""
+
+    def __bool__(self) -> bool:
+        return True
+
+
+def test_terms_of_weight_zero_are_figures_at_most_and_change_no_bit(
+    network: VGG, art: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sets, output, order = [style(art, "0.png"), style(art, "4.png")], photos(2) * 0.3, [1, 0]
+    output.requires_grad_()
+
+    def judged(loss: Loss) -> tuple[Terms, Tensor]:
+        goal = objective(network, sets, loss)
+        terms = goal.revision(output, goal.content_features(photos(2).flip(3)), order)
+        return terms, torch.autograd.grad(terms.total, output)[0]
+
+    zero = Computed(0)
+    computed, wanted = judged(Loss(content=zero, tv=zero, far=zero, empty=zero))
+    assert computed.content.requires_grad
+    heavy, _ = judged(Loss())
+    monkeypatch.setattr("stylebank.supervision.losses.emptiness", refuse)
+    monkeypatch.setattr("stylebank.supervision.objective.contrast_floor", refuse)
+    terms, gradient = judged(Loss(content=0.0, tv=0.0, far=0.0, empty=0.0))
+    assert torch.equal(gradient, wanted)
+    assert torch.equal(terms.total, computed.total)
+    assert not torch.equal(terms.total, heavy.total), "the control"
+    assert not terms.content.requires_grad
+    assert not terms.tv.requires_grad
+    for figure in ("content", "tv", "style"):
+        assert torch.equal(getattr(terms, figure), getattr(heavy, figure))
+    with pytest.raises(AssertionError, match="computed"):
+        judged(Loss(empty=zero))
+
+
+def refuse(*_: object) -> Tensor:
+    raise AssertionError("computed")
 
 
 FAR = (0.5, 2.0, 1.0, 0.0, 3.0)  # weights of the layers

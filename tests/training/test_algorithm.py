@@ -60,8 +60,10 @@ def objective(vgg_weights: dict[str, Tensor]) -> Objective:
     return Objective(VGG(vgg_weights), Loss(), styles, photos, precision=torch.float32)
 
 
-def new_trainer(objective: Objective, start: Bundle | None = None, **training: object) -> Trainer:
-    setup = experiment(**training)
+def new_trainer(
+    objective: Objective, start: Bundle | None = None, *, loss: Loss | None = None, **training: object
+) -> Trainer:
+    setup = replace(experiment(**training), loss=loss or Loss())
     crops = Crops(setup.training.batch)
     return Trainer(
         setup,
@@ -107,6 +109,41 @@ def test_without_the_rescaling_the_norms_differ(
     for _ in range(3):
         trainer.advance()
     assert float(gradient_norm(shared(trainer))) != pytest.approx(float(trainer.stylizing_norm), rel=0.05)
+
+
+class Computed(float):
+    """A weight of zero whose term is computed."""
+
+    def __bool__(self) -> bool:
+        return True
+
+
+def refuse(*_: object) -> Tensor:
+    raise AssertionError("computed")
+
+
+def test_peaks_and_tone_of_weight_zero_are_not_computed_and_change_no_bit(
+    objective: Objective, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def trained(peaks: float, tone: float) -> dict[str, Tensor]:
+        return dict(
+            advanced(new_trainer(objective, loss=Loss(peaks=peaks, tone=tone)), 4).network.state_dict()
+        )
+
+    def same(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> bool:
+        return all(torch.equal(weight, wanted[name]) for name, weight in found.items())
+
+    # A network as small and as new as this has nothing beyond the kurtosis of plain features.
+    monkeypatch.setattr("stylebank.network.instance_norm._PLAIN", 1.0)
+    zero, peaks, tone = trained(Computed(0), Computed(0)), trained(1.0, 0.0), trained(0.0, 1.0)
+    monkeypatch.setattr("stylebank.network.instance_norm.peakedness", refuse)
+    monkeypatch.setattr("stylebank.supervision.losses.tone_distance", refuse)
+    assert same(trained(0.0, 0.0), zero)
+    assert not same(peaks, zero), "the control"
+    assert not same(tone, zero)
+    for weights in ((Computed(0), 0.0), (0.0, Computed(0))):
+        with pytest.raises(AssertionError, match="computed"):
+            trained(*weights)
 
 
 def test_rescaling_keeps_the_direction() -> None:

@@ -142,6 +142,41 @@ def test_where_a_mixture_is_the_answer_it_is_far_better_than_any_single(
     assert mixture < 0.25 * min(singles)
 
 
+def test_of_many_candidates_all_are_glimpsed_at_and_a_shortlist_is_judged_by_the_whole_batch(
+    bank: Bundle, network: StyleBankNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = mixed(bank.entries)
+    many = torch.cat([found, found[:1] + 0.5 * torch.randn(20, *found.shape[1:]) / found[0].numel() ** 0.5])
+    crops, seen, told = pool(network, found[2]), [], []
+
+    class Watching(Aim):
+        def __call__(self, output: Tensor, content: Tensor, styles: Sequence[int]) -> SimpleNamespace:
+            seen.append(tuple(output.shape))
+            return super().__call__(output, content, styles)
+
+    def started(aim: Aim) -> Tensor:
+        return best_mixture(
+            network, cast(Objective, aim), crops, many, progress=lambda done, of: told.append((done, of))
+        )
+
+    whole = started(Watching())
+    assert seen == [(2, 3, 32, 32)] * (24 + warm_start.STEPS)
+    assert told == [(place + 1, 54) for place in range(54)]
+    seen.clear()
+    told.clear()
+    monkeypatch.setattr(warm_start, "_MANY", 23)
+    monkeypatch.setattr(warm_start, "_SHORTLIST", 3)
+    monkeypatch.setattr(warm_start, "_LEAST", 4)
+    short = started(Watching())
+    assert seen == [(1, 3, 16, 16)] * 24 + [(2, 3, 32, 32)] * (3 + warm_start.STEPS)
+    assert told == [(place + 1, 57) for place in range(57)]
+    assert torch.equal(short, whole), "from the same candidate the same weights are learnt"
+    monkeypatch.setattr(warm_start, "_LEAST", 5)
+    seen.clear()
+    started(Watching())
+    assert seen[:24] == [(1, 3, 32, 32)] * 24, "small crops are seen whole"
+
+
 def test_a_start_is_as_long_a_vector_as_the_identity(bank: Bundle, network: StyleBankNetwork) -> None:
     for kernel in (3, 5):
         found = mixed(bank.entries, kernel)

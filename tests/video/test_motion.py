@@ -63,6 +63,19 @@ def test_paint_is_carried_to_where_its_pixels_are() -> None:
     assert np.abs(before - wanted)[inner].mean() > 20, "the control: paint that stays"
 
 
+@pytest.mark.parametrize("channels", [1, 2, 4, 5, 9])
+def test_any_number_of_channels_is_carried_each_as_if_alone(channels: int) -> None:
+    scene = texture(4)
+    found = motion.between(view(scene, 20, 20), view(scene, 22, 19))
+    layers = np.dstack([view(texture(seed), 20, 20) for seed in range(channels)]).astype(np.float32)
+    carried = np.atleast_3d(motion.carried(layers, found))
+    assert carried.shape == layers.shape
+    for place in range(channels):
+        alone = motion.carried(np.ascontiguousarray(layers[..., place]), found)
+        assert np.abs(carried[..., place] - alone).max() < 1e-3
+        assert np.abs(alone - layers[..., place]).mean() > 1, "the control: it moves"
+
+
 def test_what_a_thing_uncovers_is_not_known() -> None:
     ground, thing = texture(6), texture(7)
     before, now = view(ground, 20, 20), view(ground, 20, 20)

@@ -12,6 +12,7 @@ from stylebank.engines.choice import Computing
 from stylebank.errors import ConfigError
 from stylebank.painting import strokes
 from stylebank.painting.painter import StyleBank
+from stylebank.pixels.masks import Overlap
 from stylebank.video.looks import Look
 from stylebank.video.steadiness import SteadyPainter
 
@@ -166,6 +167,25 @@ def test_regions_are_painted_and_what_no_mask_covers_is_the_frames_own(bank: Sty
     fresh = np.asarray(look.painted(bank, frames[2]), np.float64)
     last = np.asarray(painter.paint(frames[2], look), np.float64)
     assert np.abs(last - fresh)[:, 44:56].mean() < 3, "where a mask has come its paint has too"
+
+
+@pytest.mark.parametrize("overlap", ["over", "share"])
+@pytest.mark.parametrize("rest", ["photo", "wave"])
+def test_many_regions_move_and_those_that_keep_the_photo_have_the_frames_own(
+    bank: StyleBank, rest: str, overlap: Overlap
+) -> None:
+    wide, painter = scene().resize((128, 64)), SteadyPainter(bank, steady=1)
+    frames = [wide.crop((3 * place, 0, 3 * place + 96, 64)) for place in range(4)]
+    masks = [Image.new("L", SIZE[::-1]) for _ in range(3)]
+    for place, mask in enumerate(masks):
+        mask.paste(255, (32 * place, 0, 32 * place + 32, 64))
+    mixes = ("wave", "photo", "night")
+    look = Look(rest, regions=tuple(zip(masks, mixes, strict=True)), overlap=overlap)
+    found = [np.asarray(painter.paint(frame, look), np.float64) for frame in frames]
+    own = np.asarray(frames[3], np.float64)
+    # Cells of masks are two pixels wide, and fresh paint is enlarged from them: the seams are mixed.
+    assert np.abs(found[3] - own)[:, 36:60].max() <= 1
+    assert min(np.abs(found[3] - own)[:, left : left + 24].mean() for left in (4, 68)) > 1
 
 
 @pytest.mark.parametrize("steady", [-0.1, 1.1, float("nan")])
