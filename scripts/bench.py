@@ -7,6 +7,7 @@ from benchmarks import (
     compare,
     folder,
     fuse,
+    paintings,
     quality,
     segment,
     studio,
@@ -31,6 +32,7 @@ app.command(name="studio")(studio.main)
 app.command(name="studio-memory")(studio_memory.main)
 app.command(name="video")(video.main)
 app.command(name="compare")(compare.main)
+app.command(name="paintings")(paintings.main)
 
 
 if __name__ == "__main__":
