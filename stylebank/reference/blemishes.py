@@ -1,7 +1,10 @@
 """What a picture has where its photo has nothing: haloes along edges, borders, bare or busy ground, black, patches.
 
-Colours are CIELAB, so that figures are differences that one sees: about 2 is just visible side by side, 10 at once.
+Colours are CIELAB, (H, W, 3), so that figures are differences that one sees: 2 side by side, 10 at once.
 """
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +29,7 @@ STEP = 20.0
 REACH, AWAY = 6, 14
 """Pixels from an edge within which haloes lie, and at which colours are those of its two sides, to REACH + 2."""
 _BLUR = 10.0  # pixels: what is smaller is a stroke, no patch
+_PIECE = 48  # pixels
 _FEWEST = 24  # pixels of an edge that are averaged: texture has gone from their mean
 
 
@@ -48,82 +52,99 @@ def ground(picture: Floats, photo: Floats) -> float | None:
     return float(np.median(deviations(picture[..., 0])[flat])) if flat.mean() > 0.02 else None
 
 
-def halo(picture: Floats, photo: Floats) -> float:
-    """How far colours along strong edges lie outside of those on the edges' two sides: median over edges, in a*b*.
+@dataclass(frozen=True)
+class Edge:
+    """A straight piece of a strong edge whose two sides are calm.
 
-    What is greyer than both sides does not count: outlines are black. Nor does what the photo has itself, or what lies
-    as far outside at a distance from edges, which is texture.
+    Attributes:
+        rows: of its N pixels.
+        columns: of them.
+        normal: (y, x) of length 1, to the lighter side.
     """
-    lines = _edges(photo[..., 0])
-    found = []
-    for rows, columns, normal in lines:
+
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    normal: tuple[float, float]
+
+    def profile(self, image: Floats) -> Floats:
+        """Mean colours (2 AWAY + 1, 3) across it."""
         places = np.arange(-AWAY, AWAY + 1)
-        points = rows[:, None] + normal[0] * places, columns[:, None] + normal[1] * places
-        profiles = [
-            np.stack([ndimage.map_coordinates(image[..., k], points, order=1).mean(0) for k in (1, 2)], -1)
-            for image in (picture, photo)
-        ]
-        found.append(_overshoot(profiles[0]) - _overshoot(profiles[1]))
-    return max(0.0, float(np.median(found))) if found else 0.0
+        points = [line[:, None] + way * places for line, way in zip((self.rows, self.columns), self.normal, strict=True)]
+        planes = np.moveaxis(image, -1, 0)
+        return np.stack([ndimage.map_coordinates(plane, points, order=1).mean(0) for plane in planes], -1)
 
 
-def _overshoot(profile: Floats) -> float:
-    """How far a profile (2 AWAY + 1, 2) of a*b* across an edge lies outside of the line between its sides."""
-    sides = profile[: AWAY - REACH - 1].mean(0), profile[AWAY + REACH + 2 :].mean(0)
-    way = sides[1] - sides[0]
-    share = ((profile - sides[0]) @ way / max(float(way @ way), 1e-6)).clip(0, 1)
-    nearest = sides[0] + share[:, None] * way
-    outside = np.linalg.norm(profile - nearest, axis=1)
-    outside[np.linalg.norm(profile, axis=1) < np.linalg.norm(nearest, axis=1)] = 0
-    near = np.abs(np.arange(-AWAY, AWAY + 1)) <= REACH
-    return float(outside[near].max() - outside[~near].max())
-
-
-def _edges(lightness: Floats) -> list[tuple[NDArray[np.int64], NDArray[np.int64], tuple[float, float]]]:
-    """Straight pieces of strong edges with calm sides: rows and columns of their pixels, and a normal (y, x)."""
-    height, width = lightness.shape
-    smooth = ndimage.gaussian_filter(lightness, 1.0)
+def edges(photo: Floats) -> list[Edge]:
+    """The strong edges of a photo, in pieces of at most _PIECE pixels."""
+    smooth = ndimage.gaussian_filter(photo[..., 0], 1.0)
     down, right = np.gradient(smooth)
     steep = np.hypot(down, right)
-    ridge = (steep > STEP / 6) & (steep >= ndimage.maximum_filter(steep, 3) * 0.98)
-    ridge[: AWAY + 1] = ridge[-AWAY - 1 :] = ridge[:, : AWAY + 1] = ridge[:, -AWAY - 1 :] = False
-    rows, columns = np.nonzero(ridge)
-    if not len(rows):
-        return []
-    angle = np.arctan2(down, right)[rows, columns]
-    normals = np.sin(angle), np.cos(angle)
-    steps = np.array([-AWAY, -4, 4, AWAY])
-    sides = ndimage.map_coordinates(
-        smooth, [rows[:, None] + normals[0][:, None] * steps, columns[:, None] + normals[1][:, None] * steps], order=1
-    )
-    calm = (np.abs(sides[:, 0] - sides[:, 1]) < STEP / 4) & (np.abs(sides[:, 2] - sides[:, 3]) < STEP / 4)
-    strong = calm & (sides[:, 2] - sides[:, 1] > STEP)
-    turn = (np.round(angle / (np.pi / 8)).astype(int)) % 16
-    piece = (rows // 48 * (width // 48 + 1) + columns // 48) * 16 + turn
+    # A step of height d, blurred by a deviation of 1.1 pixels or so, is d / 3 steep.
+    ridge = (steep > STEP / 6) & (steep >= 0.98 * ndimage.maximum_filter(steep, 3))
+    inside = np.zeros_like(ridge)
+    inside[AWAY + 1 : -AWAY - 1, AWAY + 1 : -AWAY - 1] = True
+    rows, columns = np.nonzero(ridge & inside)
+    normals = np.stack([down, right])[:, rows, columns] / np.maximum(steep[rows, columns], 1e-6)
+    points = [line[:, None] + way[:, None] * [-AWAY, -4, 4, AWAY] for line, way in zip((rows, columns), normals, strict=True)]
+    levels = ndimage.map_coordinates(smooth, points, order=1)
+    calm = (np.abs(levels[:, [0, 2]] - levels[:, [1, 3]]) < STEP / 4).all(1)
+    strong = calm & (levels[:, 2] - levels[:, 1] > STEP)
+    turn = (np.arctan2(*normals) / (np.pi / 8)).round().astype(int) % 16
+    piece = (rows // _PIECE * (smooth.shape[1] // _PIECE + 1) + columns // _PIECE) * 16 + turn
     found = []
     for number in np.unique(piece[strong]):
         mine = strong & (piece == number)
         if mine.sum() >= _FEWEST:
-            direction = float(normals[0][mine].mean()), float(normals[1][mine].mean())
-            long = float(np.hypot(*direction))
-            found.append((rows[mine], columns[mine], (direction[0] / long, direction[1] / long)))
+            down_mean, right_mean = normals[:, mine].mean(1)
+            long = np.hypot(down_mean, right_mean)
+            found.append(Edge(rows[mine], columns[mine], (down_mean / long, right_mean / long)))
     return found
 
 
+def halo(picture: Floats, photo: Floats, lines: Sequence[Edge]) -> float | None:
+    """How far colours along strong edges lie outside of those on the edges' two sides: the upper quartile over edges.
+
+    Only what is lighter or of more colour counts: outlines are dark. Nor does what the photo has itself, or what lies
+    as far outside at a distance from edges, which is texture. None without edges.
+
+    Args:
+        picture: see above.
+        photo: its photo.
+        lines: the photo's edges.
+    """
+    found = [_overshoot(line.profile(picture)) - _overshoot(line.profile(photo)) for line in lines]
+    return max(0.0, float(np.quantile(found, 0.75))) if found else None
+
+
+def _overshoot(profile: Floats) -> float:
+    """How far a profile (2 AWAY + 1, 3) across an edge lies outside of the line between its sides' colours."""
+    sides = profile[: AWAY - REACH - 1].mean(0), profile[AWAY + REACH + 2 :].mean(0)
+    way = sides[1] - sides[0]
+    share = ((profile - sides[0]) @ way / max(float(way @ way), 1e-6)).clip(0, 1)
+    nearest = sides[0] + share[:, None] * way
+    lighter = (profile - nearest)[:, 0].clip(0)
+    chroma = [np.linalg.norm(colour[:, 1:], axis=1) for colour in (profile - nearest, profile, nearest)]
+    outside = np.hypot(lighter, np.where(chroma[1] > chroma[2], chroma[0], 0))
+    near = np.abs(np.arange(-AWAY, AWAY + 1)) <= REACH
+    return float(outside[near].max() - outside[~near].max())
+
+
 def border(picture: Floats, inner: Floats) -> float:
-    """Colour difference, at the side where it is largest, of a picture's border to what is there in a larger picture.
+    """Colour difference of a picture's border to what is there in a larger picture, at the side where it is largest.
+
+    Less that of strips further inside: strokes fall elsewhere in a larger picture, there too.
 
     Args:
         picture: of a photo.
         inner: the same part of the picture of that photo continued by its mirror image.
     """
-    return max(
-        float(np.linalg.norm((a - b).mean((0, 1)))) for a, b in zip(_sides(picture), _sides(inner), strict=True)
+    rest = picture - inner
+    at_border, inside = (
+        [rest[place], rest[::-1][place], rest[:, place], rest[:, ::-1][:, place]]
+        for place in (slice(CELL), slice(4 * CELL, 5 * CELL))
     )
-
-
-def _sides(image: Floats) -> list[Floats]:
-    return [image[:CELL], image[-CELL:], image[:, :CELL], image[:, -CELL:]]
+    worst = [max(float(np.linalg.norm(strip.mean((0, 1)))) for strip in strips) for strips in (at_border, inside)]
+    return max(0.0, worst[0] - worst[1])
 
 
 def black(picture: Floats, photo: Floats) -> float:

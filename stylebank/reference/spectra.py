@@ -74,15 +74,25 @@ def spectrum(plane: Floats, chosen: Flags | None = None) -> Floats | None:
 
 
 def peaks(levels: Floats) -> Floats:
-    """How far each frequency of a spectrum stands over those around it, in dB; its slope from coarse to fine apart."""
+    """How far each frequency of a spectrum stands over those around it, in dB; its slope from coarse to fine apart.
+
+    Around it are all those in a ring, or those on a line through it, whichever are stronger: strokes of one direction
+    have a ridge in the spectrum, and no peak.
+    """
     places = np.fft.fftfreq(SIDE, 1 / SIDE)
     radius = np.hypot(*np.meshgrid(places, places, indexing="ij")).round().astype(int)
     slope = ndimage.median(levels, radius, np.arange(radius.max() + 1))
     rest = levels - np.asarray(slope, np.float32)[radius]
-    across = np.abs(np.arange(-_FAR, _FAR + 1))
-    ring = np.maximum.outer(across, across) > _NEAR
-    found: Floats = rest - ndimage.median_filter(rest, footprint=ring, mode="wrap")
+    around = [ndimage.median_filter(rest, footprint=shape, mode="wrap") for shape in _shapes()]
+    found: Floats = rest - np.max(around, 0)
     return found
+
+
+def _shapes() -> list[Flags]:
+    """A ring of frequencies, and lines along rows, columns and diagonals, all without what is near their middle."""
+    down, right = np.mgrid[-_FAR : _FAR + 1, -_FAR : _FAR + 1]
+    ring = np.maximum(abs(down), abs(right)) > _NEAR
+    return [ring, *(ring & line for line in (down == 0, right == 0, down == right, down == -right))]
 
 
 def on_grid() -> Flags:
