@@ -20,15 +20,15 @@ CELL = 16
 """Side in pixels of the squares whose deviation is the ground's, and the width of a border."""
 FLAT = 2.0
 """Deviation of L*, in a photo's square, below which it is flat."""
-DARK, DIM = 12.0, 25.0
+DARK, DIM = 15.0, 30.0
 """L* below which a picture is black, and below which a photo is dark already."""
-STILL = 1.0
+STILL = 2.0
 """Deviation of L* over 9 pixels below which nothing is painted."""
 STEP = 20.0
 """Of L*, from one side of an edge to the other, that makes it a strong one."""
 REACH, AWAY = 6, 14
 """Pixels from an edge within which haloes lie, and at which colours are those of its two sides, to REACH + 2."""
-_BLUR = 10.0  # pixels: what is smaller is a stroke, no patch
+_FAR = 1 / 50  # of the long side, deviation of the blur of a picture seen from afar: smaller things are strokes
 _PIECE = 48  # pixels
 _FEWEST = 24  # pixels of an edge that are averaged: texture has gone from their mean
 
@@ -170,7 +170,8 @@ def patch(picture: Floats, photo: Floats) -> float | None:
     flat = ndimage.binary_erosion(flat, iterations=CELL // 2)
     if flat.mean() < 0.02:
         return None
-    far, seen = (ndimage.gaussian_filter(image, (_BLUR, _BLUR, 0))[flat][::7] for image in (picture, photo))
+    blur = _FAR * max(photo.shape)
+    far, seen = (ndimage.gaussian_filter(image, (blur, blur, 0))[flat][::7] for image in (picture, photo))
     terms = np.concatenate([np.ones_like(seen[:, :1]), seen, np.square(seen)], 1)
     terms /= np.abs(terms).max(0) + 1e-6
     rest = far - terms @ np.linalg.lstsq(terms, far, rcond=1e-4)[0]
