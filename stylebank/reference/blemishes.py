@@ -28,7 +28,9 @@ STEP = 20.0
 """Of L*, from one side of an edge to the other, that makes it a strong one."""
 REACH, AWAY = 6, 14
 """Pixels from an edge within which haloes lie, and at which colours are those of its two sides, to REACH + 2."""
-_FAR = 1 / 50  # of the long side, deviation of the blur of a picture seen from afar: smaller things are strokes
+_FAR = (
+    1 / 50
+)  # of the long side, deviation of the blur of a picture seen from afar: smaller things are strokes
 _PIECE = 48  # pixels
 _FEWEST = 24  # pixels of an edge that are averaged: texture has gone from their mean
 
@@ -69,7 +71,10 @@ class Edge:
     def profile(self, image: Floats) -> Floats:
         """Mean colours (2 AWAY + 1, 3) across it."""
         places = np.arange(-AWAY, AWAY + 1)
-        points = [line[:, None] + way * places for line, way in zip((self.rows, self.columns), self.normal, strict=True)]
+        points = [
+            line[:, None] + way * places
+            for line, way in zip((self.rows, self.columns), self.normal, strict=True)
+        ]
         planes = np.moveaxis(image, -1, 0)
         return np.stack([ndimage.map_coordinates(plane, points, order=1).mean(0) for plane in planes], -1)
 
@@ -85,7 +90,10 @@ def edges(photo: Floats) -> list[Edge]:
     inside[AWAY + 1 : -AWAY - 1, AWAY + 1 : -AWAY - 1] = True
     rows, columns = np.nonzero(ridge & inside)
     normals = np.stack([down, right])[:, rows, columns] / np.maximum(steep[rows, columns], 1e-6)
-    points = [line[:, None] + way[:, None] * [-AWAY, -4, 4, AWAY] for line, way in zip((rows, columns), normals, strict=True)]
+    points = [
+        line[:, None] + way[:, None] * [-AWAY, -4, 4, AWAY]
+        for line, way in zip((rows, columns), normals, strict=True)
+    ]
     levels = ndimage.map_coordinates(smooth, points, order=1)
     calm = (np.abs(levels[:, [0, 2]] - levels[:, [1, 3]]) < STEP / 4).all(1)
     strong = calm & (levels[:, 2] - levels[:, 1] > STEP)
@@ -143,7 +151,9 @@ def border(picture: Floats, inner: Floats) -> float:
         [rest[place], rest[::-1][place], rest[:, place], rest[:, ::-1][:, place]]
         for place in (slice(CELL), slice(4 * CELL, 5 * CELL))
     )
-    worst = [max(float(np.linalg.norm(strip.mean((0, 1)))) for strip in strips) for strips in (at_border, inside)]
+    worst = [
+        max(float(np.linalg.norm(strip.mean((0, 1)))) for strip in strips) for strips in (at_border, inside)
+    ]
     return max(0.0, worst[0] - worst[1])
 
 

@@ -31,7 +31,9 @@ DETECTORS = (
     Detector("halo", "Lab", 8.0, "colour along edges that neither side has"),
     Detector("border", "Lab", 8.0, "colour of the border against the same place inside a larger picture"),
     Detector("black", "%", 0.5, "area that is black and empty, beyond photo's and style's"),
-    Detector("patch", "Lab", 18.0, "colour on flat ground, seen from afar, that the photo's does not explain"),
+    Detector(
+        "patch", "Lab", 18.0, "colour on flat ground, seen from afar, that the photo's does not explain"
+    ),
 )
 """Limits are from pictures of the first edition and the second, in order of each figure, looked at at twice their size.
 
@@ -99,7 +101,9 @@ class Defects:
     def medians(self) -> dict[str, float | None]:
         """Median over styles of every figure."""
         found = {d.name: [row.figures[d.name] for row in self.rows] for d in DETECTORS}
-        known = {name: [figure for figure in figures if figure is not None] for name, figures in found.items()}
+        known = {
+            name: [figure for figure in figures if figure is not None] for name, figures in found.items()
+        }
         return {name: median(figures) if figures else None for name, figures in known.items()}
 
     def over(self) -> dict[str, int]:

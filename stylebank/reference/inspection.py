@@ -92,7 +92,9 @@ class Own:
             weave=max((spectra.weave(view.luma, None) or 0.0 for view in views), default=0.0),
             calm=float(calm),
             busy=float(busy),
-            black=max((100 * float(blemishes.empty_black(view.colours).mean()) for view in views), default=0.0),
+            black=max(
+                (100 * float(blemishes.empty_black(view.colours).mean()) for view in views), default=0.0
+            ),
         )
 
 

@@ -27,7 +27,10 @@ PERIODS = (2, 4, 8)
 """In pixels: of a decoder that enlarges by two twice, and of the pass before, enlarged by two."""
 WEAVES = (3.0, 16.0)
 """Periods of weaves, in pixels; of twice that in the picture at half its size."""
-_NEAR, _FAR = 2, 6  # bins from a peak at which its background begins (a Hann window's lobe is as wide) and ends
+_NEAR, _FAR = (
+    2,
+    6,
+)  # bins from a peak at which its background begins (a Hann window's lobe is as wide) and ends
 _FEWEST = 6  # windows: a mean over fewer has peaks by chance
 
 
@@ -108,7 +111,8 @@ def of_weaves() -> Flags:
     """The frequencies (SIDE, SIDE) of WEAVES."""
     places = np.fft.fftfreq(SIDE)
     radius = np.hypot(*np.meshgrid(places, places, indexing="ij"))
-    return (radius >= 1 / WEAVES[1]) & (radius <= 1 / WEAVES[0])
+    found: Flags = (radius >= 1 / WEAVES[1]) & (radius <= 1 / WEAVES[0])
+    return found
 
 
 def contrast(plane: Floats) -> Floats:
