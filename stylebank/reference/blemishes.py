@@ -37,7 +37,7 @@ _FEWEST = 24  # pixels of an edge that are averaged: texture has gone from their
 
 def colours(picture: Pixels) -> Floats:
     """CIELAB (H, W, 3) of a picture."""
-    return lab(picture.astype(np.float32) / 255)
+    return lab(picture.astype(np.float32) / np.float32(255))
 
 
 def deviations(lightness: Floats) -> Floats:
@@ -167,7 +167,8 @@ def empty_black(picture: Floats) -> Flags:
     """Where (H, W) a picture is black and nothing is painted."""
     lightness = picture[..., 0]
     mean, square = (ndimage.uniform_filter(plane, 9) for plane in (lightness, np.square(lightness)))
-    return (mean < DARK) & (square - np.square(mean) < STILL**2)
+    found: Flags = (mean < DARK) & (square - np.square(mean) < STILL**2)
+    return found
 
 
 def patch(picture: Floats, photo: Floats) -> float | None:

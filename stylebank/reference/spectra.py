@@ -79,11 +79,12 @@ def spectrum(plane: Floats, chosen: Flags | None = None) -> Floats | None:
 def peaks(levels: Floats) -> Floats:
     """How far each frequency of a spectrum stands over those around it, in dB; its slope from coarse to fine apart.
 
-    Around it are all those in a ring, or those on a line through it, whichever are stronger: strokes of one direction
-    have a ridge in the spectrum, and no peak.
+    Around it are all those in a ring, or those on one side of it on a line, whichever are stronger: strokes of one
+    direction have a ridge in the spectrum, which falls off, and no peak.
     """
     places = np.fft.fftfreq(SIDE, 1 / SIDE)
-    radius = np.hypot(*np.meshgrid(places, places, indexing="ij")).round().astype(int)
+    # In the corners there are too few of one radius.
+    radius = np.hypot(*np.meshgrid(places, places, indexing="ij")).round().clip(max=SIDE // 2 + 4).astype(int)
     slope = ndimage.median(levels, radius, np.arange(radius.max() + 1))
     rest = levels - np.asarray(slope, np.float32)[radius]
     around = [ndimage.median_filter(rest, footprint=shape, mode="wrap") for shape in _shapes()]
@@ -92,10 +93,12 @@ def peaks(levels: Floats) -> Floats:
 
 
 def _shapes() -> list[Flags]:
-    """A ring of frequencies, and lines along rows, columns and diagonals, all without what is near their middle."""
+    """A ring of frequencies, and both halves of lines along rows, columns and diagonals; all far from their middle."""
     down, right = np.mgrid[-_FAR : _FAR + 1, -_FAR : _FAR + 1]
     ring = np.maximum(abs(down), abs(right)) > _NEAR
-    return [ring, *(ring & line for line in (down == 0, right == 0, down == right, down == -right))]
+    lines = (down == 0, right == 0, down == right, down == -right)
+    first = (down > 0) | ((down == 0) & (right > 0))
+    return [ring, *(ring & line & half for line in lines for half in (first, ~first))]
 
 
 def on_grid() -> Flags:
