@@ -212,6 +212,7 @@ class _Tally:
     seen: list[tuple[str, dict[str, float | None]]] = field(default_factory=list)
 
     def add(self, where: str, found: dict[str, float | None]) -> None:
+        """Take the figures of a picture."""
         self.seen.append((where, found))
 
     def findings(self) -> Findings:

@@ -49,6 +49,8 @@ def halved(plane: Floats) -> Floats:
 def flat_windows(photo: Floats) -> Flags:
     """Which windows (N,) of a photo's luma are flat but for a slope."""
     windows = _windows(photo)
+    if not len(windows):
+        return np.zeros(0, bool)
     axis = np.linspace(-1, 1, SIDE, dtype=np.float32)
     axis /= np.sqrt(np.square(axis).mean())
     slopes = [(windows * line).mean((1, 2)) for line in (axis[:, None], axis[None, :])]
@@ -60,7 +62,7 @@ def spectrum(plane: Floats, chosen: Flags | None = None) -> Floats | None:
     """Mean logarithm of the power (SIDE, SIDE) in dB over white noise of one level; None of too few windows.
 
     Args:
-        plane: (H, W), sides of at least SIDE.
+        plane: (H, W).
         chosen: the windows (N,) that count; None for all.
     """
     windows = _windows(plane)
@@ -139,8 +141,6 @@ def weave(plane: Floats, photo: Floats | None) -> float | None:
     """
     found = []
     for _ in range(2):
-        if min(plane.shape) < SIDE:
-            break
         chosen = None if photo is None else flat_windows(photo)
         levels = [spectrum(seen, chosen) for seen in (plane, contrast(plane))]
         found += [float(peaks(level)[of_weaves()].max()) for level in levels if level is not None]
@@ -149,6 +149,8 @@ def weave(plane: Floats, photo: Floats | None) -> float | None:
 
 
 def _windows(plane: Floats) -> Floats:
-    """All windows (N, SIDE, SIDE) of a plane."""
+    """All windows (N, SIDE, SIDE) of a plane; none of a smaller one."""
+    if min(plane.shape) < SIDE:
+        return np.empty((0, SIDE, SIDE), np.float32)
     views = np.lib.stride_tricks.sliding_window_view(plane, (SIDE, SIDE))[::STEP, ::STEP]
     return views.reshape(-1, SIDE, SIDE)
