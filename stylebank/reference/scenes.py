@@ -23,13 +23,13 @@ DISCS = (((0.21, 0.73, 0.11), (176, 44, 38)), ((0.44, 0.82, 0.06), (24, 60, 34))
 
 def scene(side: int) -> "Image":
     """A square scene: a sky that grows lighter downwards, ground of one grey, and few things with hard edges on it."""
-    places = (np.arange(side, dtype=np.float32) + 0.5) / side
+    places: Floats = (np.arange(side, dtype=np.float32) + np.float32(0.5)) / np.float32(side)
     share = np.minimum(places * 2, 1)[:, None, None]
     pixels = np.array(SKY, np.float32) * (1 - share) + np.array(HAZE, np.float32) * share
     pixels = np.repeat(pixels, side, 1)
     pixels[side // 2 :] = GROUND
     for (left, top, right, bottom), colour in BOXES:
-        _lay(pixels, np.outer(_covered(places, top, bottom), _covered(places, left, right)), colour)
+        _lay(pixels, _covered(places, top, bottom)[:, None] * _covered(places, left, right), colour)
     for (across, down, radius), colour in DISCS:
         distance = np.hypot(places[:, None] - down, places - across)
         _lay(pixels, ((radius - distance) * side + 0.5).clip(0, 1), colour)
