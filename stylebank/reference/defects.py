@@ -35,11 +35,12 @@ DETECTORS = (
         "patch", "Lab", 18.0, "colour on flat ground, seen from afar, that the photo's does not explain"
     ),
 )
-"""Limits are from pictures of the first edition and the second in the order of each figure, seen at once or twice their size.
+"""Limits are from pictures of the first edition and the second in the order of each figure, seen up to twice as large.
 
 grid: five_painters at 4.6 shows none, munch_the_scream at 8.1 a canvas that Munch had not.
 weave: picabia_udnie at 5.1 shows none, turner_shipwreck_of_the_minotaur at 8.5 blobs in rows.
-bare: calmer than nine tenths of the style's own images; at 1.0 a sky is still painted, at 1.3 golden_starry_night's is not.
+bare: calmer than nine tenths of the style's own images; at 1.0 a sky is still painted, at 1.3 golden_starry_night's
+has one colour.
 busy: by what it is: busier than nine tenths of the style's own images.
 halo: below 6 edges have one faint line beside them, above 10 a light or coloured seam.
 border: at 6 nothing is seen, at 11 monet_water_lilies_1919 of the first edition has greener sides.

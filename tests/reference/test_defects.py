@@ -13,9 +13,13 @@ from scipy import ndimage
 
 from stylebank.config import Style
 from stylebank.errors import ContentError
+from stylebank.files import resources
+from stylebank.painting.painter import StyleBank
+from stylebank.pixels import images
 from stylebank.reference import inspection, scenes, spectra
 from stylebank.reference.defects import DETECTORS, Findings, Plan
 from stylebank.reference.inspection import Own, View, figures
+from stylebank.reference.octaves import sized
 from stylebank.supervision import styleset
 from stylebank.supervision.styleset import StyleSet
 from stylebank.supervision.vgg import STYLE_LAYERS
@@ -204,3 +208,15 @@ def test_a_folder_without_a_readable_photo_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ContentError, match="none of 1 photos can be read"):
         list(inspection._read([bad], 3, notes.append))
     assert len(notes) == 1
+
+
+def test_some_styles_of_the_shipped_bank_paint_a_photo_without_grid_black_or_patch() -> None:
+    photo = sized(images.read(resources.photos_folder() / "coffee.jpg"), 512)
+    given, bank = View(photo), StyleBank.load("shipped")
+    for name in ("picabia_udnie", "munch_the_scream", "flow_field"):
+        picture = View(bank.stylize(photo, name))
+        found = figures(picture, given, OWN)
+        over = {name for name, figure in found.items() if figure is not None and figure > LIMITS[name]}
+        assert over & {"grid", "bare", "black", "patch"} == set()
+        spoiled = picture.pixels + 12.0 * (-1) ** (np.arange(512) // 2)[:, None]
+        assert as_view(spoiled).grid - OWN.grid > LIMITS["grid"], "a control: a grid of 4 px more"
