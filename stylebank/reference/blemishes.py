@@ -31,6 +31,7 @@ REACH, AWAY = 6, 14
 _FAR = (
     1 / 50
 )  # of the long side, deviation of the blur of a picture seen from afar: smaller things are strokes
+_COARSE = 4  # pixels that are one where only what is much larger counts
 _PIECE = 48  # pixels
 _FEWEST = 24  # pixels of an edge that are averaged: texture has gone from their mean
 
@@ -176,14 +177,22 @@ def patch(picture: Floats, photo: Floats) -> float | None:
 
     None if there is no ground, as in `ground`.
     """
-    flat = np.repeat(np.repeat(deviations(photo[..., 0]) < FLAT, CELL, 0), CELL, 1)
-    flat = np.pad(flat, [(0, n - m) for n, m in zip(photo.shape[:2], flat.shape, strict=True)])
-    flat = ndimage.binary_erosion(flat, iterations=CELL // 2)
+    cells = CELL // _COARSE
+    flat = np.kron(deviations(photo[..., 0]) < FLAT, np.ones((cells, cells), bool))
+    flat = ndimage.binary_erosion(flat, iterations=cells // 2)
     if flat.mean() < 0.02:
         return None
-    blur = _FAR * max(photo.shape)
-    far, seen = (ndimage.gaussian_filter(image, (blur, blur, 0))[flat][::7] for image in (picture, photo))
+    blur = _FAR * max(photo.shape) / _COARSE
+    far, seen = (ndimage.gaussian_filter(_coarse(image), (blur, blur, 0))[flat] for image in (picture, photo))
     terms = np.concatenate([np.ones_like(seen[:, :1]), seen, np.square(seen)], 1)
     terms /= np.abs(terms).max(0) + 1e-6
     rest = far - terms @ np.linalg.lstsq(terms, far, rcond=1e-4)[0]
     return float(np.quantile(np.linalg.norm(rest, axis=1), 0.99))
+
+
+def _coarse(image: Floats) -> Floats:
+    """Means of _COARSE x _COARSE pixels, of the part that whole squares of CELL pixels cover."""
+    rows, columns = (length // CELL * CELL // _COARSE for length in image.shape[:2])
+    part = image[: rows * _COARSE, : columns * _COARSE]
+    found: Floats = part.reshape(rows, _COARSE, columns, _COARSE, -1).mean((1, 3))
+    return found

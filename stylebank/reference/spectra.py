@@ -8,7 +8,7 @@ lighter, now darker than what is around them, which leaves no peak in luma itsel
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import fft, ndimage
 
 from stylebank.photos.srgb import LUMA
 
@@ -72,7 +72,7 @@ def spectrum(plane: Floats, chosen: Flags | None = None) -> Floats | None:
         return None
     hann = np.hanning(SIDE + 1)[:SIDE].astype(np.float32)
     taper = np.outer(hann, hann)
-    waves = np.fft.fft2((windows - windows.mean((1, 2), keepdims=True)) * taper)
+    waves = fft.fft2((windows - windows.mean((1, 2), keepdims=True)) * taper)
     power = np.square(np.abs(waves)) / np.square(taper).sum()
     found: Floats = (10 * np.log10(power + FLOOR**2)).mean(0).astype(np.float32)
     return found

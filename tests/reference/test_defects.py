@@ -211,7 +211,7 @@ def test_a_folder_without_a_readable_photo_is_an_error(tmp_path: Path) -> None:
 
 
 def test_some_styles_of_the_shipped_bank_paint_a_photo_without_grid_black_or_patch() -> None:
-    photo = sized(images.read(resources.photos_folder() / "coffee.jpg"), 512)
+    photo = sized(images.read(resources.sample()), 512)
     given, bank = View(photo), StyleBank.load("shipped")
     for name in ("picabia_udnie", "munch_the_scream", "flow_field"):
         picture = View(bank.stylize(photo, name))
