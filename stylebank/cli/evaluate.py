@@ -56,7 +56,7 @@ DefectsToo = Annotated[
     typer.Option(
         "--defects",
         help="Also what goes wrong in whole pictures: grids, weaves, bare and busy ground, haloes, borders, black and "
-        "patches, each with a limit; takes about ten seconds a style on a CPU.",
+        "patches, each with a limit; takes a few seconds a style on a CPU.",
     ),
 ]
 Sizes = Annotated[

@@ -148,9 +148,10 @@ def border(picture: Floats, inner: Floats) -> float:
         inner: the same part of the picture of that photo continued by its mirror image.
     """
     rest = picture - inner
+    inward = min(4 * CELL, min(rest.shape[:2]) // 4)
     at_border, inside = (
         [rest[place], rest[::-1][place], rest[:, place], rest[:, ::-1][:, place]]
-        for place in (slice(CELL), slice(4 * CELL, 5 * CELL))
+        for place in (slice(CELL), slice(inward, inward + CELL))
     )
     worst = [
         max(float(np.linalg.norm(strip.mean((0, 1)))) for strip in strips) for strips in (at_border, inside)
