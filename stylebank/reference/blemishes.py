@@ -139,24 +139,26 @@ def _overshoot(profile: Floats) -> float:
 
 
 def border(picture: Floats, inner: Floats) -> float:
-    """Colour difference of a picture's border to what is there in a larger picture, at the side where it is largest.
+    """Colour difference of a picture's border to what is there in a larger picture: the mean over its four sides.
 
-    Less that of strips further inside: strokes fall elsewhere in a larger picture, there too.
+    Less that of strips further inside, the largest of three depths: strokes fall elsewhere in a larger picture, there
+    as well.
 
     Args:
         picture: of a photo.
         inner: the same part of the picture of that photo continued by its mirror image.
     """
     rest = picture - inner
-    inward = min(4 * CELL, min(rest.shape[:2]) // 4)
-    at_border, inside = (
-        [rest[place], rest[::-1][place], rest[:, place], rest[:, ::-1][:, place]]
-        for place in (slice(CELL), slice(inward, inward + CELL))
-    )
-    worst = [
-        max(float(np.linalg.norm(strip.mean((0, 1)))) for strip in strips) for strips in (at_border, inside)
-    ]
-    return max(0.0, worst[0] - worst[1])
+    inward = min(3 * CELL, min(rest.shape[:2]) // 4)
+    outer, *others = (_strips(rest, depth) for depth in (0, *range(inward, inward + 3 * CELL, CELL)))
+    return max(0.0, outer - max(others))
+
+
+def _strips(rest: Floats, depth: int) -> float:
+    """Mean length of the mean colours of four strips of CELL pixels, `depth` pixels from the border."""
+    place = slice(depth, depth + CELL)
+    strips = (rest[place], rest[::-1][place], rest[:, place], rest[:, ::-1][:, place])
+    return float(np.mean([np.linalg.norm(strip.mean((0, 1))) for strip in strips]))
 
 
 def black(picture: Floats, photo: Floats) -> float:

@@ -196,7 +196,9 @@ def look(
 
     for side in plan.sizes:
         scene = scenes.scene(side)
-        see(scene, f"scene {side}", scenes.mirrored(scene, MARGIN))
+        # At other sizes the larger picture would have other passes, and strokes of another size.
+        larger = scenes.mirrored(scene, MARGIN) if side == plan.sizes[0] else None
+        see(scene, f"scene {side}", larger)
     for name, photo in photos:
         see(sized(photo, plan.sizes[0]), name)
         count += 1

@@ -91,7 +91,8 @@ def blackened() -> Any:
 
 def framed(depth: float) -> Any:
     pixels = CLEAN.copy()
-    pixels[:10] -= depth
+    for edge in (pixels, pixels[::-1], pixels.swapaxes(0, 1), pixels[:, ::-1].swapaxes(0, 1)):
+        edge[:10] -= depth
     return pixels
 
 
@@ -111,7 +112,7 @@ DEFECTS: dict[str, tuple[Floats, set[str]]] = {
     "light seam": (seam((255, 255, 255)), {"halo"}),
     "violet seam": (seam((190, 60, 250)), {"halo"}),
     "dark outline": (seam((20, 20, 20)), set()),
-    "border": (framed(60), {"border"}),
+    "border": (framed(40), {"border"}),
     "black": (blackened(), {"black", "patch"}),
     "sun": (sun((255, 220, 60)), {"patch"}),
 }
