@@ -1,10 +1,11 @@
 """The command that measures: evaluate."""
 
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,8 +14,10 @@ from stylebank.terminal.options import AsJson, Bank, Device, Force, VggSource, n
 
 if TYPE_CHECKING:
     from stylebank.bank.bundle import Bundle
+    from stylebank.reference import defects as findings
+    from stylebank.reference import views
     from stylebank.reference.evaluation import Evaluation
-    from stylebank.reference.views import Looks, Octaves, Plan
+    from stylebank.reference.views import Octaves
 
 Content = Annotated[
     Path,
@@ -48,18 +51,28 @@ OctavesToo = Annotated[
         "previews are like large pictures; takes minutes a picture on a CPU.",
     ),
 ]
+DefectsToo = Annotated[
+    bool,
+    typer.Option(
+        "--defects",
+        help="Also what goes wrong in whole pictures: grids, weaves, bare and busy ground, haloes, borders, black and "
+        "patches, each with a limit; takes a few seconds a style on a CPU.",
+    ),
+]
 Sizes = Annotated[
     str | None,
     typer.Option(
         metavar="SIDE,SIDE",
-        help="With --octaves: long sides to paint at, in pixels; smaller photos are enlarged. "
-        "\\[default: 512,1024,4096]",
+        help="With --octaves or --defects: long sides to paint at, in pixels; smaller photos are enlarged. "
+        "\\[default: 512,1024,4096; for defects 512,1024: photos at the first, a drawn scene at each]",
     ),
 ]
 OwnStroke = Annotated[
     float | None,
     typer.Option(
-        "--stroke", metavar="X", help="With --octaves: size of strokes, as of stylize. \\[default: 1]"
+        "--stroke",
+        metavar="X",
+        help="With --octaves or --defects: size of strokes, as of stylize. \\[default: 1]",
     ),
 ]
 LEAST, MOST = 64, 16384
@@ -74,6 +87,7 @@ def evaluate(
     photos: Annotated[int, typer.Option(min=1, max=1000, help="How many, at most.")] = 8,
     optimization: Steps = 0,
     octaves: OctavesToo = False,
+    defects: DefectsToo = False,
     sizes: Sizes = None,
     stroke: OwnStroke = None,
     lpips: Lpips = None,
@@ -99,7 +113,7 @@ def evaluate(
         )
     if inception and not lpips:
         raise ConfigError("--inception: goes with --lpips; give both or neither")
-    plan = _plan(octaves, sizes, stroke)
+    wanted = _plans(octaves, defects, sizes, stroke)
     contents = personal.read(bank)
     found = evaluation.evaluate(
         contents,
@@ -113,8 +127,10 @@ def evaluate(
         perceptual=Perceptual(lpips, inception, choose_device(device)) if lpips else None,
         note=note,
     )
-    seen = _look(plan, contents, found, content, styles, device, resources.vgg_source(vgg)) if plan else None
-    _print(found, seen, as_json=as_json)
+    asked = _Asked(contents, content, styles, found.photos, len(found.rows), device)
+    seen = asked.octaves(wanted[0], resources.vgg_source(vgg)) if wanted[0] else None
+    wrong = asked.defects(wanted[1]) if wanted[1] else None
+    _print(found, seen, wrong, as_json=as_json)
     if plot:
         groups = {row.name: row.figures.style_ratio for row in found.rows} | {"(median)": found.medians()}
         title = f"style ratio on {found.photos} photos of {found.side} px: 0 perfect, 1 unstyled"
@@ -122,21 +138,27 @@ def evaluate(
         note(f"{plot}: the style ratios as bars")
 
 
-def _plan(octaves: bool, sizes: str | None, stroke: float | None) -> "Plan | None":
-    """What is to be looked at, as the options say; None without --octaves."""
+def _plans(
+    octaves: bool, defects: bool, sizes: str | None, stroke: float | None
+) -> "tuple[views.Plan | None, findings.Plan | None]":
+    """What is to be looked at for --octaves and for --defects, as the options say; None without them."""
     from stylebank.bank import mixture
-    from stylebank.reference.views import Plan
+    from stylebank.reference import defects as findings
+    from stylebank.reference import views
 
     for name, given in (("--sizes", sizes), ("--stroke", stroke)):
-        if given is not None and not octaves:
-            raise ConfigError(f"{name}: goes with --octaves; give both or neither")
-    if not octaves:
-        return None
-    plan = Plan()
+        if given is not None and not (octaves or defects):
+            raise ConfigError(f"{name}: goes with --octaves or --defects; give both or neither")
+    changes: dict[str, Any] = {}
     if stroke is not None:
-        mixture.check_stroke(stroke, "--octaves")
-        plan = replace(plan, stroke=stroke)
-    return plan if sizes is None else replace(plan, sizes=_sides(sizes))
+        mixture.check_stroke(stroke, "--octaves" if octaves else "--defects")
+        changes["stroke"] = stroke
+    if sizes is not None:
+        changes["sizes"] = _sides(sizes)
+    return (
+        replace(views.Plan(), **changes) if octaves else None,
+        replace(findings.Plan(), **changes) if defects else None,
+    )
 
 
 def _sides(words: str) -> tuple[int, ...]:
@@ -152,110 +174,59 @@ def _sides(words: str) -> tuple[int, ...]:
     return sides
 
 
-def _look(
-    plan: "Plan",
-    bank: "Bundle",
-    found: "Evaluation",
-    content: Path,
-    styles: Path,
-    device: str,
-    vgg_weights: Path | str,
-) -> "Octaves":
-    """Look at the styles and photos that were found, with a bar; what was skipped was said before."""
-    from stylebank.reference import octaves
-    from stylebank.terminal.console import Watch
+@dataclass(frozen=True)
+class _Asked:
+    """What pictures are looked at: the bank's, of how many photos and styles; what was skipped was said before."""
 
-    with Watch(plan.pictures(found.photos, len(found.rows)), what="looking at pictures") as watch:
+    bank: "Bundle"
+    content: Path
+    styles: Path
+    photos: int
+    count: int
+    device: str
 
-        def report(done: int) -> None:
-            watch.progress(done, {})
-            if watch.stop():
-                raise typer.Exit(watch.stop.exit_code)
+    def octaves(self, plan: "views.Plan", vgg_weights: Path | str) -> "Octaves":
+        """Look from near and from far, with a bar."""
+        from stylebank.reference import octaves
 
-        return octaves.measure(
-            bank,
-            content=content,
-            styles=styles,
-            plan=plan,
-            count=found.photos,
-            device=device,
-            vgg_weights=vgg_weights,
-            note=lambda _: None,
-            report=report,
-        )
+        with self._watch(plan.pictures(self.photos, self.count), "looking at pictures") as report:
+            return octaves.measure(**self._given(), plan=plan, vgg_weights=vgg_weights, report=report)
+
+    def defects(self, plan: "findings.Plan") -> "findings.Defects":
+        """Look for defects, with a bar."""
+        from stylebank.reference import inspection
+
+        with self._watch(plan.pictures(self.photos, self.count), "looking for defects") as report:
+            return inspection.measure(**self._given(), plan=plan, report=report)
+
+    def _given(self) -> dict[str, Any]:
+        places = {"bank": self.bank, "content": self.content, "styles": self.styles}
+        return places | {"count": self.photos, "device": self.device, "note": lambda _: None}
+
+    @contextmanager
+    def _watch(self, pictures: int, what: str) -> Iterator[Callable[[int], None]]:
+        from stylebank.terminal.console import Watch
+
+        with Watch(pictures, what=what) as watch:
+
+            def report(done: int) -> None:
+                watch.progress(done, {})
+                if watch.stop():
+                    raise typer.Exit(watch.stop.exit_code)
+
+            yield report
 
 
-def _print(found: "Evaluation", seen: "Octaves | None", *, as_json: bool) -> None:
+def _print(
+    found: "Evaluation", seen: "Octaves | None", wrong: "findings.Defects | None", *, as_json: bool
+) -> None:
+    from stylebank.terminal import tables
+
     if as_json:
-        typer.echo(json.dumps(found.to_json() | {"octaves": seen and seen.to_json()}, indent=2))
+        more = {"octaves": seen and seen.to_json(), "defects": wrong and wrong.to_json()}
+        typer.echo(json.dumps(found.to_json() | more, indent=2))
         return
-    typer.echo(table(found))
-    if seen:
-        typer.echo(f"\n{views_table(seen)}\n\n{previews_table(seen)}")
-
-
-def table(found: "Evaluation") -> str:
-    """The figures as a Markdown table and a line below it."""
-    has_lpips = all(row.lpips is not None for row in found.rows)
-    optional = ["LPIPS"] * has_lpips + ["optimisation"] * bool(found.optimization)
-    rows = []
-    for row in found.rows:
-        figures = row.figures
-        cells = [row.name, *_thousandths(figures.style_ratio)]
-        cells += [f"{figures.content:.2f}", *_thousandths((figures.ssim, figures.tv, figures.tone))]
-        if has_lpips:
-            cells.append(f"{row.lpips:.3f}")
-        if found.optimization:
-            most = f"over {found.optimization}"
-            cells.append(most if row.optimization is None else f"{row.optimization:.0f}")
-        rows.append([*cells, f"{row.bytes:,}"])
-    medians = ["median", *_thousandths(found.medians()), "", "", "", *_thousandths([found.tone()])]
-    rows.append([f"**{cell}**" if cell else "" for cell in medians] + [""] * (len(optional) + 1))
-    facts = [f"{found.photos} photos, {found.side} px", f"{1000 * found.seconds:.0f} ms a photo"]
-    if found.psnr is not None:
-        facts.append(f"auto-encoder {found.psnr:.1f} dB PSNR, {found.ssim:.3f} SSIM")
-    if found.artfid is not None:
-        facts.append(f"ArtFID {found.artfid:.1f}")
-    heads = ["style", *found.layers, "content", "SSIM", "TV", "tone", *optional, "bytes"]
-    return "\n".join([_markdown(heads, rows), "", "; ".join(facts)])
-
-
-def views_table(seen: "Octaves") -> str:
-    """Style ratios and tone by size and octave, the medians over styles first, and a line below."""
-    rows = []
-    for name, looks in _named(seen):
-        for view in looks.views:
-            figures = _thousandths((*view.style_ratio, view.tone))
-            rows.append([name, f"{view.painted}", f"{view.seen}", *figures])
-    sizes = zip(seen.plan.sizes, seen.enlarged, strict=False)
-    enlarged = [f"{many} to {size} px" for size, many in sizes if many]
-    facts = [f"{seen.photos} whole photos, stroke {seen.plan.stroke:g}"]
-    facts.append(f"painted enlarged: {', '.join(enlarged) or 'none'}")
-    facts.append("photos are seen as small as pictures")
-    return "\n".join(
-        [_markdown(["style", "painted", "seen at", *seen.layers, "tone"], rows), "", "; ".join(facts)]
-    )
-
-
-def previews_table(seen: "Octaves") -> str:
-    """How like their final pictures previews are, the medians over styles first, and a line below."""
-    rows = [[name, *_thousandths((looks.preview.ssim, *looks.preview.gram))] for name, looks in _named(seen)]
-    plan, many = seen.plan, seen.enlarged[-1]
-    facts = (
-        f"pictures of {plan.final / 1e6:g} megapixels, shrunk to {plan.preview} px, against paintings of the photos at "
-        f"{plan.preview} px: SSIM and relative squared Gram distances; {many} of {seen.photos} photos enlarged for it"
-    )
-    return "\n".join([_markdown(["style", "SSIM", *seen.layers], rows), "", facts])
-
-
-def _named(seen: "Octaves") -> "list[tuple[str, Looks]]":
-    return [("**median**", seen.medians()), *((row.name, row) for row in seen.rows)]
-
-
-def _markdown(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [f"| {' | '.join(cells)} |" for cells in (heads, *rows)]
-    return "\n".join([lines[0], "|---" * len(heads) + "|", *lines[1:]])
-
-
-def _thousandths(figures: Iterable[float]) -> list[str]:
-    return [f"{figure:.3f}" for figure in figures]
+    parts = [tables.table(found)]
+    parts += [tables.views_table(seen), tables.previews_table(seen)] if seen else []
+    parts += [tables.defects_table(wrong)] if wrong else []
+    typer.echo("\n\n".join(parts))

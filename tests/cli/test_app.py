@@ -260,8 +260,8 @@ OPTIONS = {
     "[--method] [--init] [--seed] [--content-weight] [--style-weight] [--tv-weight] "
     "[--style-blend] [--size] [--styles] [--snapshots] [--max-memory] [--device] [--vgg] "
     "[--force]",
-    "evaluate": "--content --styles [--bank] [--size] [--photos] [--optimization] [--octaves] [--sizes] "
-    "[--stroke] [--lpips] [--inception] [--plot] [--json] [--device] [--vgg] [--force]",
+    "evaluate": "--content --styles [--bank] [--size] [--photos] [--optimization] [--octaves] "
+    "[--defects] [--sizes] [--stroke] [--lpips] [--inception] [--plot] [--json] [--device] [--vgg] [--force]",
     "configs": "[name] [folder] [--force]",
     "list": "[words] [--bank] [--long] [--json]",
     "verify": "file",

@@ -83,7 +83,7 @@ def test_json_holds_the_figures_of_the_table(run: Run) -> None:
         assert f"| {row['name']} | {ratios} | {figures['content']:.2f} | " in table
         assert f" | {figures['tv']:.3f} | {figures['tone']:.3f} | " in table
         assert row["lpips"] is row["optimization"] is None
-    assert read["octaves"] is None
+    assert read["octaves"] is read["defects"] is None
 
 
 def test_the_side_is_rounded_up_to_what_the_network_takes(run: Run) -> None:
@@ -187,6 +187,29 @@ def test_looking_stops_where_it_is_asked_to(run: Run, monkeypatch: pytest.Monkey
     assert run(LOOK) == (130, "", "")
 
 
+def test_defects_are_one_more_table_and_json_with_each_limit(run: Run) -> None:
+    line = f"{ALL} --photos 1 --defects --sizes 96,64"
+    code, out, err = run(line)
+    assert code == 0
+    assert all(line.startswith("looking for defects ") for line in err.splitlines())
+    _, _, table, facts, meanings = out.rstrip("\n").split("\n\n")
+    head, *rows, medians, limits, over = cells(table)
+    names = [cell.partition(",")[0] for cell in head[1:]]
+    assert names == ["grid", "weave", "bare", "busy", "halo", "border", "black", "patch"]
+    assert [row[0] for row in (*rows, medians, limits, over)] == [
+        *("wave", "night", "median", "limit", "styles over it")
+    ]
+    assert facts.startswith(
+        "1 whole photos at 96 px, a drawn scene at 96, 64 px, stroke 1, the worst of them; "
+    )
+    assert [line.partition(":")[0] for line in meanings.splitlines()] == [f"- {name}" for name in names]
+    read = json.loads(run(f"{line} --json")[1])["defects"]
+    assert list(read["over"].values()) == [int(cell) for cell in over[1:]]
+    for row, found in zip(rows, read["rows"], strict=True):
+        marked = [name for name, cell in zip(names, row[1:], strict=True) if cell.startswith("**")]
+        assert marked == found["over"]
+
+
 MISTAKES = {
     "": "Missing option",
     "--content photos --bank bank": "Missing option '--styles'",
@@ -205,13 +228,15 @@ MISTAKES = {
     f"{ALL} --optimization -1": "'--optimization'",
     f"{ALL} --lpips resnet": "^--lpips resnet: is unknown; choose one of alex, vgg, squeeze",
     f"{ALL} --inception none": "--lpips",
-    f"{ALL} --sizes 512": "^--sizes: goes with --octaves",
+    f"{ALL} --sizes 512": "^--sizes: goes with --octaves or --defects",
     f"{ALL} --stroke 2": "^--stroke: goes with --octaves",
     f"{ALL} --octaves --sizes 512,large": "^--sizes 512,large: has another form",
     f"{ALL} --octaves --sizes ''": "^--sizes : has another form",
     f"{ALL} --octaves --sizes 512,32": "^--sizes 512,32: is out of range; .* 64 to 16384 px",
     f"{ALL} --octaves --sizes 99999": "^--sizes 99999: is out of range",
     f"{ALL} --octaves --stroke 9": "^--octaves: stroke 9 is out of range",
+    f"{ALL} --defects --stroke 9": "^--defects: stroke 9 is out of range",
+    f"{ALL} --defects --sizes 32": "^--sizes 32: is out of range",
     f"{ALL} --octaves --stroke nan": "^--octaves: stroke nan is out of range",
     f"{ALL} --device gpu": "'gpu': is unknown",
     f"{ALL} --vgg none": "^none: ",

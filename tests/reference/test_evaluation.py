@@ -17,7 +17,6 @@ from torch import Tensor
 from stylebank.bank import bundle
 from stylebank.bank.bundle import Bundle
 from stylebank.bank.entries import Entry
-from stylebank.cli.evaluate import table
 from stylebank.config import Loss, Network, Style
 from stylebank.errors import ConfigError, StyleSetError
 from stylebank.network.model import StyleBankNetwork
@@ -27,6 +26,7 @@ from stylebank.reference.evaluation import Evaluation
 from stylebank.reference.perceptual import Perceptual
 from stylebank.supervision import metrics, styleset, vgg
 from stylebank.supervision.objective import Objective
+from stylebank.terminal.tables import table
 from stylebank.training import data
 
 # Three convolutions of VGG instead of eleven: what is claimed here is claimed of any loss.
