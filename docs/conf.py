@@ -3,10 +3,12 @@
 import os
 import sys
 import tempfile
+from html import escape
 from pathlib import Path
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.util import logging
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
@@ -14,6 +16,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 import reference_pages  # noqa: E402
 
 from stylebank import __version__  # noqa: E402
+from stylebank.bank import bundle  # noqa: E402
+from stylebank.errors import ConfigError  # noqa: E402
+from stylebank.files import resources  # noqa: E402
+from stylebank.web import site  # noqa: E402
 
 project, author, release = "StyleBank", "StyleBank contributors", __version__
 copyright = author  # noqa: A001
@@ -29,6 +35,7 @@ default_role = "code"
 
 html_theme = "furo"
 html_title = "StyleBank"
+html_favicon = html_logo = str(resources.icon())
 html_static_path = ["_static"]
 html_css_files = ["stylebank.css"]
 html_theme_options = {"navigation_with_keys": True}
@@ -89,8 +96,26 @@ def _with_drawings(
     lines[:] = found
 
 
+def _with_page(app: Sphinx, failure: Exception | None) -> None:
+    """Put the page that paints into the folder `try`; where ONNX Runtime Web cannot be had, its place says why."""
+    if failure or app.builder.name != "html":
+        return
+    folder, shipped = Path(app.outdir, "try"), bundle.read(resources.shipped_bank())
+    try:
+        written = site.write(folder, shipped, site.chosen(shipped, []), None)
+        said = f"{len(written.styles)} styles, {written.packed / 1e6:.1f} MB packed"
+    except ConfigError as error:
+        if os.environ.get("CI"):
+            raise
+        said = f"left out: {error}"
+        folder.mkdir(exist_ok=True)
+        (folder / "index.html").write_text(f"<!doctype html><title>Try it</title><p>{escape(said)}", "utf-8")
+    logging.getLogger(__name__).info("the page that paints: %s", said)
+
+
 def setup(app: Sphinx) -> None:
-    """Write the generated pages before they are read."""
+    """Write the generated pages before they are read, and the page that paints when they are built."""
     reference_pages.write(ROOT / "docs" / "_generated")
     app.connect("doctree-read", _as_commands)
     app.connect("autodoc-process-docstring", _with_drawings, priority=400)  # before napoleon's
+    app.connect("build-finished", _with_page)

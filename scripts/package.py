@@ -23,8 +23,10 @@ PAINT = ROOT / "packaging" / "paint"
 
 NEEDED = (
     "stylebank/py.typed",
+    "stylebank/icon.svg",
     "stylebank/studio/page/index.html",
     "stylebank/studio/page/main.js",
+    "stylebank/web/page/index.html",
     "stylebank/weights/bank.safetensors",
     "stylebank/weights/bank-small.safetensors",
     "stylebank/weights/vgg16.safetensors",

@@ -5,13 +5,13 @@ Starts the studio, works in it as a person does, in a browser without a window, 
 """
 
 import io
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from browsing import launched
 from PIL import Image
 
 if TYPE_CHECKING:
@@ -115,26 +115,19 @@ def shot(
 
 def main() -> None:
     """Write both."""
-    from playwright.sync_api import sync_playwright
-
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     words = [sys.executable, "-m", "stylebank", "studio", "--no-browser", "--bank", "shipped"]
-    with (
-        subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as studio,  # noqa: S603  # our own words
-        sync_playwright() as playwright,
-    ):
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as studio:  # noqa: S603  # our own words
         assert studio.stdout
         address = studio.stdout.readline().strip()
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         try:
-            made = {
-                "studio.jpg": shot(browser, address, photo="coffee.jpg", scheme="light", work=mixture),
-                "studio-regions.jpg": shot(
-                    browser, address, photo="astronaut.jpg", scheme="dark", work=regions
-                ),
-            }
+            with launched() as browser:
+                made = {
+                    "studio.jpg": shot(browser, address, photo="coffee.jpg", scheme="light", work=mixture),
+                    "studio-regions.jpg": shot(
+                        browser, address, photo="astronaut.jpg", scheme="dark", work=regions
+                    ),
+                }
         finally:
-            browser.close()
             studio.terminate()
     for name, data in made.items():
         (WEIGHTS / name).write_bytes(data)

@@ -7,7 +7,8 @@ import socket
 import sys
 import tempfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from importlib import resources
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -28,6 +29,9 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
+    from browsing import Windows
+    from PIL.Image import Image
+    from playwright.sync_api import Browser, Page
     from torch import Tensor
 
     from stylebank.bank.bundle import Bundle
@@ -97,6 +101,44 @@ def load_script() -> Callable[[str], ModuleType]:
         return module
 
     return load
+
+
+@pytest.fixture(scope="module")
+def browser(load_script: Callable[[str], ModuleType]) -> "Iterator[Browser]":
+    """A Chromium with an imitated graphics processor, for a file of tests; they are skipped where there is none."""
+    pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install '.[dev]'")
+    browsing = load_script("browsing")
+    if not browsing.program():
+        pytest.skip("needs Debian's chromium: apt-get install chromium")
+    with browsing.launched("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader") as found:
+        yield found
+
+
+@pytest.fixture
+def windows(browser: "Browser", load_script: Callable[[str], ModuleType]) -> "Iterator[Windows]":
+    """Windows of that browser."""
+    found = load_script("browsing").Windows(browser)
+    yield found
+    found.close()
+
+
+def violations(page: "Page") -> list[tuple[str, str]]:
+    """What axe has to say against a page: how bad it is, and what and where."""
+    page.evaluate(resources.files("axe_playwright_python").joinpath("axe.min.js").read_text())
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [(one["impact"], f"{one['id']}: {one['nodes'][0]['html'][:90]}") for one in found["violations"]]
+
+
+def garden(width: int, height: int) -> "Image":
+    """A photo of a sky, a meadow and a sun."""
+    import numpy as np
+    from PIL import Image
+
+    y, x = np.mgrid[:height, :width] / np.array([height, width]).reshape(2, 1, 1)
+    sky, grass, sun = np.array([90, 150, 230]), np.array([70, 140, 40]), np.array([250, 220, 80])
+    pixels = np.where((y < 0.5)[..., None], sky, grass) + 20 * np.sin(60 * x * y)[..., None]
+    pixels = np.where((np.hypot(x - 0.7, y - 0.25) < 0.12)[..., None], sun, pixels)
+    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
 
 
 @pytest.fixture(autouse=True)

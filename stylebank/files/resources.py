@@ -137,3 +137,8 @@ def _named() -> str:
 def _beside(name: str) -> Path:
     package = Path(__file__).resolve().parents[1]
     return package / name if (package / name).is_dir() else package.parent / name
+
+
+def icon() -> Path:
+    """The mark of the studio, the page and the documentation, an SVG."""
+    return Path(__file__).parents[1] / "icon.svg"

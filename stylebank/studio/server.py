@@ -91,7 +91,7 @@ def _files() -> dict[str, Path]:
     """The page's files by the names that addresses have for them; no address is made into a path."""
     found = (path for path in PAGE.rglob("*") if path.is_file() and path.suffix in _TYPES)
     files = {path.relative_to(PAGE).as_posix(): path for path in found}
-    return files | {"sample.jpg": resources.sample()}
+    return files | {"sample.jpg": resources.sample(), "icon.svg": resources.icon()}
 
 
 def listening(port: int, host: str, password: str) -> tuple[socket.socket, Door]:

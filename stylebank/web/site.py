@@ -93,7 +93,7 @@ def write(folder: Path, bank: Bundle, entries: Sequence[Entry], library: Path | 
     """
     packed = packing.pack(bank, entries)
     found = {path.name: path.read_bytes() for path in sorted(_ASSETS.iterdir()) if path.is_file()}
-    found["sample.jpg"] = resources.sample().read_bytes()
+    found |= {"sample.jpg": resources.sample().read_bytes(), "icon.svg": resources.icon().read_bytes()}
     found |= {f"runtime/{name}": data for name, data in _shipped(library).items()}
     found["bank.bin"] = packed.data
     large = sum(

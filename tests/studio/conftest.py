@@ -165,6 +165,51 @@ def png(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
+_CHILD = """
+import json, shutil, sys, threading, time
+lesson = json.loads(sys.stdin.readline())
+def say(**what): print(json.dumps(what), flush=True)
+ended = threading.Event()
+threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+from pathlib import Path
+run = Path(lesson["run"])
+run.mkdir(parents=True, exist_ok=True)
+say(expected=STEPS)
+say(stage="photos 1/2")
+count = run / "step"
+step = int(count.read_text()) if count.exists() else 0
+for path in [lesson["style"]["image"], *lesson["style"]["images"]]:
+    assert path in ("", "blank") or Path(path.split("@")[0]).exists(), path
+while step < STEPS and not (step == STEPS // 2 and not count.exists()):
+    step += 1
+    time.sleep(SECONDS)
+    say(step=step, **({"total": 9.0 / step, "content": 0.5} if step % 5 == 0 else {}))
+if step < STEPS:
+    shutil.copy(PREVIEW, run / "preview.png")
+    say(note="a note")
+    ended.wait(20)
+    count.write_text(str(step))
+    say(stopped=True)
+else:
+    shutil.copy(BANK, lesson["bank"])
+    say(warning="looks flat")
+"""
+
+
+def pretend(script: Path, *, preview: Path, bank: Path, steps: int = 20, seconds: float = 0) -> None:
+    """Write a program that learns no style: half its steps, a wait to be stopped, and then the other half.
+
+    Args:
+        script: for `learning.CHILD`.
+        preview: the picture that it makes.
+        bank: the bank with the style that it leaves.
+        steps: how many in all.
+        seconds: for each.
+    """
+    known = f"STEPS, SECONDS, PREVIEW, BANK = {steps}, {seconds}, {str(preview)!r}, {str(bank)!r}\n"
+    script.write_text(known + _CHILD, "utf-8")
+
+
 @pytest.fixture(scope="session")
 def studio_bank(make_bank: Callable[..., "Bundle"], tmp_path_factory: pytest.TempPathFactory) -> Path:
     from stylebank.bank import bundle

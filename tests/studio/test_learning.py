@@ -18,39 +18,10 @@ from stylebank.studio import learning, private
 from stylebank.studio.learning import Lesson
 from stylebank.studio.private import Private
 
-from .conftest import Client, opened, picture, png
+from .conftest import Client, opened, picture, png, pretend
 
 if TYPE_CHECKING:
     from stylebank.bank.bundle import Bundle
-
-_CHILD = """
-import json, shutil, sys, threading, time
-lesson = json.loads(sys.stdin.readline())
-def say(**what): print(json.dumps(what), flush=True)
-ended = threading.Event()
-threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
-from pathlib import Path
-run = Path(lesson["run"])
-run.mkdir(parents=True, exist_ok=True)
-say(expected=20)
-say(stage="photos 1/2")
-count = run / "step"
-step = int(count.read_text()) if count.exists() else 0
-for path in [lesson["style"]["image"], *lesson["style"]["images"]]:
-    assert path in ("", "blank") or Path(path.split("@")[0]).exists(), path
-while step < 20 and not (step == 10 and not count.exists()):
-    step += 1
-    say(step=step, **({"total": 9.0 / step, "content": 0.5} if step % 5 == 0 else {}))
-if step == 10:
-    shutil.copy(lesson["content"] + "/preview.png", run / "preview.png")
-    say(note="a note")
-    ended.wait(20)
-    count.write_text("10")
-    say(stopped=True)
-else:
-    shutil.copy(lesson["content"] + "/next", lesson["bank"])
-    say(warning="looks flat")
-"""
 
 
 @pytest.fixture
@@ -58,15 +29,13 @@ def grown(
     studio_bank: Path, make_bank: Callable[..., "Bundle"], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Client]:
     """A studio whose children only pretend to learn: the bank that they make is there already."""
-    bank, content = tmp_path / "bank.safetensors", tmp_path / "content"
+    bank, after, script = (tmp_path / name for name in ("bank.safetensors", "after", "child.py"))
     bank.write_bytes(studio_bank.read_bytes())
-    content.mkdir()
-    bundle.write(content / "next", make_bank({"wave": 3, "scream": 3, "mosaic": 1, "lilies": 3}))
-    picture().save(content / "preview.png")
-    script = tmp_path / "child.py"
-    script.write_text(_CHILD, "utf-8")
+    bundle.write(after, make_bank({"wave": 3, "scream": 3, "mosaic": 1, "lilies": 3}))
+    picture().save(tmp_path / "preview.png")
+    pretend(script, preview=tmp_path / "preview.png", bank=after)
     monkeypatch.setattr(learning, "CHILD", (str(script),))
-    yield from opened(bank, content=content)
+    yield from opened(bank)
 
 
 def wait(client: Client, job: str, until: Callable[[Mapping[str, Any]], bool]) -> Any:

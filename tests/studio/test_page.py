@@ -3,13 +3,11 @@
 import base64
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from importlib import resources
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,17 +17,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.conftest import garden, violations
+
+from .conftest import pretend
+
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page, Request, Response
+    from browsing import Windows
+    from playwright.sync_api import Page, Request, Response
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install '.[dev]'")
-CHROMIUM = next((path for name in ("chromium", "chromium-browser") if (path := shutil.which(name))), None)
-pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs Debian's chromium: apt-get install chromium")
-
-ARGUMENTS = (
-    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync"
-)
 HEAR = """() => {
     window.heard = [];
     const told = document.getElementById("told");
@@ -69,36 +64,16 @@ def studio(studio_bank: Path) -> Iterator[Studio]:
     found.kill()
 
 
-@pytest.fixture(scope="module")
-def browser() -> "Iterator[Browser]":
-    with sync_api.sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS.split())
-        yield found
-        found.close()
-
-
 Opener = Callable[..., "Page"]
 
 
 @pytest.fixture
-def opened(browser: "Browser", studio: Studio) -> Iterator[Opener]:
+def opened(windows: "Windows", studio: Studio) -> Iterator[Opener]:
     """Opens the page in a window of its own; at the end no page may have told an error or asked another host."""
-    contexts, told, asked, own = [], [], [], list[str]()
+    own = list[str]()
 
     def opening(width: int = 1200, height: int = 800, scheme: Any = "light", of: Studio = studio) -> "Page":
-        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
-        context.grant_permissions(["clipboard-read", "clipboard-write"])
-        context.set_default_timeout(SECONDS * 1000)
-        contexts.append(context)
-        context.on(
-            "console",
-            lambda one: (
-                told.append(f"{one.text} {one.location}") if one.type in ("error", "warning") else None
-            ),
-        )
-        context.on("weberror", lambda one: told.append(str(one.error)))
-        context.on("request", lambda one: asked.append(one.url))
-        page = context.new_page()
+        page = windows.open(width, height, scheme, seconds=SECONDS, may=("clipboard-read", "clipboard-write"))
         own.extend(f"{kind}http://127.0.0.1:{of.port}/" for kind in ("", "blob:"))
         page.goto(of.address)
         if "token" in of.address:
@@ -106,12 +81,11 @@ def opened(browser: "Browser", studio: Studio) -> Iterator[Opener]:
         return page
 
     yield opening
-    for context in contexts:
-        context.close()
-    assert [url for url in asked if not url.startswith(tuple(own))] == []
+    windows.close()
+    assert [url for url in windows.asked if not url.startswith(tuple(own))] == []
     away = "ERR_CONNECTION_REFUSED|ERR_CONNECTION_RESET|ERR_EMPTY_RESPONSE|403|410|ERR_INCOMPLETE"
     ports = "|".join(map(str, killed)) or "none"
-    wrong = [words for words in told if not (re.search(ports, words) and re.search(away, words))]
+    wrong = [words for words in windows.told if not (re.search(ports, words) and re.search(away, words))]
     assert "\n".join(wrong) == ""
 
 
@@ -125,13 +99,7 @@ def photo(tmp_path: Path) -> Path:
 
 
 def drawn(path: Path, size: tuple[int, int] = (320, 240)) -> Path:
-    """A photo of a sky, a meadow and a sun."""
-    width, height = size
-    y, x = np.mgrid[:height, :width] / np.array([height, width]).reshape(2, 1, 1)
-    sky, grass, sun = np.array([90, 150, 230]), np.array([70, 140, 40]), np.array([250, 220, 80])
-    pixels = np.where((y < 0.5)[..., None], sky, grass) + 20 * np.sin(60 * x * y)[..., None]
-    pixels = np.where((np.hypot(x - 0.7, y - 0.25) < 0.12)[..., None], sun, pixels)
-    Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path)
+    garden(*size).save(path)
     return path
 
 
@@ -202,13 +170,7 @@ def stroke(page: "Page", *points: tuple[float, float]) -> None:
 
 
 def serious(page: "Page") -> list[str]:
-    page.evaluate(resources.files("axe_playwright_python").joinpath("axe.min.js").read_text())
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    return [
-        f"{one['id']}: {one['nodes'][0]['html'][:90]}"
-        for one in found["violations"]
-        if one["impact"] in ("serious", "critical")
-    ]
+    return [words for impact, words in violations(page) if impact in ("serious", "critical")]
 
 
 def test_first_visit_explains_itself_in_three_sentences_and_has_a_sample(opened: Opener) -> None:
@@ -697,31 +659,6 @@ def test_password_is_asked_for_and_a_wrong_one_is_told(opened: Opener, studio_ba
         own.kill()
 
 
-CHILD = """
-import json, shutil, sys, threading, time
-lesson = json.loads(sys.stdin.readline())
-def say(**what): print(json.dumps(what), flush=True)
-ended = threading.Event()
-threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
-from pathlib import Path
-run = Path(lesson["run"])
-run.mkdir(parents=True, exist_ok=True)
-shutil.copy(PREVIEW, run / "preview.png")
-say(expected=100)
-say(stage="photos 1/2")
-count = run / "step"
-for step in range(int(count.read_text()) if count.exists() else 1, 101):
-    say(step=step, total=9.0 / step, content=0.5)
-    if ended.wait(0.02 if step < 40 or count.exists() else 0.3):
-        count.write_text(str(step))
-        say(stopped=True)
-        break
-else:
-    shutil.copy(NEXT, lesson["bank"])
-    say(warning="")
-"""
-
-
 def test_style_is_learnt_in_sight_and_used_at_once(
     opened: Opener, photo: Path, studio_bank: Path, make_bank: Callable[..., Any], tmp_path: Path
 ) -> None:
@@ -730,8 +667,7 @@ def test_style_is_learnt_in_sight_and_used_at_once(
     bank, after, script = tmp_path / "bank.safetensors", tmp_path / "after", tmp_path / "child.py"
     bank.write_bytes(studio_bank.read_bytes())
     bundle.write(after, make_bank({"wave": 3, "scream": 3, "mosaic": 1, "garden": 3}))
-    paths = f"PREVIEW, NEXT = {str(photo)!r}, {str(after)!r}\n"
-    script.write_text(paths + CHILD, "utf-8")
+    pretend(script, preview=photo, bank=after, steps=80, seconds=0.02)
     own = Studio(bank, before=f"from stylebank.studio import learning; learning.CHILD = ({str(script)!r},)")
     try:
         page = opened(of=own)
