@@ -37,8 +37,8 @@ DETECTORS = (
 )
 """Limits are from pictures of the first edition and the second in the order of each figure, seen up to twice as large.
 
-grid: at 7 to 8 it is seen in one of three, at 9 to 10 in most: van_gogh_night_cafe, gilded_scream, the first edition's
-hokusai_great_wave.
+grid: no value parts them: the first edition's van_gogh_starry_night has a canvas at 8.1, the second's
+monet_impression_sunrise shows none at 9.5. At 9 van_gogh_night_cafe and gilded_scream show one, below 8 few do.
 weave: picabia_udnie at 5.1 shows none, turner_shipwreck_of_the_minotaur at 8.5 blobs in rows.
 bare: calmer than nine tenths of the style's own images; at 1.0 a sky is still painted, at 1.3 golden_starry_night's
 has one colour.
