@@ -1,4 +1,4 @@
-"""Draw what README.md and weights/README.md show of the shipped bank's work: sheet, photos, strokes, fusion."""
+"""Draw what README.md, docs/ and weights/README.md show of the shipped bank: sheet, photos, strokes, marks, fusion."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,7 +36,7 @@ FOR_MARKS = ("picabia_udnie", "van_gogh_starry_night", "hokusai_great_wave")
 
 
 def main() -> None:
-    """Write sheet.jpg, photos.jpg, strokes.jpg and fusion.jpg."""
+    """Write sheet.jpg, photos.jpg, strokes.jpg, marks.jpg and fusion.jpg."""
     weights, folder = resources.weights_folder(), resources.photos_folder()
     # By the engine that is installed everywhere, so that the pictures are the same on every machine.
     bank = StyleBank.load(engine="torch", precision="float32", device="cpu")
