@@ -232,7 +232,7 @@ def test_two_processes_end_with_the_weights_of_one(several: Studio) -> None:
     """Measured as a share of the way that the weights went; for the noise see above."""
     begin, end = (several.checkpoint(name).model for name in ("one-1", "one"))
     way = distance(begin, end)
-    assert distance(several.checkpoint("two").model, end) < 0.05 * way
+    assert distance(several.checkpoint("two").model, end) < 0.1 * way
     for control in ("same_part", "not_averaged"):
         assert distance(several.checkpoint(control).model, end) > 0.2 * way
 

@@ -90,7 +90,7 @@ def test_first_line_is_the_address_and_a_signal_ends_it_quietly(studio_bank: Pat
     assert line.startswith("http://127.0.0.1:")
     assert "/#token=" in line
     program.send_signal(number)
-    out, complained = program.communicate(timeout=30)
+    out, complained = program.communicate(timeout=90)
     assert "Traceback" not in complained
     assert out == ""
     assert program.returncode in (0, -number, 128 + number, 130)
