@@ -24,7 +24,7 @@ RUN --mount=type=bind,from=build,source=/wheels,target=/wheels \
 RUN useradd --create-home --uid 1000 painter && mkdir /work && chown painter /work
 USER painter
 # Caches and the own bank go where whoever --user names may write; mount a volume there to keep them.
-ENV XDG_CACHE_HOME=/tmp/cache XDG_DATA_HOME=/tmp/data
+ENV HOME=/tmp XDG_CACHE_HOME=/tmp/cache XDG_DATA_HOME=/tmp/data
 WORKDIR /work
 ENTRYPOINT ["stylebank"]
 CMD ["--help"]

@@ -4,6 +4,7 @@ The one module that may open a connection, and only for a name that is no path a
 checked as every bank is, by its own manifest; huggingface_hub, an extra, is imported where it is needed.
 """
 
+import logging
 import re
 import tempfile
 from pathlib import Path
@@ -154,10 +155,15 @@ def _download(
 ) -> str:
     """Fetch a bank's file into the cache, in place of a damaged one if `anew`."""
     how = {"revision": revision, "token": token, "cache_dir": cache_dir, "force_download": anew}
+    its_log = logging.getLogger("huggingface_hub")
+    before = its_log.level
+    its_log.setLevel(logging.ERROR)  # it warns of each attempt; what went wrong in the end is told once
     try:
         return str(_library(name).hf_hub_download(name, FILE, **how, library_name="stylebank"))
     except Exception as error:  # of its HTTP library too, which is another one in each of its versions
         raise TensorFileError(_complaint(name, revision, error)) from error
+    finally:
+        its_log.setLevel(before)
 
 
 def _complaint(name: str, revision: str | None, error: Exception) -> str:

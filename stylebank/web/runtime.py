@@ -73,7 +73,11 @@ def files(given: Path | None = None) -> Mapping[str, bytes]:
         return _cached()
     try:
         found = _packed(given) if given.is_file() else _unpacked(given)
-    except (OSError, tarfile.TarError, EOFError) as error:
+    except (tarfile.TarError, EOFError) as error:  # of a dozen lines, one for each way to pack
+        raise ConfigError(
+            f"{given}: is no package of npm's, or cut short; give {PACKAGE}.tgz, or its folder 'dist'"
+        ) from error
+    except OSError as error:
         raise ConfigError(
             f"{given}: cannot be read ({error}); give {PACKAGE}.tgz, or its folder 'dist'"
         ) from error

@@ -152,7 +152,10 @@ def test_library_is_read_from_a_package_or_a_folder_and_each_byte_is_checked(
     with pytest.raises(ConfigError, match=f"{name} is damaged or of another version"):
         runtime.files(tmp_path)
     library.write_bytes(library.read_bytes()[:-200])
-    for place, said in ((library, "cannot be read|has no"), (tmp_path / "none", "does not exist")):
+    for place, said in (
+        (library, "is no package|cannot be read|has no"),
+        (tmp_path / "none", "does not exist"),
+    ):
         with pytest.raises(ConfigError, match=said):
             runtime.files(place)
 
