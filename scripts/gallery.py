@@ -27,6 +27,10 @@ SHOWN = (
     "zoomed_water_lilies",
     "mosaic",
 )
+FOR_FRONT = (
+    ("coffee.jpg", "rocket.jpg"),
+    ("van_gogh_starry_night", "munch_the_scream", "franz_marc_yellow_cow"),
+)
 FOR_FUSION = "astronaut.jpg"
 PATH = ("hokusai_great_wave", "munch_the_scream")
 REGIONS = ("munch_the_scream", "van_gogh_starry_night", "kandinsky_composition_vii")
@@ -36,10 +40,11 @@ FOR_MARKS = ("picabia_udnie", "van_gogh_starry_night", "hokusai_great_wave")
 
 
 def main() -> None:
-    """Write sheet.jpg, photos.jpg, strokes.jpg, marks.jpg and fusion.jpg."""
+    """Write front.jpg, sheet.jpg, photos.jpg, strokes.jpg, marks.jpg and fusion.jpg."""
     weights, folder = resources.weights_folder(), resources.photos_folder()
     # By the engine that is installed everywhere, so that the pictures are the same on every machine.
     bank = StyleBank.load(engine="torch", precision="float32", device="cpu")
+    draw_front(bank, folder, weights / "front.jpg")
     photo = resampling.fitted(images.read(folder / FOR_ONE), long_side=SIDE)
     cells = [("photo", photo), *((name, bank.stylize(photo, name)) for name in bank.styles)]
     images.save(weights / "sheet.jpg", pictures.single_sheet(cells, cell=CELL), Encoding(quality=85))
@@ -59,6 +64,16 @@ def main() -> None:
         Encoding(quality=88),
     )
     draw_fusion(bank, folder / FOR_FUSION, weights / "fusion.jpg")
+
+
+def draw_front(bank: StyleBank, folder: Path, target: Path) -> None:
+    """Photos beside their paintings."""
+    names, styles = FOR_FRONT
+    cells = []
+    for name in names:
+        photo = resampling.fitted(images.read(folder / name), long_side=1024)
+        cells += [("photo", photo), *((style, bank.stylize(photo, style)) for style in styles)]
+    images.save(target, pictures.single_sheet(cells, columns=1 + len(styles), cell=480), Encoding(quality=88))
 
 
 def squares(names: Sequence[str]) -> Tensor:
