@@ -97,7 +97,7 @@ export --web page [--mix wave=1|--strength 0.5|--again] -> ^export: a page mixes
 export --web [album|nothing/../album] --bank bank -> ^%: holds other files
 export --web thesis --bank bank --force -> ^thesis: is no folder
 export --web page --bank bank --style wvae -> did you mean 'wave'
-export --web page --bank bank --runtime [none|album|thesis] -> ^%: (does not exist|has no|cannot be read)
+export --web page --bank bank --runtime [none|album|thesis] -> ^%: (does not exist|has no|cannot be read|is no package)
 train tiny.toml INTO --from [none|thesis|cut|checkpoint] -> ^%: \w+
 [EACH|TRAIN] --device gpu -> 'gpu': is unknown; use auto, cpu, cuda
 [PAINT bank|SHEET photo.png] -o [out.gif|out] -> '(.gif)?' is no known image format; use one of
