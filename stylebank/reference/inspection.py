@@ -4,7 +4,7 @@ A figure is the worst of all pictures: a defect that shows in one picture of nin
 own images have of it does not count.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,13 +14,12 @@ import numpy as np
 
 from stylebank.bank.bundle import Bundle
 from stylebank.engines.choice import Computing
-from stylebank.errors import ContentError, ImageError
 from stylebank.painting.painter import StyleBank
 from stylebank.pixels import images
 from stylebank.reference import blemishes, evaluation, scenes, spectra
 from stylebank.reference.blemishes import Edge, Pixels
 from stylebank.reference.defects import DETECTORS, Defects, Findings, Plan
-from stylebank.reference.octaves import Paint, Report, sized
+from stylebank.reference.octaves import Paint, Report, readable, sized
 from stylebank.reference.spectra import Floats
 from stylebank.supervision.styleset import BLANK, StyleSet
 
@@ -154,7 +153,7 @@ def measure(
     return look(
         lambda photo, style: painter.stylize(photo, style, stroke=plan.stroke),
         [style for _, style in found],
-        _read(evaluation.unseen(bank, content), count, note),
+        readable(evaluation.unseen(bank, content), count, note),
         plan=plan,
         report=report,
     )
@@ -229,23 +228,4 @@ class _Tally:
             self.name,
             {name: worst[name][0] if name in worst else None for name in names},
             {name: worst[name][1] for name in names if name in worst},
-        )
-
-
-def _read(photos: Sequence[Path], count: int, note: Callable[[str], None]) -> "Iterator[tuple[str, Image]]":
-    """The first `count` photos that can be read, one after another; the others are noted."""
-    found = 0
-    for photo in photos:
-        try:
-            image = images.read(photo)
-        except ImageError as error:
-            note(f"{error}; skipped")
-            continue
-        yield photo.name, image
-        found += 1
-        if found == count:
-            return
-    if not found:
-        raise ContentError(
-            f"{photos[0].parent}: none of {len(photos)} photos can be read; check the content folder"
         )

@@ -81,7 +81,7 @@ def measure(
     return look(
         lambda photo, style: painter.stylize(photo, style, stroke=plan.stroke),
         [style for _, style in found],
-        _read(evaluation.unseen(bank, content), count, note),
+        (photo for _, photo in readable(evaluation.unseen(bank, content), count, note)),
         layers=loss.style_layers,
         network=network,
         plan=plan,
@@ -218,8 +218,14 @@ def _energies(found: Sequence[Tensor]) -> Tensor:
     return torch.stack([gram.square().sum() for gram in found]).cpu()
 
 
-def _read(photos: Sequence[Path], count: int, note: Callable[[str], None]) -> Iterator["Image"]:
-    """The first `count` photos that can be read, one after another; the others are noted."""
+def readable(
+    photos: Sequence[Path], count: int, note: Callable[[str], None]
+) -> Iterator[tuple[str, "Image"]]:
+    """Name and image of the first `count` photos that can be read, one after another; the others are noted.
+
+    Raises:
+        ContentError: none can be.
+    """
     found = 0
     for photo in photos:
         try:
@@ -227,7 +233,7 @@ def _read(photos: Sequence[Path], count: int, note: Callable[[str], None]) -> It
         except ImageError as error:
             note(f"{error}; skipped")
             continue
-        yield image
+        yield photo.name, image
         found += 1
         if found == count:
             return

@@ -19,7 +19,7 @@ from stylebank.pixels import images
 from stylebank.reference import inspection, scenes, spectra
 from stylebank.reference.defects import DETECTORS, Findings, Plan
 from stylebank.reference.inspection import Own, View, figures
-from stylebank.reference.octaves import sized
+from stylebank.reference.octaves import readable, sized
 from stylebank.supervision import styleset
 from stylebank.supervision.styleset import StyleSet
 from stylebank.supervision.vgg import STYLE_LAYERS
@@ -207,7 +207,7 @@ def test_a_folder_without_a_readable_photo_is_an_error(tmp_path: Path) -> None:
     bad.write_text("no picture")
     notes: list[str] = []
     with pytest.raises(ContentError, match="none of 1 photos can be read"):
-        list(inspection._read([bad], 3, notes.append))
+        list(readable([bad], 3, notes.append))
     assert len(notes) == 1
 
 
