@@ -86,6 +86,7 @@ class Training:
     revisions: float = _number(0.6, 0.0, 1.0)  # share of stylizing steps that train R; 0: styles have no R
     revise_after: float = _number(0.5, 0.0, 1.0)  # share of the run that trains K alone; R starts as a copy
     chained: float = _number(0.3, 0.0, 1.0)  # share of revisions whose ground is itself a revision
+    grain: float = _number(1.0, 0.0, 1.0)  # share of the grain that painting gives the flat parts of photos
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     seed: int = _number(0, 0, 2**31 - 1)
 

@@ -31,7 +31,7 @@ report = { checkpoint_every = 17, preview_every = 19, held_back = 23 }
 [training]
 steps = 7; batch = 3; crop = 48; zoom = 1.25; stylizing_steps = 5; balance = 0.5
 learning_rate = 0.02; warmup = 9; schedule = "staircase"; hold = 0.25; decay = 0.7; decay_every = 11
-revisions = 0.75; revise_after = 0.375; chained = 0.125; precision = "bfloat16"; seed = 13
+revisions = 0.75; revise_after = 0.375; chained = 0.125; grain = 0.25; precision = "bfloat16"; seed = 13
 [loss]
 content = 2.0; style = 3.0; tv = 0.25; far = 0.625; empty = 4.0; peaks = 0.5; tone = 0.5; content_layer = "relu3_2"
 style_layers = ["relu1_2", "relu2_2"]; layer_weights = [0.5, 2.0]
@@ -169,7 +169,7 @@ def test_the_paper_s_config_is_the_papers() -> None:
     found = config.read(ROOT / "configs" / "paper.toml")
     assert (found.network.width, found.network.blocks, found.network.outer_kernel) == (32, 0, 9)
     assert (found.network.output, found.network.restore_moments) == ("linear", False)
-    assert (found.training.revisions, found.training.hold) == (0, 0)
+    assert (found.training.revisions, found.training.hold, found.training.grain) == (0, 0, 0)
     assert (found.training.crop, found.training.steps) == (512, 300_000)
     assert (found.loss.far, found.loss.empty, found.loss.peaks, found.loss.tone) == (0, 0, 0, 0)
 
@@ -179,7 +179,7 @@ def test_johnson_s_config_is_the_published_network() -> None:
     assert found.network == config.Network(kind="johnson", width=32, outer_kernel=9)
     assert found.network.encoder_blocks == 5
     assert found.network.decoder_blocks == 0
-    assert (found.training.revisions, found.training.hold) == (0, 0)
+    assert (found.training.revisions, found.training.hold, found.training.grain) == (0, 0, 0)
     assert (found.loss.far, found.loss.empty, found.loss.peaks, found.loss.tone) == (0, 0, 0, 0)
 
 

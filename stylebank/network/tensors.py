@@ -3,10 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
+
+from stylebank.priming import ground
 
 
 def to_torch(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
@@ -36,3 +39,12 @@ def resized(images: Tensor, size: Sequence[int]) -> Tensor:
         return images
     found = F.interpolate(images.float(), size=tuple(size), mode="bicubic", antialias=True)
     return found.clamp(0, 1)
+
+
+def primed(photos: Tensor, share: float) -> Tensor:
+    """Photos (B, 3, H, W) in [0, 1] as first passes want them, in float32 and without gradient; see `ground.primed`."""
+    values = photos.detach().float()
+    if not share:
+        return values
+    found = np.stack([ground.primed(photo, share) for photo in values.cpu().numpy()])
+    return torch.empty_like(values).copy_(torch.from_numpy(found))

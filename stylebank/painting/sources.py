@@ -159,11 +159,9 @@ class Tensors:
 
     def primed(self, share: float) -> "Tensors":
         """See `Source`; in float32."""
-        import torch
+        from stylebank.network import tensors
 
-        values = self._batch.detach().float().cpu().numpy()
-        batch = torch.from_numpy(np.stack([ground.primed(each, share) for each in values]))
-        found = batch.to(self.picture.device)
+        found = tensors.primed(self._batch, share)
         return Tensors(found if self.picture.ndim == 4 else found[0])
 
     def ground(self, photo: "Tensors", before: "Tensors", share: float) -> "Tensors":

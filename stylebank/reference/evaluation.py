@@ -138,7 +138,7 @@ def evaluate(
     objective = Objective(features, loss, sets, photos, precision=torch.float32)
     has_branch = bank.network.is_bank
     psnr, ssim = metrics.reconstruction_figures(network, photos) if has_branch else (None, None)
-    outputs = partial(_stylized, network, photos)
+    outputs = partial(metrics.one_pass, network, photos)
     rows = [
         _row(entry, objective, photos, outputs(style), style, optimization, perceptual)
         for style, entry in enumerate(bank.entries)
@@ -236,17 +236,12 @@ def unseen(bank: Bundle, content: Path) -> list[Path]:
     return held_back if held_back and is_known else photos
 
 
-def _stylized(network: StyleBankNetwork, photos: Tensor, style: int) -> Tensor:
-    with torch.no_grad():
-        return torch.cat([network.stylize(photo, [style]).clamp(0, 1) for photo in photos.split(1)])
-
-
 def _seconds(network: StyleBankNetwork, photos: Tensor) -> float:
     """Median time to stylize one photo; the first, which warms up, does not count."""
     times = []
     for photo in [photos[:1], *photos.split(1)]:
         start = time.perf_counter()
-        _stylized(network, photo, 0).cpu()
+        metrics.one_pass(network, photo, 0).cpu()
         times.append(time.perf_counter() - start)
     return median(times[1:])
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stylebank.network.model import StyleBankNetwork, apply_filters
-from stylebank.network.tensors import in_float64
+from stylebank.network.tensors import in_float64, primed
 from stylebank.photos.srgb import LUMA
 from stylebank.supervision.objective import Objective
 
@@ -105,10 +105,15 @@ class StyleFigures:
 def style_figures(
     network: StyleBankNetwork, objective: Objective, photos: Tensor, style: int
 ) -> StyleFigures:
-    """Measure one style on photos (B, 3, H, W) in [0, 1], sides divisible by 4."""
+    """Measure one style on photos (B, 3, H, W) in [0, 1], sides divisible by 4, painted in one pass."""
+    return output_figures(one_pass(network, photos, style), objective, photos, style)
+
+
+def one_pass(network: StyleBankNetwork, photos: Tensor, style: int) -> Tensor:
+    """What one pass makes of photos (B, 3, H, W) in [0, 1], sides divisible by 4: as many pictures, in [0, 1]."""
     with torch.no_grad():
-        outputs = [network.stylize(batch, [style] * len(batch)).clamp(0, 1) for batch in photos.split(_BATCH)]
-    return output_figures(torch.cat(outputs), objective, photos, style)
+        pictures = [network.stylize(photo, [style]).clamp(0, 1) for photo in primed(photos, 1.0).split(1)]
+    return torch.cat(pictures)
 
 
 def output_figures(outputs: Tensor, objective: Objective, photos: Tensor, style: int) -> StyleFigures:

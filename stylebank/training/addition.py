@@ -13,7 +13,7 @@ from stylebank.bank.bundle import Bundle
 from stylebank.bank.entries import Entry
 from stylebank.config import Config
 from stylebank.network.model import identity_filter
-from stylebank.network.tensors import to_torch
+from stylebank.network.tensors import primed, to_torch
 from stylebank.supervision import metrics
 from stylebank.supervision.metrics import StyleFigures
 from stylebank.supervision.objective import Terms
@@ -67,7 +67,7 @@ class Addition:
         trainer = self._trainer(
             self._filter,
             self._objective,
-            self._features(lambda crops, _: crops),
+            self._features(lambda crops, _: (primed(crops, self._experiment.training.grain), crops)),
             lambda pool: warm_start.best_mixture(
                 self._network, self._objective, pool, mixed, progress=self._start_progress
             ),
@@ -137,21 +137,30 @@ class Addition:
             until_flat=self._until_flat,
         )
 
-    def _features(self, paint_over: Callable[[Tensor, int], Tensor]) -> Callable[[Tensor, int], Features]:
-        """What frozen networks make of crops, or of what is painted over them."""
+    def _features(
+        self, prepared: Callable[[Tensor, int], tuple[Tensor, Tensor]]
+    ) -> Callable[[Tensor, int], Features]:
+        """What frozen networks make of crops prepared as what is painted over, and as what pictures are to keep."""
 
         def features(photos: Tensor, number: int) -> Features:
             photos = photos.to(self._material.device, memory_format=torch.channels_last)
             with torch.no_grad():
-                over = paint_over(photos, number)
-                return self._network.encode(over), self._objective.content_features(over)
+                over, kept = prepared(photos, number)
+                return self._network.encode(over), self._objective.content_features(kept)
 
         return features
 
-    def _ground(self, crops: Tensor, number: int) -> Tensor:
+    def _ground(self, crops: Tensor, number: int) -> tuple[Tensor, Tensor]:
         training = self._experiment.training
-        key = f"{training.seed} ground {number}"
-        return revision.ground(self._network, crops, [0] * len(crops), chained=training.chained, key=key)
+        over = revision.ground(
+            self._network,
+            crops,
+            [0] * len(crops),
+            grain=training.grain,
+            chained=training.chained,
+            key=f"{training.seed} ground {number}",
+        )
+        return over, over
 
     def _bundle(self, weight: Tensor, again: Tensor) -> Bundle:
         """The bank's encoder and decoder with the new entry alone, rounded as its file will have it."""

@@ -6,7 +6,8 @@ E and D by L_I, its gradient rescaled to lambda times the norm of the last styli
     grad_I <- lambda * ||grad_K|| / ||grad_I|| * grad_I        (norms over the weights of E and D)
 
 Past the paper, a share of the stylizing steps trains the styles' second filters R_j, as `revision` says: none in the
-first part of a run, which R_j then begin as copies of K_j.
+first part of a run, which R_j then begin as copies of K_j. The others see photos with the grain that painting gives
+flat parts; the photos that outputs are compared with have none.
 
 Public re-implementations leave that balance out. Everything random is a function of (seed, step).
 """
@@ -24,6 +25,7 @@ from stylebank.bank.bundle import Bundle
 from stylebank.config import Config, Training
 from stylebank.machine.distributed import ALONE, Group
 from stylebank.network.instance_norm import watched_peaks
+from stylebank.network.tensors import primed
 from stylebank.persistence import checkpoint
 from stylebank.persistence.checkpoint import Checkpoint
 from stylebank.supervision import losses
@@ -121,13 +123,16 @@ class Trainer:
         again = self._is_revision(number)
         if again:
             key = f"{training.seed} ground {number}"
-            content = ground(self.network, content, styles, chained=training.chained, key=key)
+            content = ground(
+                self.network, content, styles, grain=training.grain, chained=training.chained, key=key
+            )
         features = self.objective.content_features(content)
         loss = self.objective.revision if again else self.objective
         weights = self.config.loss
         watched = watched_peaks(self.network.decoder) if weights.peaks else nullcontext(list[Tensor]())
+        seen = content if again else primed(content, training.grain)
         with watched as peaks:
-            output = self._model(content, styles, again=again)
+            output = self._model(seen, styles, again=again)
         terms = loss(output, features, styles)
         total = terms.total
         if weights.peaks:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from stylebank.bank.entries import Card, Origin
 from stylebank.network.model import StyleBankNetwork
+from stylebank.network.tensors import primed
 from stylebank.pixels import images, pictures
 from stylebank.supervision.metrics import StyleFigures
 from stylebank.supervision.styleset import StyleSet
@@ -51,7 +52,7 @@ def draw_preview(
 def _painted(network: StyleBankNetwork, photo: Tensor, style: int) -> Tensor:
     if len(network.revisions):
         return revision.coarse_to_fine(network, photo, [style], small=photo.shape[-1] // 2)
-    return network.stylize(photo, [style])
+    return network.stylize(primed(photo, 1.0), [style])
 
 
 def card(figures: StyleFigures, photos: Tensor, *, origin: Origin, steps: int, seconds: float = 0.0) -> Card:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from stylebank.config import Loss, Network
 from stylebank.network.model import StyleBankNetwork
+from stylebank.network.tensors import primed
 from stylebank.supervision.losses import total_variation
 from stylebank.supervision.metrics import (
     filter_gain,
@@ -139,7 +140,8 @@ def white(vgg_weights: dict[str, Tensor]) -> Objective:
 
 
 def test_an_unstyled_photo_has_style_ratio_one(white: Objective) -> None:
-    figures = measure(Copy(), white, torch.rand(5, 3, 32, 32))  # type: ignore[arg-type]
+    photos = torch.rand(5, 3, 32, 32).round()  # so much contrast that no part of it is flat and is given a grain
+    figures = measure(Copy(), white, photos)  # type: ignore[arg-type]
     assert figures.styles[0].style_ratio == pytest.approx([1.0] * 5)
     assert figures.styles[0].content == pytest.approx(0.0, abs=1e-6)
     assert figures.styles[0].ssim == pytest.approx(1.0)
@@ -194,12 +196,15 @@ def test_the_total_is_the_weighted_sum_of_the_other_figures(white: Objective) ->
     assert figures.tv == pytest.approx(unit.tv / 2, rel=1e-5), "half the contrast"
 
 
-def test_style_figures_are_those_of_the_network_s_outputs_in_range(white: Objective) -> None:
+def test_style_figures_are_those_of_outputs_in_range_over_photos_with_their_grain(white: Objective) -> None:
     class Double(Copy):
         def stylize(self, content: Tensor, _styles: list[int]) -> Tensor:
             return 2 * content
 
     photos = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    photos[..., 16:] = 0.4
     found = style_figures(Double(), white, photos, 0)  # type: ignore[arg-type]
-    assert found == output_figures((2 * photos).clamp(0, 1), white, photos, 0)
-    assert found != output_figures(2 * photos, white, photos, 0), "the control"
+    outputs = 2 * primed(photos, 1.0)
+    assert found == output_figures(outputs.clamp(0, 1), white, photos, 0)
+    for other in (outputs, (2 * photos).clamp(0, 1)):
+        assert found != output_figures(other, white, photos, 0), "the controls"

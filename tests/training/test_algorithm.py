@@ -13,6 +13,7 @@ from stylebank.bank import bundle
 from stylebank.bank.bundle import Bundle
 from stylebank.config import Config, Loss, Network, Report, Style, Training
 from stylebank.errors import ConfigError
+from stylebank.network.tensors import primed
 from stylebank.supervision.objective import Objective
 from stylebank.supervision.styleset import BLANK, LayerImage, StyleSet
 from stylebank.supervision.vgg import STYLE_LAYERS, VGG
@@ -61,13 +62,17 @@ def objective(vgg_weights: dict[str, Tensor]) -> Objective:
 
 
 def new_trainer(
-    objective: Objective, start: Bundle | None = None, *, loss: Loss | None = None, **training: object
+    objective: Objective,
+    start: Bundle | None = None,
+    *,
+    loss: Loss | None = None,
+    crops: Crops | None = None,
+    **training: object,
 ) -> Trainer:
     setup = replace(experiment(**training), loss=loss or Loss())
-    crops = Crops(setup.training.batch)
     return Trainer(
         setup,
-        crops,  # type: ignore[arg-type]
+        crops or Crops(setup.training.batch),  # type: ignore[arg-type]
         objective,
         device=torch.device("cpu"),
         precision=torch.float32,
@@ -258,7 +263,7 @@ def test_a_revision_is_judged_by_its_own_loss_over_its_ground(objective: Objecti
     trainer.begin_revisions()
     network, number = trainer.network, 3  # the fourth stylizing step
     content, styles = Crops(2).batch(4), draw_styles(len(NAMES), batch=2, seed=0, number=number)
-    over = ground(network, content, styles, chained=0.5, key="0 ground 3")
+    over = ground(network, content, styles, grain=1.0, chained=0.5, key="0 ground 3")
     with torch.no_grad():
         features = objective.content_features(over)
         output = network.stylize(over, styles, again=True)
@@ -269,6 +274,29 @@ def test_a_revision_is_judged_by_its_own_loss_over_its_ground(objective: Objecti
     trainer.advance()
     assert trainer.flush_history()["revision"] == pytest.approx(wanted, rel=1e-5)
     assert all(other != pytest.approx(wanted, rel=1e-3) for other in others), "the controls: other losses"
+
+
+def test_first_filters_see_photos_with_grain_and_are_judged_by_photos_without(objective: Objective) -> None:
+    class Flat(Crops):
+        def batch(self, number: int) -> Tensor:
+            found = super().batch(number)
+            found[..., 8:] = 0.5
+            return found
+
+    trainer = new_trainer(objective, crops=Flat(2))
+    content, styles = Flat(2).batch(0), draw_styles(len(NAMES), batch=2, seed=0, number=0)
+
+    def total(seen: Tensor, kept: Tensor) -> float:
+        with torch.no_grad():
+            output = trainer.network.stylize(seen, styles)
+            return float(objective(output, objective.content_features(kept), styles).total)
+
+    grainy = primed(content, 1.0)
+    wanted = total(grainy, content)
+    others = [total(content, content), total(grainy, grainy)]
+    trainer.advance()
+    assert trainer.flush_history()["total"] == pytest.approx(wanted, rel=1e-5)
+    assert all(other != pytest.approx(wanted, rel=1e-4) for other in others), "the controls"
 
 
 def test_the_share_of_revisions_is_as_asked_and_they_begin_when_asked(objective: Objective) -> None:

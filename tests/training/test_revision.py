@@ -12,7 +12,7 @@ from torch import Tensor
 from stylebank.bank.bundle import Bundle
 from stylebank.config import MINIMUM_SIDE
 from stylebank.network.model import StyleBankNetwork
-from stylebank.network.tensors import resized
+from stylebank.network.tensors import primed, resized
 from stylebank.supervision import metrics
 from stylebank.training import revision
 
@@ -34,13 +34,17 @@ class Easel:
 
 
 def photos(side: int = SIDE, count: int = 2) -> Tensor:
-    return torch.rand(count, 3, side, side, generator=torch.Generator().manual_seed(0))
+    """Noise on the left, flat on the right: there first passes are given a grain."""
+    found = torch.rand(count, 3, side, side, generator=torch.Generator().manual_seed(0))
+    found[..., side // 2 :] = 0.6
+    return found
 
 
 def ground(key: str, *, chained: float = 0.3, side: int = SIDE) -> tuple[Tensor, list[tuple[int, bool]]]:
     """A ground, and the sides that were painted for it and whether with R."""
     easel = Easel()
-    found = revision.ground(cast(StyleBankNetwork, easel), photos(side), [0, 1], chained=chained, key=key)
+    network = cast(StyleBankNetwork, easel)
+    found = revision.ground(network, photos(side), [0, 1], grain=1.0, chained=chained, key=key)
     assert found.shape == (2, 3, side, side)
     assert found.min() >= 0
     assert found.max() <= 1
@@ -73,7 +77,7 @@ def test_half_of_the_grounds_get_back_some_of_the_photo_s_detail() -> None:
     for key in KEYS:
         found, ((side, _),) = ground(key, chained=0.0)
         small = resized(photos(), (side, side))
-        painted = resized(small * 0.5, (SIDE, SIDE))
+        painted = resized(primed(small, 1.0) * 0.5, (SIDE, SIDE))
         detail = photos() - resized(small, (SIDE, SIDE))
         # The share, by least squares where nothing was clipped; the ground is painting plus share times detail.
         inside = (found > 0) & (found < 1)
@@ -101,7 +105,7 @@ def test_no_size_is_too_small_for_the_network(
     """A crop of an experiment is 16 px or more; what is painted for it keeps to what networks take."""
     network = make_bank({"one": kernel, "two": kernel}).build()
     for key in KEYS[:30]:
-        found = revision.ground(network, photos(side), [0, 1], chained=0.5, key=key)
+        found = revision.ground(network, photos(side), [0, 1], grain=0.5, chained=0.5, key=key)
         assert found.shape == photos(side).shape
         _, painted = ground(key, chained=0.5, side=side)
         assert all(length >= MINIMUM_SIDE and length % 4 == 0 for length, _ in painted)
@@ -118,20 +122,23 @@ def test_a_chained_ground_is_the_formula(make_bank: Callable[..., Bundle]) -> No
 
     with torch.no_grad():
         small, middle = to(content, 24), to(content, 48)
-        over = (to(network.stylize(small, styles), 48) + detail * (middle - to(small, 48))).clamp(0, 1)
+        first = network.stylize(primed(small, 0.75), styles)
+        over = (to(first, 48) + detail * (middle - to(small, 48))).clamp(0, 1)
         second = network.stylize(over, styles, again=True)
         wanted = (to(second, 96) + detail * (content - to(middle, 96))).clamp(0, 1)
         with_k = network.stylize(over, styles)
-        found = revision._ground(network, content, styles, [24, 48, 96], detail=detail)
+        found = revision._ground(network, content, styles, [24, 48, 96], grain=0.75, detail=detail)
+        bare = revision._ground(network, content, styles, [24, 48, 96], grain=0.0, detail=detail)
     assert torch.equal(found, wanted)
     assert (to(second, 96) - to(with_k, 96)).abs().max() > 0.05, "the control: R is another filter"
+    assert (bare - wanted).abs().max() > 0.05, "and grain is seen"
 
 
 def test_coarse_to_fine_is_k_at_the_small_size_and_r_over_it(make_bank: Callable[..., Bundle]) -> None:
     network = make_bank({"one": 3, "two": 5}).build()
     found = revision.coarse_to_fine(network, photos(64), [0, 1], small=32)
     with torch.no_grad():
-        small = network.stylize(resized(photos(64), (32, 32)), [0, 1])
+        small = network.stylize(primed(resized(photos(64), (32, 32)), 1.0), [0, 1])
         wanted = network.stylize(resized(small, (64, 64)), [0, 1], again=True)
     assert torch.equal(found, wanted)
 
@@ -140,8 +147,9 @@ def test_gains_are_of_k_over_photos_and_of_r_over_paintings(make_bank: Callable[
     network = make_bank({"one": 3, "two": 5}).build()
     first, again = revision.gains(network, photos(64), 1)
     with torch.no_grad():
-        over = resized(network.stylize(resized(photos(64), (32, 32)), [1, 1]), (64, 64))
-    assert first == metrics.filter_gain(network, photos(64), network.filters[1])
+        small = primed(resized(photos(64), (32, 32)), 1.0)
+        over = resized(network.stylize(small, [1, 1]), (64, 64))
+    assert first == metrics.filter_gain(network, primed(photos(64), 1.0), network.filters[1])
     assert again == metrics.filter_gain(network, over, network.revisions[1])
     assert again != pytest.approx(metrics.filter_gain(network, photos(64), network.revisions[1]), rel=1e-3)
     single = make_bank({"one": 3}, revises=False).build()
