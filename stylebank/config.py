@@ -101,7 +101,8 @@ class Loss:
     far: float = _number(0.5, 0.0, 1e6)  # of revisions: the two finest layers', on the picture shrunk by two
     empty: float = _number(10.0, 0.0, 1e6)  # places with less contrast than the style's images have anywhere
     peaks: float = _number(1.0, 0.0, 1e6)  # of joint trainings: spots that rule the decoder's norms
-    tone: float = _number(1.0, 0.0, 1e6)  # of joint trainings: light and dark that do not follow the photo's
+    tone: float = _number(1.0, 0.0, 1e6)  # light and dark that do not follow the photo's
+    color: float = _number(2.0, 0.0, 1e6)  # colours that do not follow the photo's
     content_layer: str = "relu4_2"
     style_layers: tuple[str, ...] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
     layer_weights: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0, 1.0)

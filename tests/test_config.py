@@ -33,7 +33,8 @@ steps = 7; batch = 3; crop = 48; zoom = 1.25; stylizing_steps = 5; balance = 0.5
 learning_rate = 0.02; warmup = 9; schedule = "staircase"; hold = 0.25; decay = 0.7; decay_every = 11
 revisions = 0.75; revise_after = 0.375; chained = 0.125; grain = 0.25; precision = "bfloat16"; seed = 13
 [loss]
-content = 2.0; style = 3.0; tv = 0.25; far = 0.625; empty = 4.0; peaks = 0.5; tone = 0.5; content_layer = "relu3_2"
+content = 2.0; style = 3.0; tv = 0.25; far = 0.625; empty = 4.0; peaks = 0.5; tone = 0.5; color = 0.75
+content_layer = "relu3_2"
 style_layers = ["relu1_2", "relu2_2"]; layer_weights = [0.5, 2.0]
 [[style]]
 name = "all-keys_1"; image = "a.png"; images = ["b.png", "blank"]; zoom = ["c.png", "d.png"]
@@ -171,7 +172,8 @@ def test_the_paper_s_config_is_the_papers() -> None:
     assert (found.network.output, found.network.restore_moments) == ("linear", False)
     assert (found.training.revisions, found.training.hold, found.training.grain) == (0, 0, 0)
     assert (found.training.crop, found.training.steps) == (512, 300_000)
-    assert (found.loss.far, found.loss.empty, found.loss.peaks, found.loss.tone) == (0, 0, 0, 0)
+    assert (found.loss.far, found.loss.empty, found.loss.peaks) == (0, 0, 0)
+    assert (found.loss.tone, found.loss.color) == (0, 0)
 
 
 def test_johnson_s_config_is_the_published_network() -> None:
@@ -180,7 +182,8 @@ def test_johnson_s_config_is_the_published_network() -> None:
     assert found.network.encoder_blocks == 5
     assert found.network.decoder_blocks == 0
     assert (found.training.revisions, found.training.hold, found.training.grain) == (0, 0, 0)
-    assert (found.loss.far, found.loss.empty, found.loss.peaks, found.loss.tone) == (0, 0, 0, 0)
+    assert (found.loss.far, found.loss.empty, found.loss.peaks) == (0, 0, 0)
+    assert (found.loss.tone, found.loss.color) == (0, 0)
 
 
 def test_whole_number_will_do_for_a_float_but_a_float_for_no_whole_number(tmp_path: Path) -> None:

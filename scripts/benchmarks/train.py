@@ -141,7 +141,7 @@ def _check_equal_work(trainer: Trainer, plain: PlainLoop, photos: torch.Tensor, 
     drawn = [place % styles for place in range(len(photos))]
     network, objective = trainer.network, trainer.objective
     with torch.no_grad():
-        features = objective.content_features(photos)
+        features = objective.kept(photos)
         pairs = {
             "stylizing": (
                 float(objective(network.stylize(photos, drawn), features, drawn).total),

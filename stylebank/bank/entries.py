@@ -62,8 +62,8 @@ class Entry:
         revision: R, of K's shape, paints over enlarged paintings; None for a style that uses K for that, too.
         revision_gain: as `gain`, of R over enlarged paintings.
         card: None if its training was stopped before its end.
-        recipe: plain JSON data: the experiment of an added entry, the `{"mixture": {name: weight}}` of a baked one;
-            empty for a joint one, whose experiment is the bank's.
+        recipe: plain JSON data: the experiment of an entry that was added, or trained further since, and the
+            `{"mixture": {name: weight}}` of a baked one; empty for a joint one, whose experiment is the bank's.
     """
 
     style: StyleSet

@@ -186,7 +186,7 @@ def optimization_steps(
 ) -> float:
     """The L-BFGS steps from a photo (1, 3, H, W) until its loss is that of an output; infinity if more than `most`."""
     with torch.no_grad():
-        goal = float(objective(output, objective.content_features(photo), [style]).total)
+        goal = float(objective(output, objective.kept(photo), [style]).total)
     reached = math.inf
 
     def report(progress: Progress) -> bool:

@@ -227,7 +227,7 @@ class _Scale:
         self, objective: Objective, style: int, photo: Tensor, image: Tensor, method: Method
     ) -> None:
         self._style = [style]
-        self._objective, self._content = objective, objective.content_features(photo)
+        self._objective, self._kept = objective, objective.kept(photo)
         self._image = image.clone().requires_grad_()
         self._lowest, self.best = float("inf"), image
         self.steps = 0
@@ -246,7 +246,7 @@ class _Scale:
         found: list[Progress] = []
 
         def measure() -> Tensor:
-            terms = self._objective(self._image, self._content, self._style)
+            terms = self._objective(self._image, self._kept, self._style)
             (gradient,) = torch.autograd.grad(terms.total, self._image)
             self._image.grad = gradient
             style = self._objective.weighted_style(terms.style, self._style)

@@ -10,10 +10,14 @@ and paintings; relative distances make one set of weights serve every style. The
 constant factor for each (style, layer) and each photo.
 """
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_TONE_PART = 16  # pixels: larger than strokes, smaller than what a picture shows
+PART = 16
+"""Pixels a side of what tone and colour are means of: larger than strokes, smaller than what a picture shows."""
+
+_RIDGE = 1e-4  # variance of a photo's colours far below which they explain nothing
 
 
 def gram(features: Tensor) -> Tensor:
@@ -63,23 +67,46 @@ def local_contrast(image: Tensor) -> Tensor:
     return (variance + 1e-8).sqrt()
 
 
-def tone_distance(output: Tensor, content: Tensor) -> Tensor:
-    """How much of the picture's light and dark is not the photo's: (B, 3, H, W) twice -> (B,), 0 none, 1 all.
+def parts(image: Tensor) -> Tensor:
+    """Mean colours of squares of `PART` pixels: (B, 3, H, W) -> (B, 3, H // 16, W // 16) float32; one of less."""
+    found: Tensor = F.avg_pool2d(image.float(), [min(PART, side) for side in image.shape[-2:]])
+    return found
 
-    The share of the variance of the output's lightness, seen in parts of 16 pixels, that no linear function of the
-    content's explains. Whether light turns dark or is enlarged is the style's; glaring spots of its own are not.
-    Beside a photo whose parts hardly differ it is 1 whatever is painted.
+
+def tone_distance(painted: Tensor, photo: Tensor) -> Tensor:
+    """How much of the picture's light and dark is not the photo's: parts (B, 3, h, w) twice -> (B,), 0 none, 1 all.
+
+    The share of the variance of the picture's lightness that no linear function of the photo's explains. Whether light
+    turns dark or is enlarged is the style's; glaring spots of its own are not. Beside a photo whose parts hardly
+    differ it is 1 whatever is painted.
     """
-    painted, photo = (_coarse_lightness(image) for image in (output, content))
-    common = (painted * photo).mean(dim=1).square()
-    whole = painted.square().mean(dim=1) * photo.square().mean(dim=1)
+    ours, theirs = (_less_mean(image.mean(dim=1).flatten(1)) for image in (painted, photo))
+    common = (ours * theirs).mean(dim=1).square()
+    whole = ours.square().mean(dim=1) * theirs.square().mean(dim=1)
     return 1 - common / (whole + 1e-6)
 
 
-def _coarse_lightness(image: Tensor) -> Tensor:
-    """Lightness less its mean, in parts of `_TONE_PART` pixels: (B, 3, H, W) -> (B, parts)."""
-    parts = F.avg_pool2d(image.float().mean(dim=1, keepdim=True), _TONE_PART).flatten(1)
-    return parts - parts.mean(dim=1, keepdim=True)
+def color_distance(painted: Tensor, photo: Tensor) -> Tensor:
+    """How much of the picture's colours does not follow the photo's: parts (B, 3, h, w) twice -> (B,), 0 none, 1 all.
+
+    The share of the variance of the picture's colours that no linear function of the photo's and their squares
+    explains: one palette for the whole picture, whatever it is. Patches of another colour, where the photo has
+    nothing, are not. Beside a photo whose parts hardly differ it is 1 whatever is painted.
+    """
+    ours, theirs = (image.flatten(2) for image in (painted, photo))
+    terms = _less_mean(torch.cat([theirs, theirs.square()], dim=1))  # (B, 6, parts)
+    products = terms @ terms.transpose(1, 2) / terms.shape[2]
+    # Not `inv`, which waits for a GPU to hear of matrices without inverse; with a ridge there are none.
+    inverse, _ = torch.linalg.inv_ex(products + _RIDGE * torch.eye(terms.shape[1], device=terms.device))
+    ours = _less_mean(ours)
+    shared = ours @ terms.transpose(1, 2) / terms.shape[2]  # (B, 3, 6)
+    explained: Tensor = (shared @ inverse * shared).sum(dim=(1, 2))
+    whole = ours.square().mean(dim=2).sum(dim=1)
+    return 1 - explained / (whole + 1e-4)
+
+
+def _less_mean(values: Tensor) -> Tensor:
+    return values - values.mean(dim=-1, keepdim=True)
 
 
 def emptiness(image: Tensor, floor: Tensor) -> Tensor:

@@ -121,9 +121,9 @@ def output_figures(outputs: Tensor, objective: Objective, photos: Tensor, style:
     before, terms, similarity, tones = [], [], [], []
     with torch.no_grad():
         for output, photo in zip(outputs.split(1), photos.split(1), strict=True):
-            features = objective.content_features(photo)
-            before.append(objective(photo, features, [style]).style)
-            terms.append(objective(output, features, [style]))
+            kept = objective.kept(photo)
+            before.append(objective(photo, kept, [style]).style)
+            terms.append(objective(output, kept, [style]))
             similarity.append(ssim(output, photo))
             tones.append(float(tone(output, photo)))
     after = torch.cat([found.style for found in terms])

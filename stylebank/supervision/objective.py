@@ -8,7 +8,7 @@ as deep as the deepest layer that it supervises.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +24,13 @@ from stylebank.supervision.vgg import VGG
 Seen = TypeVar("Seen")
 
 _FAR_LAYERS = 2  # of the style layers, from the finest
+
+
+class Kept(NamedTuple):
+    """What pictures are to keep of B photos: content features (B, C, h, w), and `losses.parts` (B, 3, h', w')."""
+
+    features: Tensor
+    parts: Tensor
 
 
 @dataclass(frozen=True)
@@ -77,15 +84,14 @@ class Objective:
         self.unstyled = self._unstyled_distances(network, photos.to(device))
         self._vgg = network.compute_in(precision)
 
-    def content_features(self, content: Tensor) -> Tensor:
-        """The target of the content loss: (B, 3, H, W) in [0, 1] -> (B, C, h, w), without gradient."""
+    def kept(self, content: Tensor) -> Kept:
+        """What pictures are to keep of photos (B, 3, H, W) in [0, 1], without gradient."""
         layer = self._loss.content_layer
         with torch.no_grad():
-            features: Tensor = self._vgg(content, (layer,))[layer]
-        return features
+            return Kept(self._vgg(content, (layer,))[layer], losses.parts(content))
 
-    def __call__(self, output: Tensor, content_features: Tensor, styles: Sequence[int]) -> Terms:
-        """Compare outputs (B, 3, H, W) with B content features and, image by image, with styles[b]."""
+    def __call__(self, output: Tensor, kept: Kept, styles: Sequence[int]) -> Terms:
+        """Compare outputs (B, 3, H, W) with what they are to keep and, image by image, with styles[b]."""
         index = indices(styles, output.device)
         features = self._vgg(output, self._layers)
         distances = [
@@ -95,7 +101,7 @@ class Objective:
         style = torch.stack(distances, dim=1) / self.unstyled[index]
         # Content and total variation are figures even where they weigh nothing; then they need no gradient.
         content = losses.content_distance(
-            _with_gradient(features[self._loss.content_layer], self._loss.content), content_features
+            _with_gradient(features[self._loss.content_layer], self._loss.content), kept.features
         )
         tv = losses.total_variation(_with_gradient(output, self._loss.tv))
         per_image = (
@@ -105,15 +111,19 @@ class Objective:
         )
         if self._loss.empty:
             per_image = per_image + self._loss.empty * losses.emptiness(output, self._floors[index])
+        if self._loss.tone:
+            per_image = per_image + self._loss.tone * losses.tone_distance(losses.parts(output), kept.parts)
+        if self._loss.color:
+            per_image = per_image + self._loss.color * losses.color_distance(losses.parts(output), kept.parts)
         return Terms(content=content, style=style, tv=tv, total=per_image.mean())
 
-    def revision(self, output: Tensor, content_features: Tensor, styles: Sequence[int]) -> Terms:
+    def revision(self, output: Tensor, kept: Kept, styles: Sequence[int]) -> Terms:
         """The same of pictures that were painted over enlarged paintings, and how they look from farther away.
 
         Marks average out when a picture is seen small, and with them its colours: so the finest layers are compared
         again on the picture shrunk by two, at `far` of their weight.
         """
-        terms = self(output, content_features, styles)
+        terms = self(output, kept, styles)
         if not self._loss.far:
             return terms
         index = indices(styles, output.device)

@@ -1,4 +1,4 @@
-"""A style as it is added: its first filter, then its second, each from where a bank already is."""
+"""A style as it is added to a bank, or trained further: its first filter, then its second."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -16,7 +16,7 @@ from stylebank.network.model import identity_filter
 from stylebank.network.tensors import primed, to_torch
 from stylebank.supervision import metrics
 from stylebank.supervision.metrics import StyleFigures
-from stylebank.supervision.objective import Terms
+from stylebank.supervision.objective import Kept, Terms
 from stylebank.training import data, report, revision, warm_start
 from stylebank.training.feature_pool import FeaturePool, Features
 from stylebank.training.incremental import FilterTrainer
@@ -24,7 +24,7 @@ from stylebank.training.material import Material
 
 
 class Addition:
-    """A new entry as it is trained: its first filter, then its second, each from where a bank already is.
+    """An entry as it is trained: its first filter, then its second, each from where a bank already is.
 
     Args:
         contents: the bank.
@@ -35,6 +35,7 @@ class Addition:
         until_flat: see `FilterTrainer`.
         pool: crops in the pool of features.
         stage: see `Callbacks`.
+        before: the entry to go on from; a mixture of the bank's own, and the first filter for the second, if None.
     """
 
     def __init__(
@@ -48,8 +49,9 @@ class Addition:
         until_flat: bool,
         pool: int,
         stage: Callable[[str, int, int], None],
+        before: Entry | None = None,
     ) -> None:
-        self._pool, self._stage = pool, stage
+        self._pool, self._stage, self._before = pool, stage, before
         self._contents, self._experiment, self._material = contents, experiment, material
         self._stream, self._folder, self._until_flat = stream, folder, until_flat
         self._objective = material.objective(material.precision)
@@ -61,16 +63,11 @@ class Addition:
 
     def trainers(self) -> Iterator[tuple[str, FilterTrainer]]:
         """The first filter's, and when that has been trained the second's; their names are those of tensors."""
-        mixed = warm_start.candidates(
-            self._contents.entries, channels=len(self._identity), kernel=self._material.styles[0].kernel
-        )
         trainer = self._trainer(
             self._filter,
             self._objective,
             self._features(lambda crops, _: (primed(crops, self._experiment.training.grain), crops)),
-            lambda pool: warm_start.best_mixture(
-                self._network, self._objective, pool, mixed, progress=self._start_progress
-            ),
+            self._start,
         )
         yield "filter", trainer
         for weight in (self._filter, self._revision):  # where the second starts
@@ -79,7 +76,7 @@ class Addition:
             self._revision,
             self._objective.revision,
             self._features(self._ground),
-            lambda _: self._filter.clone(),
+            lambda _: self._start_again(),
         )
         yield "revision", trainer
         self._revision.requires_grad_(False).copy_(trainer.best)
@@ -107,13 +104,33 @@ class Addition:
         )
         return entry, figures
 
+    def _start(self, pool: FeaturePool) -> Tensor:
+        """Where the first filter starts."""
+        if self._before:
+            first: Tensor = torch.from_numpy(self._before.filter).float()
+            return first
+        mixed = warm_start.candidates(
+            self._contents.entries, channels=len(self._identity), kernel=self._material.styles[0].kernel
+        )
+        return warm_start.best_mixture(
+            self._network, self._objective, pool, mixed, progress=self._start_progress
+        )
+
+    def _start_again(self) -> Tensor:
+        """Where the second filter starts."""
+        if self._before and self._before.revision is not None:
+            again: Tensor = torch.from_numpy(self._before.revision).float()
+            return again
+        same: Tensor = self._filter.clone()
+        return same
+
     def _start_progress(self, done: int, of: int) -> None:
         self._stage("mixing the bank's styles to start from", done, of)
 
     def _trainer(
         self,
         trained: nn.Parameter,
-        objective: Callable[[Tensor, Tensor, Sequence[int]], Terms],
+        objective: Callable[[Tensor, Kept, Sequence[int]], Terms],
         features: Callable[[Tensor, int], Features],
         start: Callable[[FeaturePool], Tensor],
     ) -> FilterTrainer:
@@ -146,7 +163,7 @@ class Addition:
             photos = photos.to(self._material.device, memory_format=torch.channels_last)
             with torch.no_grad():
                 over, kept = prepared(photos, number)
-                return self._network.encode(over), self._objective.content_features(kept)
+                return Features(self._network.encode(over), *self._objective.kept(kept))
 
         return features
 

@@ -126,19 +126,17 @@ class Trainer:
             content = ground(
                 self.network, content, styles, grain=training.grain, chained=training.chained, key=key
             )
-        features = self.objective.content_features(content)
+        kept = self.objective.kept(content)
         loss = self.objective.revision if again else self.objective
         weights = self.config.loss
         watched = watched_peaks(self.network.decoder) if weights.peaks else nullcontext(list[Tensor]())
         seen = content if again else primed(content, training.grain)
         with watched as peaks:
             output = self._model(seen, styles, again=again)
-        terms = loss(output, features, styles)
+        terms = loss(output, kept, styles)
         total = terms.total
         if weights.peaks:
             total = total + weights.peaks * torch.stack(peaks).mean()
-        if weights.tone:
-            total = total + weights.tone * losses.tone_distance(output, content).mean()
         total.backward()
         row = self._row(revision=terms.total)
         if not again:

@@ -1,4 +1,4 @@
-"""What a frozen encoder makes of photos, computed once: E(I) and the content targets of a fixed set of crops.
+"""What a frozen encoder makes of photos, computed once: E(I) and what pictures are to keep of a fixed set of crops.
 
 With E and D frozen, neither changes while a filter trains. A crop is computed when it is first asked for, and kept: in
 memory up to a budget, beyond it in a file that has no name, so that nothing is left behind however the program ends.
@@ -7,21 +7,37 @@ memory up to a budget, beyond it in a file that has no name, so that nothing is 
 import mmap
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import starmap
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from stylebank.errors import OutputError
+from stylebank.supervision.objective import Kept
 
 MEMORY_BYTES = 1 << 30
 """Kept in memory; a larger pool goes to the disk, where the system's page cache keeps what it can."""
 
-Features = tuple[Tensor, Tensor]
-"""E(I) (B, 4 width, h, w) and content features (B, C, h', w') of B crops."""
+
+class Features(NamedTuple):
+    """E(I) (B, 4 width, h, w) of B crops, and what pictures are to keep of them, see `Kept`."""
+
+    encoded: Tensor
+    content: Tensor
+    parts: Tensor
+
+    @property
+    def kept(self) -> Kept:
+        """What `Objective` compares pictures with."""
+        return Kept(self.content, self.parts)
+
+    def split(self) -> Iterator["Features"]:
+        """Those of each crop, B = 1."""
+        return starmap(Features, zip(*(tensor.split(1) for tensor in self), strict=True))
 
 
 class FeaturePool:
@@ -60,8 +76,7 @@ class FeaturePool:
         for place in places:
             if place not in self._known:
                 self._keep(place, self._compute(place))
-        features, content = (store[list(places)] for store in self._stores)
-        return features, content
+        return Features(*(store[list(places)] for store in self._stores))
 
     def _place(self, draw: int) -> int:
         epoch, place = divmod(draw, self._size)

@@ -17,7 +17,7 @@ from stylebank.errors import RunError
 from stylebank.network.model import StyleBankNetwork, apply_filters
 from stylebank.persistence import checkpoint
 from stylebank.persistence.checkpoint import Checkpoint
-from stylebank.supervision.objective import Terms
+from stylebank.supervision.objective import Kept, Terms
 from stylebank.training.algorithm import learning_rate
 from stylebank.training.feature_pool import FeaturePool, Features
 
@@ -55,7 +55,7 @@ class FilterTrainer:
         trained: torch.nn.Parameter,
         coder: Mapping[str, Tensor],
         *,
-        objective: Callable[[Tensor, Tensor, Sequence[int]], Terms],
+        objective: Callable[[Tensor, Kept, Sequence[int]], Terms],
         pool: FeaturePool,
         held_back: Features,
         start: Callable[[], Tensor],
@@ -83,8 +83,9 @@ class FilterTrainer:
         for group in self._adam.param_groups:
             group["lr"] = learning_rate(self.config.training, self.step)
         self._adam.zero_grad(set_to_none=True)
-        features, content = self._pool.batch(self.step)
-        terms = self.objective(self._paint(self._filter, features), content, [0] * len(features))
+        crops = self._pool.batch(self.step)
+        painted = self._paint(self._filter, crops.encoded)
+        terms = self.objective(painted, crops.kept, [0] * len(painted))
         terms.total.backward()
         self._adam.step()
         self.step += 1
@@ -188,11 +189,10 @@ class FilterTrainer:
         self.history = saved.history.reshape(-1, len(self.columns)).tolist()
 
     def _evaluate(self) -> None:
-        features, content = self._held_back
         with torch.no_grad():
             losses = [
-                self.objective(self._paint(self.average, one), target, [0]).total
-                for one, target in zip(features.split(1), content.split(1), strict=True)
+                self.objective(self._paint(self.average, photo.encoded), photo.kept, [0]).total
+                for photo in self._held_back.split()
             ]
         loss = float(torch.stack(losses).mean())
         if loss < min(self.evaluations, default=math.inf):

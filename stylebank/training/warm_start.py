@@ -15,7 +15,7 @@ from stylebank.bank import bundle
 from stylebank.bank.entries import Entry
 from stylebank.network.model import StyleBankNetwork, apply_filters, identity_filter
 from stylebank.supervision.objective import Objective
-from stylebank.training.feature_pool import FeaturePool
+from stylebank.training.feature_pool import FeaturePool, Features
 
 STEPS = 30
 """Steps of Adam on the weights of the mixture; with ten weights or a hundred, the loss is flat by then."""
@@ -77,41 +77,40 @@ def _learn_weights(
 ) -> Tensor:
     """N weights: from the best single candidate, of many the best on a shortlist, by Adam."""
 
-    def loss(mixture: Tensor, features: Tensor, content: Tensor) -> Tensor:
-        output = network.decode(apply_filters(features, [mixture] * len(features)))
-        return objective(output, content, [0] * len(features)).total
+    def loss(mixture: Tensor, crops: Features) -> Tensor:
+        output = network.decode(apply_filters(crops.encoded, [mixture] * len(crops.encoded)))
+        return objective(output, crops.kept, [0] * len(output)).total
 
     near: Sequence[int] = range(len(mixed))
     tried, steps = 0, STEPS + len(mixed) + (_SHORTLIST if len(mixed) > _MANY else 0)
 
-    def judged(places: Sequence[int], features: Tensor, content: Tensor) -> Tensor:
+    def judged(places: Sequence[int], crops: Features) -> Tensor:
         nonlocal tried
         found = mixed.new_empty(len(places))
         for place, candidate in enumerate(places):
-            found[place] = loss(mixed[candidate], features, content)
+            found[place] = loss(mixed[candidate], crops)
             progress(tried := tried + 1, steps)
         return found
 
-    features, content = pool.batch(0)
+    crops = pool.batch(0)
     with torch.no_grad():
         if len(mixed) > _MANY:
-            rough = judged(near, *_glimpse(features, content))
+            rough = judged(near, _glimpse(crops))
             near = rough.argsort()[:_SHORTLIST].tolist()
-        best = near[int(judged(near, features, content).argmin())]
+        best = near[int(judged(near, crops).argmin())]
     weights = F.one_hot(torch.tensor(best, device=mixed.device), len(mixed)).float().requires_grad_()
     adam = torch.optim.Adam([weights], lr=_RATE)
     for number in range(STEPS):
         adam.zero_grad()
-        loss(torch.einsum("n,noiyx->oiyx", weights, mixed), *pool.batch(number)).backward()
+        loss(torch.einsum("n,noiyx->oiyx", weights, mixed), pool.batch(number)).backward()
         adam.step()
         progress(tried + number + 1, steps)
     return weights.detach()
 
 
-def _glimpse(features: Tensor, content: Tensor) -> tuple[Tensor, Tensor]:
+def _glimpse(crops: Features) -> Features:
     """A corner of the first crop of a batch, a quarter of it, where that leaves VGG's deepest layer a few cells."""
-    first = features[:1], content[:1]
-    if min(features.shape[2:]) < 2 * _LEAST:
+    first = next(crops.split())
+    if min(first.encoded.shape[2:]) < 2 * _LEAST:
         return first
-    corner, same = (x[..., : x.shape[2] // 2, : x.shape[3] // 2] for x in first)
-    return corner, same
+    return Features(*(x[..., : x.shape[2] // 2, : x.shape[3] // 2] for x in first))

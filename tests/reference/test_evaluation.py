@@ -219,7 +219,7 @@ def test_the_steps_are_those_to_the_loss_of_the_output(home: Path, vgg_file: Pat
     for share, at_least in ((0.3, 2), (0.9, 4)):
         output = torch.lerp(photo, best, share)
         with torch.no_grad():
-            wanted = float(goal(output, goal.content_features(photo), [0]).total)
+            wanted = float(goal(output, goal.kept(photo), [0]).total)
         # Far from every step's own loss: with and without a gradient torch may choose kernels of other rounding.
         assert min(abs(total / wanted - 1) for total in totals) > 1e-5
         first = 1 + next(place for place, total in enumerate(totals) if total <= wanted)

@@ -17,7 +17,7 @@ from stylebank.network.tensors import resized
 from stylebank.reference import optimization
 from stylebank.reference.optimization import Method, Progress, Settings
 from stylebank.supervision import styleset
-from stylebank.supervision.objective import Objective, Terms
+from stylebank.supervision.objective import Kept, Objective, Terms
 from stylebank.supervision.styleset import StyleSet
 from stylebank.supervision.vgg import VGG
 
@@ -61,15 +61,15 @@ class Measured:
 
     def __init__(self, objective: Objective, told: list[float] | None = None) -> None:
         self.objective, self.told, self.totals = objective, told, list[float]()
-        self.content_features, self.weighted_style = objective.content_features, objective.weighted_style
+        self.kept, self.weighted_style = objective.kept, objective.weighted_style
 
-    def __call__(self, output: Tensor, features: Tensor, styles: list[int]) -> Terms:
+    def __call__(self, output: Tensor, kept: Kept, styles: list[int]) -> Terms:
         if self.told:
             one = torch.ones(1)
             moved = output.sum() - output.detach().sum()  # nothing, with a gradient
             terms = Terms(one, one.expand(1, 2), one, moved + self.told[len(self.totals)])
         else:
-            terms = self.objective(output, features, styles)
+            terms = self.objective(output, kept, styles)
         self.totals.append(float(terms.total.detach()))
         return terms
 
@@ -86,7 +86,7 @@ def paint(objective: Objective, photo: Tensor, settings: Settings) -> tuple[list
 
 def loss_of(objective: Objective, image: Tensor, photo: Tensor) -> float:
     with torch.no_grad():
-        return float(objective(image, objective.content_features(photo), [0]).total)
+        return float(objective(image, objective.kept(photo), [0]).total)
 
 
 def lowest(found: list[Progress]) -> float:
@@ -116,7 +116,7 @@ def test_a_step_evaluates_the_training_s_loss_exactly_once(objective: Objective,
 def test_every_figure_reported_is_the_objective_s_of_the_image_reported(objective: Objective) -> None:
     photo = noise(33, 30)
     found, _ = paint(objective, photo, Settings(steps=4))
-    features = objective.content_features(photo)
+    features = objective.kept(photo)
     for progress in found:
         terms = objective(progress.image, features, [0])
         style = objective.weighted_style(terms.style, [0])
@@ -230,7 +230,7 @@ def test_the_style_may_be_any_of_the_objective_s(vgg_weights: dict[str, Tensor],
     both = Objective(VGG(vgg_weights), LOSS, styles, photo, precision=torch.float32)
     for style in (0, 1):
         image = optimization.optimize(both, photo, Settings(steps=10), style=style)
-        features = both.content_features(photo)
+        features = both.kept(photo)
         own, other = (float(both(image, features, [place]).total) for place in (style, 1 - style))
         assert own < 0.5 * other
 

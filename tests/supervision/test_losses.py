@@ -172,30 +172,56 @@ def tone_by_loops(output: np.ndarray, content: np.ndarray) -> float:
     return float(1 - covariance**2 / ((painted**2).mean() * (photo**2).mean() + 1e-6))
 
 
-def areas(count: int, seed: int) -> Tensor:
-    """Pictures (B, 3, 50, 67), light and dark in areas; their sides are no multiples of 16."""
+def color_by_loops(output: np.ndarray, content: np.ndarray) -> float:
+    """1 - explained / (whole + 1e-4) of colours in parts of 16 pixels, by ridge regression: (3, H, W) float64 twice."""
+    rows, columns = (length // 16 for length in content.shape[1:])
+    squares = [
+        (slice(16 * y, 16 * y + 16), slice(16 * x, 16 * x + 16)) for y in range(rows) for x in range(columns)
+    ]
+    painted, photo = (
+        np.array([image[:, y, x].mean((1, 2)) for y, x in squares]) for image in (output, content)
+    )
+    terms = np.concatenate([photo, photo**2], axis=1)
+    terms, painted = terms - terms.mean(0), painted - painted.mean(0)
+    explained = 0.0
+    for channel in painted.T:
+        products = (terms.T @ channel) / len(terms)
+        explained += products @ np.linalg.solve(terms.T @ terms / len(terms) + 1e-4 * np.eye(6), products)
+    return float(1 - explained / ((painted**2).mean(0).sum() + 1e-4))
+
+
+def tone(output: Tensor, content: Tensor) -> Tensor:
+    return losses.tone_distance(losses.parts(output), losses.parts(content))
+
+
+def color(output: Tensor, content: Tensor) -> Tensor:
+    return losses.color_distance(losses.parts(output), losses.parts(content))
+
+
+def areas(count: int, seed: int, *, sides: tuple[int, int] = (50, 67)) -> Tensor:
+    """Pictures (B, 3, H, W), light and dark in areas of some 13 pixels; their sides are no multiples of 16."""
     generator = torch.Generator().manual_seed(seed)
-    coarse = torch.rand(count, 3, 4, 5, generator=generator)
-    found: Tensor = torch.nn.functional.interpolate(coarse, (50, 67), mode="bilinear")
+    coarse = torch.rand(count, 3, sides[0] // 12, sides[1] // 13, generator=generator)
+    found: Tensor = torch.nn.functional.interpolate(coarse, sides, mode="bilinear")
     return found
 
 
 def test_tone_distance_is_the_formula() -> None:
     output, content = areas(3, 0), areas(3, 1)
-    found = losses.tone_distance(output, content)
+    found = tone(output, content)
     wanted = [
         tone_by_loops(o.double().numpy(), c.double().numpy()) for o, c in zip(output, content, strict=True)
     ]
     # Means of 768 numbers below 1 in float32, their differences of about 0.1, and squares of those.
     assert found.tolist() == pytest.approx(wanted, abs=1e-4)
     assert max(wanted) - min(wanted) > 0.01, "the control: they differ"
-    assert losses.tone_distance(output[:1], content[:1]).tolist() == pytest.approx(wanted[:1], abs=1e-4)
+    assert tone(output[:1], content[:1]).tolist() == pytest.approx(wanted[:1], abs=1e-4)
 
 
 def test_the_gradient_of_tone_is_the_slope_of_the_formula() -> None:
     content, generator = areas(1, 1), torch.Generator().manual_seed(2)
     output = areas(1, 0).requires_grad_()
-    (gradient,) = torch.autograd.grad(losses.tone_distance(output, content).sum(), output)
+    (gradient,) = torch.autograd.grad(tone(output, content).sum(), output)
     exact, photo = output.detach()[0].double().numpy(), content[0].double().numpy()
     for _ in range(4):
         direction = torch.randn(3, 50, 67, generator=generator, dtype=torch.float64).numpy()
@@ -209,18 +235,18 @@ def test_light_turned_dark_enlarged_or_flattened_is_the_photo_s_tone_and_another
     photo = areas(1, 0)
     for output in (photo, 1 - photo, 0.2 + 0.5 * photo, 3 * photo - 1):
         # The variance is 0.01, that of the flattened one a quarter: 1e-6 / (0.01 * 0.0025) is left.
-        assert float(losses.tone_distance(output, photo)) < 0.045
-    assert float(losses.tone_distance(photo.flip(3), photo)) > 0.4
+        assert float(tone(output, photo)) < 0.045
+    assert float(tone(photo.flip(3), photo)) > 0.4
     glaring = photo.clone()
     glaring[:, :, 16:32, 16:32] += 3.0
-    assert 0.2 < float(losses.tone_distance(glaring, photo)) < 1, "a spot of its own"
+    assert 0.2 < float(tone(glaring, photo)) < 1, "a spot of its own"
 
 
 def test_tone_does_not_mind_what_is_smaller_than_its_parts() -> None:
     photo = areas(1, 0)
     weave = 0.4 * ((torch.arange(50)[:, None] + torch.arange(67)) % 2 - 0.5)
-    alone = losses.tone_distance(photo, photo).tolist()
-    assert losses.tone_distance(photo + weave, photo).tolist() == pytest.approx(alone, abs=1e-4)
+    alone = tone(photo, photo).tolist()
+    assert tone(photo + weave, photo).tolist() == pytest.approx(alone, abs=1e-4)
 
 
 @pytest.mark.parametrize("size", [(16, 16), (31, 20), (48, 64)])
@@ -228,7 +254,7 @@ def test_what_has_no_light_and_dark_has_no_tone_and_no_gradient(size: tuple[int,
     """Where one of both is of one lightness nothing is explained; a picture of one part is always so."""
     flat = torch.full((1, 3, *size), 0.3, requires_grad=True)
     for content in (torch.full((1, 3, *size), 0.7), torch.rand(1, 3, *size)):
-        distance = losses.tone_distance(flat, content)
+        distance = tone(flat, content)
         (gradient,) = torch.autograd.grad(distance.sum(), flat)
         assert distance.tolist() == pytest.approx([1.0])
         assert gradient.abs().max() < 1e-6
@@ -237,6 +263,53 @@ def test_what_has_no_light_and_dark_has_no_tone_and_no_gradient(size: tuple[int,
 @pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
 def test_tone_of_half_numbers_is_counted_in_float32(kind: torch.dtype) -> None:
     output, content = areas(2, 0).to(kind), areas(2, 1).to(kind)
-    found = losses.tone_distance(output, content)
+    found = tone(output, content)
     assert found.dtype == torch.float32
-    assert torch.equal(found, losses.tone_distance(output.float(), content.float()))
+    assert torch.equal(found, tone(output.float(), content.float()))
+
+
+def test_color_distance_is_the_formula() -> None:
+    output, content = (areas(3, seed, sides=(115, 131)) for seed in (0, 1))
+    output = 0.6 * output + 0.4 * content.flip(1)
+    found = color(output, content)
+    wanted = [
+        color_by_loops(o.double().numpy(), c.double().numpy()) for o, c in zip(output, content, strict=True)
+    ]
+    # An inverse of 6 x 6 numbers whose eigenvalues are between 1e-4 and 0.05 or so, in float32.
+    assert found.tolist() == pytest.approx(wanted, abs=2e-4)
+    assert min(wanted) > 0.1
+    assert max(wanted) - min(wanted) > 0.01, "the control: they differ"
+    assert color(output[:1], content[:1]).tolist() == pytest.approx(wanted[:1], abs=2e-4)
+
+
+def test_the_gradient_of_color_is_the_slope_of_the_formula() -> None:
+    content, generator = areas(1, 1, sides=(115, 131)), torch.Generator().manual_seed(2)
+    output = areas(1, 0, sides=(115, 131)).requires_grad_()
+    (gradient,) = torch.autograd.grad(color(output, content).sum(), output)
+    exact, photo = output.detach()[0].double().numpy(), content[0].double().numpy()
+    for _ in range(4):
+        direction = torch.randn(3, 115, 131, generator=generator, dtype=torch.float64).numpy()
+        up, down = (color_by_loops(exact + step * direction, photo) for step in (1e-4, -1e-4))
+        slope = float((gradient[0].double().numpy() * direction).sum())
+        assert slope == pytest.approx((up - down) / 2e-4, rel=2e-3, abs=2e-5)
+        assert abs(slope) > 1e-4, "the control: it is not flat there"
+
+
+def test_any_palette_is_the_photo_s_color_and_a_patch_of_its_own_is_not() -> None:
+    photo = areas(1, 0, sides=(115, 131))
+    golden = torch.cat([0.9 - 0.5 * photo[:, 1:2].square(), photo[:, :1], 0.3 * photo[:, 2:]], dim=1)
+    for output in (photo, 1 - photo, golden, photo.mean(1, keepdim=True).expand_as(photo)):
+        assert float(color(output, photo)) < 0.05
+    patched = photo.clone()
+    patched[:, :, 32:80, 32:80] = torch.tensor([0.2, 0.8, 1.0])[:, None, None]
+    assert float(color(patched, photo)) > 0.25
+
+
+@pytest.mark.parametrize("size", [(9, 12), (16, 16), (31, 20), (48, 64)])
+def test_what_has_no_colors_has_none_of_the_photo_s_and_no_gradient(size: tuple[int, int]) -> None:
+    flat = torch.full((1, 3, *size), 0.3, requires_grad=True)
+    for content in (torch.full((1, 3, *size), 0.7), torch.rand(1, 3, *size)):
+        distance = color(flat, content)
+        (gradient,) = torch.autograd.grad(distance.sum(), flat)
+        assert distance.tolist() == pytest.approx([1.0])
+        assert gradient.abs().max() < 1e-6

@@ -140,7 +140,9 @@ def white(vgg_weights: dict[str, Tensor]) -> Objective:
 
 
 def test_an_unstyled_photo_has_style_ratio_one(white: Objective) -> None:
-    photos = torch.rand(5, 3, 32, 32).round()  # so much contrast that no part of it is flat and is given a grain
+    photos = torch.rand(
+        5, 3, 32, 32
+    ).round()  # so much contrast that no part of it is flat and is given a grain
     figures = measure(Copy(), white, photos)  # type: ignore[arg-type]
     assert figures.styles[0].style_ratio == pytest.approx([1.0] * 5)
     assert figures.styles[0].content == pytest.approx(0.0, abs=1e-6)
@@ -172,7 +174,7 @@ def test_output_figures_are_means_over_photos_of_the_objective_s_terms(white: Ob
     photos, outputs = (torch.rand(3, 3, 32, 32, generator=generator) for _ in range(2))
     figures = output_figures(outputs, white, photos, 0)
     terms = [
-        white(output, white.content_features(photo), [0])
+        white(output, white.kept(photo), [0])
         for output, photo in zip(outputs.split(1), photos.split(1), strict=True)
     ]
     assert figures.total == pytest.approx(sum(float(found.total) for found in terms) / 3)

@@ -13,7 +13,7 @@ from torch import Tensor
 from stylebank.config import Loss, Style
 from stylebank.errors import ConfigError
 from stylebank.supervision import losses, styleset, vgg
-from stylebank.supervision.objective import Objective, Terms, check_layers, contrast_floor, style_grams
+from stylebank.supervision.objective import Kept, Objective, Terms, check_layers, contrast_floor, style_grams
 from stylebank.supervision.styleset import StyleSet
 from stylebank.supervision.vgg import STYLE_LAYERS, VGG
 
@@ -60,7 +60,7 @@ def test_five_identical_images_are_the_one_image_set(network: VGG, art: Path) ->
     one, five = style(art, "1.png"), style(art, *["1.png"] * 5)
     goal = objective(network, [one, five, layered(art)])
     output = photos(1).expand(3, 3, 32, 32)
-    terms = goal(output, goal.content_features(output), [0, 1, 2])
+    terms = goal(output, goal.kept(output), [0, 1, 2])
     assert torch.allclose(terms.style[0], terms.style[1], rtol=1e-6)
     assert not torch.allclose(terms.style[0], terms.style[2], rtol=1e-2), "the control"
 
@@ -96,7 +96,7 @@ def test_each_image_passes_once_and_only_as_deep_as_its_layer(
 
 def test_one_pass_over_the_output_serves_content_and_style(network: VGG, art: Path) -> None:
     goal = objective(network, [layered(art)])
-    content = goal.content_features(photos(1))
+    content = goal.kept(photos(1))
     ran: list[str] = []
     for name, convolution in network.convolutions.items():
         convolution.register_forward_hook(lambda *_, name=name: ran.append(name))
@@ -107,7 +107,7 @@ def test_one_pass_over_the_output_serves_content_and_style(network: VGG, art: Pa
 def test_unstyled_photos_score_one_on_every_layer_of_every_style(network: VGG, art: Path) -> None:
     goal = objective(network, [layered(art), style(art, "2.png")])
     for index in (0, 1):
-        terms = goal(photos(), goal.content_features(photos()), [index] * 3)
+        terms = goal(photos(), goal.kept(photos()), [index] * 3)
         # The unit is the mean over these very photos; only the order of float32 sums differs.
         assert terms.style.mean(dim=0).tolist() == pytest.approx([1.0] * 5, rel=1e-4)
         assert terms.content.abs().max() < 1e-6
@@ -117,37 +117,40 @@ def test_a_mixed_batch_is_the_mean_of_single_losses(network: VGG, art: Path) -> 
     goal = objective(network, [layered(art), style(art, "0.png"), style(art, "4.png")])
     outputs, contents = photos(4), photos(4).flip(3)
     order = [2, 0, 1, 0]
-    features = goal.content_features(contents)
-    mixed = goal(outputs, features, order)
+    kept = goal.kept(contents)
+    mixed = goal(outputs, kept, order)
     single = [
-        goal(outputs[place : place + 1], features[place : place + 1], [index])
+        goal(outputs[place : place + 1], Kept(*(x[place : place + 1] for x in kept)), [index])
         for place, index in enumerate(order)
     ]
     # Batched and single convolutions add in another order; 2304 products a value and squares of their sums.
     assert float(mixed.total) == pytest.approx(float(torch.stack([t.total for t in single]).mean()), rel=1e-4)
     assert torch.allclose(mixed.style, torch.cat([t.style for t in single]), rtol=1e-3)
-    wrong = goal(outputs, features, [0, 1, 2, 0])
+    wrong = goal(outputs, kept, [0, 1, 2, 0])
     assert float(wrong.total) != pytest.approx(float(mixed.total), rel=1e-3), "the control"
 
 
 def test_the_total_is_the_weighted_sum(network: VGG, art: Path) -> None:
     weights = (0.5, 0.0, 2.0, 1.0, 3.0)
     written = Style(name="s", image="0.png", weights=weights, size=48, folder=str(art))
-    loss = Loss(content=2.0, style=5.0, tv=0.25, empty=7.0)
+    loss = Loss(content=2.0, style=5.0, tv=0.25, empty=7.0, tone=3.0, color=1.5)
     goal_style = styleset.resolve(written, STYLE_LAYERS, ONES)
     goal = objective(network, [goal_style], loss)
-    terms = goal(photos(1), goal.content_features(photos(1).flip(2)), [0])
+    terms = goal(photos(1), goal.kept(photos(1).flip(2)), [0])
     style_term = (terms.style[0] * torch.tensor(weights)).sum() / 5
     empty = losses.emptiness(photos(1), torch.tensor([contrast_floor(goal_style)]))
+    parts = losses.parts(photos(1)), losses.parts(photos(1).flip(2))
+    tone, color = losses.tone_distance(*parts)[0], losses.color_distance(*parts)[0]
     by_hand = 2.0 * terms.content[0] + 5.0 * style_term + 0.25 * terms.tv[0] + 7.0 * empty[0]
-    assert float(empty) > 1e-3
+    by_hand = by_hand + 3.0 * tone + 1.5 * color
+    assert min(map(float, (empty, tone, color))) > 1e-3
     assert float(terms.total) == pytest.approx(float(by_hand), rel=1e-5)
 
 
 def test_following_the_gradient_lowers_the_loss(network: VGG, art: Path) -> None:
     goal = objective(network, [layered(art)])
     output = photos(1).requires_grad_()
-    features = goal.content_features(photos(1))
+    features = goal.kept(photos(1))
     adam, found = torch.optim.Adam([output], lr=0.02), []
     for _ in range(15):
         adam.zero_grad()
@@ -166,7 +169,7 @@ def test_a_style_that_photos_already_have_is_not_blown_up(network: VGG, tmp_path
     own = replace(own, layers=tuple(replace(image, size=(32, 32)) for image in own.layers))
     reference = torch.from_numpy(photo).permute(2, 0, 1).unsqueeze(0).float() / 255
     goal = Objective(network, Loss(), [own], reference, precision=torch.float32)
-    terms = goal(reference, goal.content_features(reference), [0])
+    terms = goal(reference, goal.kept(reference), [0])
     assert terms.style.isfinite().all()
     assert terms.style.max() < 1e-3
 
@@ -200,7 +203,7 @@ def test_terms_of_weight_zero_are_figures_at_most_and_change_no_bit(
 
     def judged(loss: Loss) -> tuple[Terms, Tensor]:
         goal = objective(network, sets, loss)
-        terms = goal.revision(output, goal.content_features(photos(2).flip(3)), order)
+        terms = goal.revision(output, goal.kept(photos(2).flip(3)), order)
         return terms, torch.autograd.grad(terms.total, output)[0]
 
     zero = Computed(0)
@@ -242,7 +245,7 @@ def test_a_revision_is_judged_from_farther_away_too(network: VGG, art: Path) -> 
     loss = Loss(style=5.0, far=0.75)
     goal = objective(network, sets, loss)
     outputs, order = photos(3), [1, 0, 1]
-    content = goal.content_features(photos(3).flip(3))
+    content = goal.kept(photos(3).flip(3))
     plain, found = goal(outputs, content, order), goal.revision(outputs, content, order)
     seen = []
     for output, index in zip(outputs, order, strict=True):
@@ -261,7 +264,7 @@ def test_a_revision_is_judged_from_farther_away_too(network: VGG, art: Path) -> 
 
 def test_without_far_a_revision_is_judged_as_any_picture(network: VGG, art: Path) -> None:
     goal = objective(network, [layered(art)], Loss(far=0.0))
-    content = goal.content_features(photos(1))
+    content = goal.kept(photos(1))
     assert torch.equal(goal.revision(photos(1), content, [0]).total, goal(photos(1), content, [0]).total)
 
 
@@ -282,7 +285,7 @@ def test_emptiness_is_judged_by_the_floor_of_each_output_s_own_style(network: VG
     sets = [style(art, "0.png"), style(art, "4.png")]
     with_it, without = (objective(network, sets, Loss(empty=empty)) for empty in (3.0, 0.0))
     output = photos(2) * 0.3 + 0.3
-    content = with_it.content_features(output)
+    content = with_it.kept(output)
     for order in ([0, 1], [1, 0]):
         floors = torch.tensor([contrast_floor(sets[index]) for index in order])
         wanted = 3.0 * float(losses.emptiness(output, floors).mean())

@@ -28,7 +28,7 @@ class Crops:
         self.asked.append(number)
         random = torch.Generator().manual_seed(number)
         features = torch.randn(1, 4, 3, 5, generator=random).to(self._dtype)
-        return features, torch.randn(1, 6, 2, 2, generator=random)
+        return Features(features, *(torch.randn(1, size, 2, 2, generator=random) for size in (6, 3)))
 
 
 def pool(crops: Crops, *, batch: int = 2, seed: int = 0, folder: Path | None = None) -> FeaturePool:
@@ -38,10 +38,7 @@ def pool(crops: Crops, *, batch: int = 2, seed: int = 0, folder: Path | None = N
 def which(batch: Features) -> list[int]:
     """The numbers of a batch's crops."""
     known = [Crops()(number) for number in range(SIZE)]
-    return [
-        next(number for number, crop in enumerate(known) if same(crop, (one, other)))
-        for one, other in zip(batch[0].split(1), batch[1].split(1), strict=True)
-    ]
+    return [next(number for number, crop in enumerate(known) if same(crop, one)) for one in batch.split()]
 
 
 def same(one: Features, other: Features) -> bool:
@@ -94,10 +91,10 @@ def test_crops_are_taken_by_place_as_often_as_asked() -> None:
 
 def test_what_a_caller_does_to_a_batch_does_not_reach_the_pool() -> None:
     made = pool(Crops())
-    wanted = [tensor.clone() for tensor in made.batch(0)]
+    wanted = Features(*(tensor.clone() for tensor in made.batch(0)))
     for tensor in made.batch(0):
         tensor.zero_()
-    assert same(made.batch(0), (wanted[0], wanted[1]))
+    assert same(made.batch(0), wanted)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -113,7 +110,7 @@ def test_on_the_disk_it_is_the_same_to_the_last_bit_and_leaves_no_file(
     assert made == [tmp_path], "it did go to the disk"
     assert list(tmp_path.iterdir()) == [], "while it is in use, too"
     assert all(map(same, found, wanted))
-    assert [tensor.dtype for tensor in found[0]] == [dtype, torch.float32]
+    assert [tensor.dtype for tensor in found[0]] == [dtype, torch.float32, torch.float32]
 
 
 def test_a_pool_that_fits_the_memory_makes_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from stylebank.config import Config, Loss, Report, Style, Training
 from stylebank.errors import RunError
 from stylebank.network.model import StyleBankNetwork, apply_filters, identity_filter
 from stylebank.network.tensors import to_torch
-from stylebank.supervision.objective import Objective
+from stylebank.supervision.objective import Kept, Objective
 from stylebank.supervision.vgg import STYLE_LAYERS
 from stylebank.training import incremental
 from stylebank.training.feature_pool import FeaturePool, Features
@@ -31,9 +31,9 @@ class Aim:
 
     unstyled = torch.zeros(1)
 
-    def __call__(self, output: Tensor, content: Tensor, styles: Sequence[int]) -> SimpleNamespace:
+    def __call__(self, output: Tensor, kept: Kept, styles: Sequence[int]) -> SimpleNamespace:
         assert list(styles) == [0] * len(output), "the objective's only style"
-        each = (output - content).square().mean(dim=(1, 2, 3))
+        each = (output - kept.features).square().mean(dim=(1, 2, 3))
         style = each.unsqueeze(1) * torch.arange(1.0, 1 + len(STYLE_LAYERS))
         return SimpleNamespace(content=2 * each, style=style, tv=3 * each, total=each.mean())
 
@@ -56,7 +56,8 @@ def features(bank: Bundle, photos: Tensor) -> Features:
     network = bank.build()
     with torch.no_grad():
         found = network.encode(photos)
-        return found, network.decode(apply_filters(found, [network.filters[-1]] * len(found)))
+        wanted = network.decode(apply_filters(found, [network.filters[-1]] * len(found)))
+        return Features(found, wanted, wanted)
 
 
 def crops(count: int, seed: int) -> Tensor:
@@ -106,8 +107,9 @@ def loss(trainer: FilterTrainer, weight: Tensor) -> float:
     """Of a filter on the photos held back."""
     network = trainer.network
     with torch.no_grad():
-        found, target = trainer._held_back
-        return float(F.mse_loss(network.decode(apply_filters(found, [weight] * len(found))), target))
+        photos = trainer._held_back
+        painted = network.decode(apply_filters(photos.encoded, [weight] * len(photos.encoded)))
+        return float(F.mse_loss(painted, photos.content))
 
 
 @pytest.mark.parametrize("again", [False, True])

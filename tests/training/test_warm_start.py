@@ -13,7 +13,7 @@ from torch import Tensor
 from stylebank.bank.bundle import Bundle
 from stylebank.bank.entries import Card, Entry
 from stylebank.network.model import StyleBankNetwork, apply_filters, identity_filter
-from stylebank.supervision.objective import Objective
+from stylebank.supervision.objective import Kept, Objective
 from stylebank.training import warm_start
 from stylebank.training.feature_pool import FeaturePool, Features
 from stylebank.training.warm_start import best_mixture, candidates
@@ -99,9 +99,9 @@ class Aim:
 
     unstyled = torch.zeros(1)
 
-    def __call__(self, output: Tensor, content: Tensor, styles: Sequence[int]) -> SimpleNamespace:
+    def __call__(self, output: Tensor, kept: Kept, styles: Sequence[int]) -> SimpleNamespace:
         assert list(styles) == [0] * len(output), "the objective's only style"
-        return SimpleNamespace(total=F.mse_loss(output, content))
+        return SimpleNamespace(total=F.mse_loss(output, kept.features))
 
 
 def pool(network: StyleBankNetwork, answer: Tensor) -> FeaturePool:
@@ -111,7 +111,8 @@ def pool(network: StyleBankNetwork, answer: Tensor) -> FeaturePool:
         crop = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(number))
         with torch.no_grad():
             features = network.encode(crop)
-            return features, network.decode(apply_filters(features, [answer]))
+            wanted = network.decode(apply_filters(features, [answer]))
+            return Features(features, wanted, wanted)
 
     return FeaturePool(compute, size=16, batch=2, seed=0)
 
@@ -121,8 +122,10 @@ def loss(network: StyleBankNetwork, weight: Tensor, crops: FeaturePool) -> float
     found = []
     with torch.no_grad():
         for number in range(warm_start.STEPS):
-            features, content = crops.batch(number)
-            found.append(F.mse_loss(network.decode(apply_filters(features, [weight] * 2)), content))
+            batch = crops.batch(number)
+            found.append(
+                F.mse_loss(network.decode(apply_filters(batch.encoded, [weight] * 2)), batch.content)
+            )
     return float(torch.stack(found).mean())
 
 
@@ -150,9 +153,9 @@ def test_of_many_candidates_all_are_glimpsed_at_and_a_shortlist_is_judged_by_the
     crops, seen, told = pool(network, found[2]), [], []
 
     class Watching(Aim):
-        def __call__(self, output: Tensor, content: Tensor, styles: Sequence[int]) -> SimpleNamespace:
+        def __call__(self, output: Tensor, kept: Kept, styles: Sequence[int]) -> SimpleNamespace:
             seen.append(tuple(output.shape))
-            return super().__call__(output, content, styles)
+            return super().__call__(output, kept, styles)
 
     def started(aim: Aim) -> Tensor:
         return best_mixture(
