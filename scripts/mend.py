@@ -1,12 +1,14 @@
 """Train styles of a bank further, encoder and decoder frozen: what a new loss mends, without a GPU.
 
-    python scripts/mend.py BANK --styles FOLDER --content PHOTOS --run RUNS --out BANK NAME...
+    python scripts/mend.py BANK NAME... --styles FOLDER --content PHOTOS --run runs/mend --out BANK
 
-Each style goes on from its own filters, by the loss, the images and the photos of the experiment; all others, encoder
-and decoder stay as they are, to the last bit. A style whose folder in RUNS has its entry is not trained again.
+Each style goes on from its own two filters, by the loss, the images and the photos of the experiment; all others,
+encoder and decoder stay as they are, to the last bit. A style whose finished entry is in the run's folder is not
+trained again: so several of these may share the work, each with some of the names, and one with all of them writes the
+bank.
 """
 
-import dataclasses
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -16,14 +18,18 @@ from stylebank import config
 from stylebank.bank import bundle, entries
 from stylebank.bank.bundle import Bundle
 from stylebank.bank.entries import Entry
+from stylebank.config import Config, Training
 from stylebank.files import resources
 from stylebank.machine.devices import choose_device
 from stylebank.training import data, report
 from stylebank.training.added import POOL
 from stylebank.training.addition import Addition
-from stylebank.training.material import gather
+from stylebank.training.material import Material, gather
 
 CONFIG = Path(__file__).resolve().parents[1] / "configs" / "release.toml"
+
+TRAINING = Training(batch=2, crop=224, zoom=1.5, warmup=10, hold=0.3)
+"""But for its steps and rate."""
 
 
 def main(
@@ -34,49 +40,36 @@ def main(
     run: Annotated[Path, typer.Option(help="Folder for finished entries.")],
     out: Annotated[Path, typer.Option(help="The bank with all of them.")],
     experiment: Annotated[Path, typer.Option("--config", help="The experiment.")] = CONFIG,
-    steps: Annotated[int, typer.Option(help="For each filter.")] = 150,
+    steps: Annotated[int, typer.Option(help="For each filter.")] = 70,
     rate: Annotated[float, typer.Option(help="Learning rate at first.")] = 2e-3,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    vgg: Annotated[Path | None, typer.Option(help="VGG file; the bundled one by default.")] = None,
 ) -> None:
-    """See the file's first lines."""
+    """Train styles of a bank further, and write the bank."""
     contents, wanted = bundle.read(bank), config.read(experiment, styles_folder=styles)
-    training = dataclasses.replace(
-        wanted.training,
-        batch=2,
-        crop=256,
-        steps=steps,
-        learning_rate=rate,
-        warmup=10,
-        schedule="cosine",
-        hold=0.3,
-    )
-    wanted = dataclasses.replace(wanted, training=training, network=contents.network)
-    run.mkdir(parents=True, exist_ok=True)
-    mended = {}
-    for entry in contents.entries:
-        if entry.name in names:
-            kept = run / f"{entry.name}.style.safetensors"
-            if not kept.exists():
-                entries.write(
-                    kept,
-                    _mended(entry, contents, wanted, content, run, device),
-                    coder_digest=contents.coder_digest(),
-                )
-            mended[entry.name] = entries.read(kept)[0]
-    both = tuple(mended.get(entry.name, entry) for entry in contents.entries)
-    bundle.write(out, dataclasses.replace(contents, entries=both))
+    training = replace(TRAINING, steps=steps, learning_rate=rate)
+    wanted = replace(wanted, training=training, network=contents.network)
+    found = {entry.name: entry for entry in contents.entries}
+    for name in names:
+        kept = run / f"{name}.style.safetensors"
+        if not kept.exists():
+            style = next(style for style in wanted.styles if style.name == name)
+            one = replace(wanted, styles=(style,))
+            material = gather(one, content, choose_device(device), vgg or resources.vgg_weights(), typer.echo)
+            run.mkdir(parents=True, exist_ok=True)
+            mended = _mended(found[name], contents, one, material, run)
+            entries.write(kept, mended, coder_digest=contents.coder_digest())
+        found[name], _ = entries.read(kept)
+    bundle.write(out, replace(contents, entries=tuple(found.values())))
 
 
-def _mended(
-    entry: Entry, contents: Bundle, wanted: config.Config, content: Path, run: Path, device: str
-) -> Entry:
-    style = next(style for style in wanted.styles if style.name == entry.name)
-    one = dataclasses.replace(wanted, styles=(style,))
-    material = gather(one, content, choose_device(device), resources.vgg_weights(), typer.echo)
-    stream = data.ContentStream.of(one.training, material.photos, batch=1, report=typer.echo)
+def _mended(entry: Entry, contents: Bundle, wanted: Config, material: Material, run: Path) -> Entry:
+    """An entry after both of its filters were trained further."""
+    assert entry.card, f"{entry.name}: its training was stopped before its end"
+    stream = data.ContentStream.of(wanted.training, material.photos, batch=1, report=typer.echo)
     addition = Addition(
         contents,
-        one,
+        wanted,
         material,
         stream,
         run,
@@ -89,16 +82,13 @@ def _mended(
         while not trainer.is_done():
             trainer.advance()
             if trainer.step % 25 == 0:
-                figures = trainer.flush_history()
-                typer.echo(
-                    f"{entry.name} {name} {trainer.step}: {figures['total']:.3f} {figures['held_back']:.3f}"
-                )
+                row = trainer.flush_history()
+                typer.echo(f"{entry.name} {name} {trainer.step}: {row['total']:.3f} {row['held_back']:.3f}")
         trainer.check_frozen()
     stream.close()
-    assert entry.card
-    found, measured = addition.entry(steps=0, seconds=0)
-    card = report.card(measured, material.held_back, origin="joint", steps=entry.card.steps)
-    return dataclasses.replace(found, card=card)
+    found, figures = addition.entry(steps=0, seconds=0)
+    card = report.card(figures, material.held_back, origin="joint", steps=entry.card.steps)
+    return replace(found, card=card)
 
 
 if __name__ == "__main__":
