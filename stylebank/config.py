@@ -237,10 +237,8 @@ def check_loss(loss: Loss, *, where: str) -> None:
     """
     layers, weights = loss.style_layers, loss.layer_weights
     if len(layers) != len(weights):
-        raise ConfigError(
-            f"{where}: [loss] has {len(layers)} style_layers and {len(weights)} layer_weights; "
-            "give each layer one weight"
-        )
+        counts = f"{len(layers)} style_layers and {len(weights)} layer_weights"
+        raise ConfigError(f"{where}: [loss] has {counts}; give each layer one weight")
     if any(weight < 0 for weight in weights):
         raise ConfigError(f"{where}: [loss] layer_weights {list(weights)} hold a negative one; use 0 or more")
 

@@ -175,7 +175,7 @@ def _picture(joint: Bundle, grown: Bundle, names: list[str], content: Path) -> I
             row = [square[0]]
             for name in names:
                 for kind, bank in networks.items():
-                    row.append(built[kind].stylize(square, [bank.names.index(name)])[0].clamp(0, 1))
+                    row.append(metrics.one_pass(built[kind], square, bank.names.index(name))[0])
             rows.append(row)
     labels = ["photo", *(f"{name}, {kind}" for name in names for kind in networks)]
     return pictures.contact_sheet(rows, column_labels=labels)

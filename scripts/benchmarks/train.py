@@ -54,7 +54,11 @@ def _measure(photos: list[Path], *, crop: int, batch: int, blocks: int, painting
     unstyled = data.read_squares(photos[: max(8, batch)], crop, typer.echo)
     device = torch.device("cpu")
     native = choose_precision("auto", device)
-    setup = Config(Network(width=WIDTH), Training(crop=crop, batch=batch), Loss(), Report(), ())
+    # What the plain loop does: the paper's algorithm and losses.
+    network = Network(width=WIDTH, blocks=0, outer_kernel=9)
+    training = Training(crop=crop, batch=batch, grain=0.0, revisions=0.0)
+    paper = Loss(far=0.0, empty=0.0, peaks=0.0, tone=0.0, color=0.0)
+    setup = Config(network, training, paper, Report(), ())
 
     def ours(precision: torch.dtype) -> tuple[Trainer, ContentStream]:
         network = vgg.load(resources.vgg_weights()).to(memory_format=torch.channels_last)

@@ -202,7 +202,7 @@ def _experiment(words: list[str], folder: Path | None) -> "tuple[Settings, Loss,
         if "style" in toml.read(path):
             return optimization.read_experiment(path, styles_folder=folder)
     found = style_words.from_arguments("style", words, size=None, kernel=None)
-    return optimization.Settings(), Loss(style=optimization.STYLE_WEIGHT), found
+    return optimization.Settings(), Loss(style=optimization.STYLE_WEIGHT, tone=0.0, color=0.0), found
 
 
 def _given(**options: Any) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from stylebank.network.layers import (
     UpsampleConv,
     reflect_conv,
 )
-from stylebank.network.tensors import indices
+from stylebank.network.tensors import indices, primed
 
 Output = Literal["sigmoid", "linear"]
 
@@ -86,6 +86,7 @@ class StyleBankNetwork(nn.Module):
         self.revisions = nn.ParameterList(
             [identity_filter(channels, kernel) for kernel in kernels if revises]
         )
+        self.is_bank = shape.is_bank
         self.filters.requires_grad_(shape.is_bank)
         self.restore_moments = shape.restore_moments
         self.precision = torch.float32
@@ -93,6 +94,10 @@ class StyleBankNetwork(nn.Module):
     def forward(self, content: Tensor, styles: Sequence[int] | None = None, *, again: bool = False) -> Tensor:
         """Either branch of a training: `stylize`, or `reconstruct` where no styles are given."""
         return self.reconstruct(content) if styles is None else self.stylize(content, styles, again=again)
+
+    def shown(self, photos: Tensor, share: float = 1.0) -> Tensor:
+        """Photos (B, 3, H, W) as first passes see them, see `primed`; bare for a johnson network, a yardstick."""
+        return primed(photos, share) if self.is_bank else photos
 
     def encode(self, content: Tensor) -> Tensor:
         """F = E(I): (B, 3, H, W) in [0, 1], sRGB -> (B, 4 width, H / 4, W / 4) in the network's precision."""

@@ -1,6 +1,7 @@
-"""Arrays of files as PyTorch tensors and back, numbers of a program on a device, images at another size."""
+"""Arrays of files as PyTorch tensors and back, numbers on a device, images at another size or primed."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -46,5 +47,6 @@ def primed(photos: Tensor, share: float) -> Tensor:
     values = photos.detach().float()
     if not share:
         return values
-    found = np.stack([ground.primed(photo, share) for photo in values.cpu().numpy()])
-    return torch.empty_like(values).copy_(torch.from_numpy(found))
+    with ThreadPoolExecutor() as pool:  # a GPU would wait for one thread
+        found = list(pool.map(lambda photo: ground.primed(photo, share), values.cpu().numpy()))
+    return torch.empty_like(values).copy_(torch.from_numpy(np.stack(found)))

@@ -19,8 +19,8 @@ from stylebank.persistence.checkpoint import Checkpoint
 _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     # What checkpoints of before there was a key do not say.
     "network": asdict(Network()) | FIRST_EDITION,
-    "training": asdict(Training()),
-    "loss": asdict(Loss()),
+    "training": asdict(Training()) | {"grain": 0.0},
+    "loss": asdict(Loss()) | {"color": 0.0},
     "report": asdict(Report()),
 }
 

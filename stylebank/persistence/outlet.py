@@ -165,9 +165,11 @@ class Outlet:
         return same and isinstance(steps, int) and 0 < steps <= self._step
 
     def _made(self, entry: Entry) -> bool:
-        """Whether an entry is one of the run's, not added, mixed or renamed since."""
+        """Whether an entry is one of the run's, not added, mixed, renamed or trained further since."""
         own = self._styles.get(entry.name)
-        return own is not None and entry.is_joint and _pixels(entry.style) == _pixels(own)
+        return (
+            own is not None and entry.is_joint and not entry.recipe and _pixels(entry.style) == _pixels(own)
+        )
 
     def _is_given_up(self) -> bool:
         """Whether what stands there is what the user said may be replaced."""

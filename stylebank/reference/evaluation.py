@@ -67,7 +67,7 @@ class Evaluation:
         rows: one for each style that was measured.
         psnr: of the auto-encoder branch, in dB; None for a johnson network.
         ssim: of the auto-encoder branch.
-        seconds: to stylize one photo, the median.
+        seconds: to stylize one photo in one pass, its grain included, the median.
         optimization: the most steps that per-image optimisation was given; 0 if it was not asked for.
         artfid: (1 + LPIPS) (1 + FID of all outputs to all style images); None without the backbones.
     """

@@ -1,4 +1,4 @@
-"""Content, Gram style, total variation, identity: pure functions of tensors.
+"""Content, Gram style, total variation, identity; emptiness, tone, colour: pure functions of tensors.
 
 Section 3.2 of the StyleBank paper: L_K = alpha L_c + beta L_s + gamma L_tv for the stylizing branch, L_I for the
 auto-encoder branch. Every function returns one figure per image, so that a batch of mixed styles is the mean of
@@ -7,7 +7,7 @@ single losses, whatever is in it.
 Differs from the paper: the content distance is relative to the energy of its target, and `objective` divides each
 layer's style distance by that of unstyled photos. VGG's activations span four orders of magnitude between layers
 and paintings; relative distances make one set of weights serve every style. They differ from the raw ones by a
-constant factor for each (style, layer) and each photo.
+constant factor for each (style, layer) and each photo. Emptiness, tone and colour are this project's own.
 """
 
 import torch

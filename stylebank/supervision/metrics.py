@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stylebank.network.model import StyleBankNetwork, apply_filters
-from stylebank.network.tensors import in_float64, primed
+from stylebank.network.tensors import in_float64
 from stylebank.photos.srgb import LUMA
 from stylebank.supervision.objective import Objective
 
@@ -112,7 +112,7 @@ def style_figures(
 def one_pass(network: StyleBankNetwork, photos: Tensor, style: int) -> Tensor:
     """What one pass makes of photos (B, 3, H, W) in [0, 1], sides divisible by 4: as many pictures, in [0, 1]."""
     with torch.no_grad():
-        pictures = [network.stylize(photo, [style]).clamp(0, 1) for photo in primed(photos, 1.0).split(1)]
+        pictures = [network.stylize(photo, [style]).clamp(0, 1) for photo in network.shown(photos).split(1)]
     return torch.cat(pictures)
 
 

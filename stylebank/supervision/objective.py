@@ -27,9 +27,9 @@ _FAR_LAYERS = 2  # of the style layers, from the finest
 
 
 class Kept(NamedTuple):
-    """What pictures are to keep of B photos: content features (B, C, h, w), and `losses.parts` (B, 3, h', w')."""
+    """What pictures are to keep of B photos: content features (B, C, h, w) and `losses.parts` (B, 3, h', w')."""
 
-    features: Tensor
+    content: Tensor
     parts: Tensor
 
 
@@ -101,7 +101,7 @@ class Objective:
         style = torch.stack(distances, dim=1) / self.unstyled[index]
         # Content and total variation are figures even where they weigh nothing; then they need no gradient.
         content = losses.content_distance(
-            _with_gradient(features[self._loss.content_layer], self._loss.content), kept.features
+            _with_gradient(features[self._loss.content_layer], self._loss.content), kept.content
         )
         tv = losses.total_variation(_with_gradient(output, self._loss.tv))
         per_image = (
@@ -111,10 +111,11 @@ class Objective:
         )
         if self._loss.empty:
             per_image = per_image + self._loss.empty * losses.emptiness(output, self._floors[index])
+        parts = losses.parts(output)
         if self._loss.tone:
-            per_image = per_image + self._loss.tone * losses.tone_distance(losses.parts(output), kept.parts)
+            per_image = per_image + self._loss.tone * losses.tone_distance(parts, kept.parts)
         if self._loss.color:
-            per_image = per_image + self._loss.color * losses.color_distance(losses.parts(output), kept.parts)
+            per_image = per_image + self._loss.color * losses.color_distance(parts, kept.parts)
         return Terms(content=content, style=style, tv=tv, total=per_image.mean())
 
     def revision(self, output: Tensor, kept: Kept, styles: Sequence[int]) -> Terms:

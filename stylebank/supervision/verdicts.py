@@ -56,7 +56,7 @@ class Watchdog:
 
 def unstyled_loss(loss: Loss, weights: Sequence[Sequence[float]]) -> float:
     """What a loss is, about, of pictures that have neither the style (distances of 1) nor the photo's content (1)."""
-    return loss.content + loss.style * mean(mean(own) for own in weights) + loss.tv
+    return loss.content + loss.style * mean(mean(own) for own in weights) + loss.tv + loss.tone + loss.color
 
 
 def verdict(

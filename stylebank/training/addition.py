@@ -13,7 +13,7 @@ from stylebank.bank.bundle import Bundle
 from stylebank.bank.entries import Entry
 from stylebank.config import Config
 from stylebank.network.model import identity_filter
-from stylebank.network.tensors import primed, to_torch
+from stylebank.network.tensors import to_torch
 from stylebank.supervision import metrics
 from stylebank.supervision.metrics import StyleFigures
 from stylebank.supervision.objective import Kept, Terms
@@ -66,7 +66,9 @@ class Addition:
         trainer = self._trainer(
             self._filter,
             self._objective,
-            self._features(lambda crops, _: (primed(crops, self._experiment.training.grain), crops)),
+            self._features(
+                lambda crops, _: (self._network.shown(crops, self._experiment.training.grain), crops)
+            ),
             self._start,
         )
         yield "filter", trainer
@@ -162,8 +164,8 @@ class Addition:
         def features(photos: Tensor, number: int) -> Features:
             photos = photos.to(self._material.device, memory_format=torch.channels_last)
             with torch.no_grad():
-                over, kept = prepared(photos, number)
-                return Features(self._network.encode(over), *self._objective.kept(kept))
+                over, judged_by = prepared(photos, number)
+                return Features(self._network.encode(over), *self._objective.kept(judged_by))
 
         return features
 

@@ -25,7 +25,6 @@ from stylebank.bank.bundle import Bundle
 from stylebank.config import Config, Training
 from stylebank.machine.distributed import ALONE, Group
 from stylebank.network.instance_norm import watched_peaks
-from stylebank.network.tensors import primed
 from stylebank.persistence import checkpoint
 from stylebank.persistence.checkpoint import Checkpoint
 from stylebank.supervision import losses
@@ -91,9 +90,7 @@ class Trainer:
         for group in self._adam.param_groups:
             group["lr"] = learning_rate(training, self.step)
         self._adam.zero_grad(set_to_none=True)
-        content = self._stream.batch(self.step).to(
-            self._device, non_blocking=True, memory_format=torch.channels_last
-        )
+        content = self._stream.batch(self.step)
         cycle, place = divmod(self.step, training.stylizing_steps + 1)
         if not self.config.network.is_bank:  # there is nothing but the stylizing branch
             self._stylizing_gradient(content, self.step)
@@ -102,7 +99,7 @@ class Trainer:
             if place == training.stylizing_steps - 1:
                 self.stylizing_norm = gradient_norm(self._shared)
         else:
-            self._identity_gradient(content)
+            self._identity_gradient(self._placed(content))
         self._adam.step()
         self.step += 1
 
@@ -123,14 +120,20 @@ class Trainer:
         again = self._is_revision(number)
         if again:
             key = f"{training.seed} ground {number}"
-            content = ground(
-                self.network, content, styles, grain=training.grain, chained=training.chained, key=key
+            seen = content = ground(
+                self.network,
+                self._placed(content),
+                styles,
+                grain=training.grain,
+                chained=training.chained,
+                key=key,
             )
+        else:  # primed here, where the batch still is: a GPU works on
+            seen, content = (self._placed(x) for x in (self.network.shown(content, training.grain), content))
         kept = self.objective.kept(content)
         loss = self.objective.revision if again else self.objective
         weights = self.config.loss
         watched = watched_peaks(self.network.decoder) if weights.peaks else nullcontext(list[Tensor]())
-        seen = content if again else primed(content, training.grain)
         with watched as peaks:
             output = self._model(seen, styles, again=again)
         terms = loss(output, kept, styles)
@@ -143,6 +146,9 @@ class Trainer:
             row = self._row(total=terms.total, content=terms.content.mean(), tv=terms.tv.mean())
             row[len(COLUMNS) - 1 :] = terms.style.mean(dim=0).detach()
         self._rows.append(row)
+
+    def _placed(self, batch: Tensor) -> Tensor:
+        return batch.to(self._device, non_blocking=True, memory_format=torch.channels_last)
 
     def _is_revision(self, number: int) -> bool:
         """Whether a stylizing step is one of R; equal on all ranks."""

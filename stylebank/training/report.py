@@ -8,7 +8,6 @@ from torch import Tensor
 
 from stylebank.bank.entries import Card, Origin
 from stylebank.network.model import StyleBankNetwork
-from stylebank.network.tensors import primed
 from stylebank.pixels import images, pictures
 from stylebank.supervision.metrics import StyleFigures
 from stylebank.supervision.styleset import StyleSet
@@ -52,7 +51,7 @@ def draw_preview(
 def _painted(network: StyleBankNetwork, photo: Tensor, style: int) -> Tensor:
     if len(network.revisions):
         return revision.coarse_to_fine(network, photo, [style], small=photo.shape[-1] // 2)
-    return network.stylize(primed(photo, 1.0), [style])
+    return network.stylize(network.shown(photo), [style])
 
 
 def card(figures: StyleFigures, photos: Tensor, *, origin: Origin, steps: int, seconds: float = 0.0) -> Card:

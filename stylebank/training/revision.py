@@ -13,7 +13,7 @@ from torch import Tensor
 
 from stylebank.config import MINIMUM_SIDE
 from stylebank.network.model import StyleBankNetwork
-from stylebank.network.tensors import primed, resized
+from stylebank.network.tensors import resized
 from stylebank.supervision import metrics
 
 _STEP = 16  # pixels; sides of what is painted small are multiples
@@ -65,7 +65,7 @@ def coarse_to_fine(network: StyleBankNetwork, photos: Tensor, styles: Sequence[i
 
 def gains(network: StyleBankNetwork, photos: Tensor, style: int) -> tuple[float, float]:
     """Gains, as `entries.Entry` has them, of K_i over photos (B, 3, side, side), 8 divides side, and of R_i."""
-    first = metrics.filter_gain(network, primed(photos, 1.0), network.filters[style])
+    first = metrics.filter_gain(network, network.shown(photos), network.filters[style])
     if not len(network.revisions):
         return first, 1.0
     sides = [photos.shape[-1] // 2, photos.shape[-1]]
@@ -86,7 +86,7 @@ def _ground(
     over = before = resized(content, (sides[0], sides[0]))
     for place, side in enumerate(sides[1:]):
         size = side, side
-        picture = network.stylize(over if place else primed(over, grain), styles, again=place > 0)
+        picture = network.stylize(over if place else network.shown(over, grain), styles, again=place > 0)
         photo = resized(content, size)
         over = resized(picture.clamp(0, 1), size) + detail * (photo - resized(before, size))
         before = photo

@@ -17,6 +17,7 @@ from stylebank.supervision.losses import total_variation
 from stylebank.supervision.metrics import (
     filter_gain,
     measure,
+    one_pass,
     output_figures,
     psnr,
     ssim,
@@ -124,6 +125,9 @@ class Copy(nn.Module):
 
     filters = (None,)
 
+    def shown(self, photos: Tensor) -> Tensor:
+        return primed(photos, 1.0)
+
     def stylize(self, content: Tensor, _styles: list[int]) -> Tensor:
         return content
 
@@ -210,3 +214,16 @@ def test_style_figures_are_those_of_outputs_in_range_over_photos_with_their_grai
     assert found == output_figures(outputs.clamp(0, 1), white, photos, 0)
     for other in (outputs, (2 * photos).clamp(0, 1)):
         assert found != output_figures(other, white, photos, 0), "the controls"
+
+
+def test_a_johnson_network_a_yardstick_is_measured_on_bare_photos() -> None:
+    torch.manual_seed(0)
+    network = StyleBankNetwork(Network(kind="johnson", width=4, outer_kernel=9), [1])
+    photos = torch.full((1, 3, 32, 32), 0.4)
+    photos[..., :8] = 0.9
+    with torch.no_grad():
+        assert torch.equal(one_pass(network, photos, 0), network.stylize(photos, [0]).clamp(0, 1))
+        bank = StyleBankNetwork(Network(width=4, blocks=2), [3])
+        assert not torch.equal(one_pass(bank, photos, 0), bank.stylize(photos, [0]).clamp(0, 1)), (
+            "the control"
+        )

@@ -207,12 +207,15 @@ def test_terms_of_weight_zero_are_figures_at_most_and_change_no_bit(
         return terms, torch.autograd.grad(terms.total, output)[0]
 
     zero = Computed(0)
-    computed, wanted = judged(Loss(content=zero, tv=zero, far=zero, empty=zero))
+    computed, wanted = judged(Loss(content=zero, tv=zero, far=zero, empty=zero, tone=zero, color=zero))
     assert computed.content.requires_grad
     heavy, _ = judged(Loss())
     monkeypatch.setattr("stylebank.supervision.losses.emptiness", refuse)
+    monkeypatch.setattr("stylebank.supervision.losses.tone_distance", refuse)
+    monkeypatch.setattr("stylebank.supervision.losses.color_distance", refuse)
     monkeypatch.setattr("stylebank.supervision.objective.contrast_floor", refuse)
-    terms, gradient = judged(Loss(content=0.0, tv=0.0, far=0.0, empty=0.0))
+    none = Loss(content=0.0, tv=0.0, far=0.0, empty=0.0, tone=0.0, color=0.0)
+    terms, gradient = judged(none)
     assert torch.equal(gradient, wanted)
     assert torch.equal(terms.total, computed.total)
     assert not torch.equal(terms.total, heavy.total), "the control"
@@ -220,8 +223,9 @@ def test_terms_of_weight_zero_are_figures_at_most_and_change_no_bit(
     assert not terms.tv.requires_grad
     for figure in ("content", "tv", "style"):
         assert torch.equal(getattr(terms, figure), getattr(heavy, figure))
-    with pytest.raises(AssertionError, match="computed"):
-        judged(Loss(empty=zero))
+    for asked in (replace(none, empty=zero), replace(none, tone=zero), replace(none, color=zero)):
+        with pytest.raises(AssertionError, match="computed"):
+            judged(asked)
 
 
 def refuse(*_: object) -> Tensor:

@@ -292,6 +292,8 @@ def test_first_filters_see_photos_with_grain_and_are_judged_by_photos_without(ob
     trainer.advance()
     assert trainer.flush_history()["total"] == pytest.approx(wanted, rel=1e-5)
     assert all(other != pytest.approx(wanted, rel=1e-4) for other in others), "the controls"
+    bare = advanced(new_trainer(objective, crops=Flat(2), grain=0.0), 1)
+    assert bare.flush_history()["total"] == pytest.approx(others[0], rel=1e-5)
 
 
 def test_the_share_of_revisions_is_as_asked_and_they_begin_when_asked(objective: Objective) -> None:

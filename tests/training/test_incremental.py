@@ -33,7 +33,7 @@ class Aim:
 
     def __call__(self, output: Tensor, kept: Kept, styles: Sequence[int]) -> SimpleNamespace:
         assert list(styles) == [0] * len(output), "the objective's only style"
-        each = (output - kept.features).square().mean(dim=(1, 2, 3))
+        each = (output - kept.content).square().mean(dim=(1, 2, 3))
         style = each.unsqueeze(1) * torch.arange(1.0, 1 + len(STYLE_LAYERS))
         return SimpleNamespace(content=2 * each, style=style, tv=3 * each, total=each.mean())
 

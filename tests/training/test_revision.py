@@ -26,6 +26,9 @@ class Easel:
     def __init__(self) -> None:
         self.painted: list[tuple[int, bool]] = []
 
+    def shown(self, content: Tensor, share: float) -> Tensor:
+        return primed(content, share)
+
     def stylize(self, content: Tensor, styles: Sequence[int], *, again: bool = False) -> Tensor:
         assert not torch.is_grad_enabled()
         assert list(styles) == [0, 1]

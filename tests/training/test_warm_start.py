@@ -101,7 +101,7 @@ class Aim:
 
     def __call__(self, output: Tensor, kept: Kept, styles: Sequence[int]) -> SimpleNamespace:
         assert list(styles) == [0] * len(output), "the objective's only style"
-        return SimpleNamespace(total=F.mse_loss(output, kept.features))
+        return SimpleNamespace(total=F.mse_loss(output, kept.content))
 
 
 def pool(network: StyleBankNetwork, answer: Tensor) -> FeaturePool:
