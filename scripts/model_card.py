@@ -55,6 +55,8 @@ def _row(entry: Entry) -> str:
     assert card, f"{entry.name}: its training was stopped before its end"
     ratios = " | ".join(f"{ratio:.3f}" for ratio in card.style_ratio)
     how = card.origin if entry.is_joint else f"added, {card.steps} steps"
+    if entry.is_joint and entry.recipe:
+        how += f", then {entry.recipe['training']['steps']} steps a filter"
     weights = [f"{image.weight:g}" for image in entry.style.layers]
     if set(weights) != {"1"}:
         how += f", weights {' '.join(weights)}"
