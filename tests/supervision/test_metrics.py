@@ -140,7 +140,7 @@ def white(vgg_weights: dict[str, Tensor]) -> Objective:
     layers = tuple(LayerImage(x, BLANK, "", (0, 0, 32, 32), (32, 32), 1.0) for x in STYLE_LAYERS)
     reference = torch.rand(2, 3, 32, 32)
     style = StyleSet(name="white", kernel=3, layers=layers)
-    return Objective(VGG(vgg_weights), Loss(), [style], reference, precision=torch.float32)
+    return Objective(VGG(vgg_weights), Loss(tone=0.0, color=0.0), [style], reference, precision=torch.float32)
 
 
 def test_an_unstyled_photo_has_style_ratio_one(white: Objective) -> None:

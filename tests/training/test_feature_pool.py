@@ -132,7 +132,8 @@ from pathlib import Path
 from stylebank.training import feature_pool
 feature_pool.MEMORY_BYTES = 0
 one = torch.ones(1, 4, 3, 5)
-made = feature_pool.FeaturePool(lambda _: (one, one), size=7, batch=2, seed=0, folder=Path(sys.argv[1]))
+crop = feature_pool.Features(one, one, one)
+made = feature_pool.FeaturePool(lambda _: crop, size=7, batch=2, seed=0, folder=Path(sys.argv[1]))
 made.batch(0)
 os.kill(os.getpid(), signal.SIGKILL)
 """
