@@ -21,8 +21,9 @@ from stylebank.config import Network, Style
 from stylebank.errors import OutputError, StyleSetError
 from stylebank.files import tensorfile
 from stylebank.network.model import StyleBankNetwork
+from stylebank.network.tensors import primed
 from stylebank.persistence.session import Callbacks
-from stylebank.supervision.objective import Objective
+from stylebank.supervision.objective import Kept, Objective
 from stylebank.training import added, report, revision
 from stylebank.training.added import Outcome
 from stylebank.training.incremental import FilterTrainer
@@ -129,6 +130,31 @@ def whole(bench: Bench, known: dict[str, Entry]) -> Entry:
         bench.bank.write_bytes(before)
         shutil.rmtree(bench.folder / "run-new")
     return known["new"]
+
+
+def test_the_encoder_sees_photos_with_grain_and_pictures_are_compared_with_photos_without(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Tensor] = []
+    pairs: list[tuple[Tensor, Tensor]] = []
+    encode, kept = StyleBankNetwork.encode, Objective.kept
+
+    def encoded(network: StyleBankNetwork, content: Tensor) -> Tensor:
+        seen.append(content)
+        return encode(network, content)
+
+    def judged(objective: Objective, content: Tensor) -> Kept:
+        if seen:
+            pairs.append((seen[-1], content))
+        return kept(objective, content)
+
+    monkeypatch.setattr(StyleBankNetwork, "encode", encoded)
+    monkeypatch.setattr(Objective, "kept", judged)
+    bench.add()
+    first, *_ = pairs  # photos held back, for the first filter
+    assert torch.equal(first[0], primed(first[1], 1.0))
+    assert not torch.equal(*first), "the control: these photos are given some"
+    assert any(over is judged for over, judged in pairs), "and second filters keep what they paint over"
 
 
 def test_the_file_grows_by_one_entry_and_nothing_else_changes(bench: Bench) -> None:
