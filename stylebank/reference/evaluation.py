@@ -126,9 +126,7 @@ def evaluate(
     Raises:
         StyleBankError: there are no photos, no style has its images, or VGG cannot be read.
     """
-    found = with_images(bank, styles, note)
-    bank = replace(bank, entries=tuple(entry for entry, _ in found))
-    sets = [style for _, style in found]
+    bank, sets = with_images(bank, styles, note)
     target = choose_device(device)
     loss = bank.trained_with(Loss, "loss")
     check_layers(loss)
@@ -201,8 +199,8 @@ def optimization_steps(
     return reached
 
 
-def with_images(bank: Bundle, folder: Path, note: Callable[[str], None]) -> list[tuple[Entry, StyleSet]]:
-    """The entries whose style images are there, with them; the others are noted.
+def with_images(bank: Bundle, folder: Path, note: Callable[[str], None]) -> tuple[Bundle, Sequence[StyleSet]]:
+    """A bank of those entries whose style images are there, and these; the others are noted.
 
     Raises:
         StyleSetError: there is none.
@@ -220,7 +218,8 @@ def with_images(bank: Bundle, folder: Path, note: Callable[[str], None]) -> list
         raise StyleSetError(
             f"{folder}: has the images of none of the bank's styles; name the folder that has them"
         )
-    return found
+    entries, sets = zip(*found, strict=True)
+    return replace(bank, entries=entries), sets
 
 
 def unseen(bank: Bundle, content: Path) -> list[Path]:

@@ -5,7 +5,7 @@ own images have of it does not count.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -147,12 +147,11 @@ def measure(
     Raises:
         StyleBankError: there are no photos, no style has its images, or the stroke is out of range.
     """
-    found = evaluation.with_images(bank, styles, note)
-    kept = replace(bank, entries=tuple(entry for entry, _ in found))
-    painter = StyleBank(kept, computing=Computing(device=device))
+    bank, sets = evaluation.with_images(bank, styles, note)
+    painter = StyleBank(bank, computing=Computing(device=device))
     return look(
         lambda photo, style: painter.stylize(photo, style, stroke=plan.stroke),
-        [style for _, style in found],
+        sets,
         readable(evaluation.unseen(bank, content), count, note),
         plan=plan,
         report=report,

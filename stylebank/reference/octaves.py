@@ -6,7 +6,7 @@ two, four, ... and compared with the style's images as it then is, and so is the
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from statistics import fmean, median
@@ -71,16 +71,14 @@ def measure(
     Raises:
         StyleBankError: there are no photos, no style has its images, VGG cannot be read, or the stroke is out of range.
     """
-    found = evaluation.with_images(bank, styles, note)
+    bank, sets = evaluation.with_images(bank, styles, note)
     loss = bank.trained_with(Loss, "loss")
     check_layers(loss)
     network = vgg.load(vgg_weights).to(choose_device(device))
-    painter = StyleBank(
-        replace(bank, entries=tuple(entry for entry, _ in found)), computing=Computing(device=device)
-    )
+    painter = StyleBank(bank, computing=Computing(device=device))
     return look(
         lambda photo, style: painter.stylize(photo, style, stroke=plan.stroke),
-        [style for _, style in found],
+        sets,
         (photo for _, photo in readable(evaluation.unseen(bank, content), count, note)),
         layers=loss.style_layers,
         network=network,

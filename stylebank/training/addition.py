@@ -5,7 +5,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from stylebank.bank import bundle
@@ -109,8 +111,7 @@ class Addition:
     def _start(self, pool: FeaturePool) -> Tensor:
         """Where the first filter starts."""
         if self._before:
-            first: Tensor = torch.from_numpy(self._before.filter).float()
-            return first
+            return _weight(self._before.filter)
         mixed = warm_start.candidates(
             self._contents.entries, channels=len(self._identity), kernel=self._material.styles[0].kernel
         )
@@ -121,8 +122,7 @@ class Addition:
     def _start_again(self) -> Tensor:
         """Where the second filter starts."""
         if self._before and self._before.revision is not None:
-            again: Tensor = torch.from_numpy(self._before.revision).float()
-            return again
+            return _weight(self._before.revision)
         same: Tensor = self._filter.clone()
         return same
 
@@ -186,6 +186,10 @@ class Addition:
         style = self._material.styles[0]
         entry = Entry(style=style, filter=bundle.stored(weight), gain=1.0, revision=bundle.stored(again))
         return replace(self._contents, entries=(entry,))
+
+
+def _weight(stored: NDArray[np.float16]) -> Tensor:
+    return torch.from_numpy(stored.astype(np.float32))
 
 
 def recipe(experiment: Config, facts: Mapping[str, Any]) -> dict[str, Any]:

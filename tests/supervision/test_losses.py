@@ -1,5 +1,7 @@
 """Each loss against a float64 transcription of its formula, by hand values, and per image."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -190,6 +192,10 @@ def color_by_loops(output: np.ndarray, content: np.ndarray) -> float:
     return float(1 - explained / ((painted**2).mean(0).sum() + 1e-4))
 
 
+Distance = Callable[[Tensor, Tensor], Tensor]
+Formula = Callable[[np.ndarray, np.ndarray], float]
+
+
 def tone(output: Tensor, content: Tensor) -> Tensor:
     return losses.tone_distance(losses.parts(output), losses.parts(content))
 
@@ -218,16 +224,22 @@ def test_tone_distance_is_the_formula() -> None:
     assert tone(output[:1], content[:1]).tolist() == pytest.approx(wanted[:1], abs=1e-4)
 
 
-def test_the_gradient_of_tone_is_the_slope_of_the_formula() -> None:
-    content, generator = areas(1, 1), torch.Generator().manual_seed(2)
-    output = areas(1, 0).requires_grad_()
-    (gradient,) = torch.autograd.grad(tone(output, content).sum(), output)
+@pytest.mark.parametrize(
+    ("distance", "formula", "sides", "rel", "absolute"),
+    [(tone, tone_by_loops, (50, 67), 1e-3, 1e-5), (color, color_by_loops, (115, 131), 2e-3, 2e-5)],
+)
+def test_the_gradient_of_tone_and_color_is_the_slope_of_the_formula(
+    distance: Distance, formula: Formula, sides: tuple[int, int], rel: float, absolute: float
+) -> None:
+    content, generator = areas(1, 1, sides=sides), torch.Generator().manual_seed(2)
+    output = areas(1, 0, sides=sides).requires_grad_()
+    (gradient,) = torch.autograd.grad(distance(output, content).sum(), output)
     exact, photo = output.detach()[0].double().numpy(), content[0].double().numpy()
     for _ in range(4):
-        direction = torch.randn(3, 50, 67, generator=generator, dtype=torch.float64).numpy()
-        up, down = (tone_by_loops(exact + step * direction, photo) for step in (1e-4, -1e-4))
+        direction = torch.randn(3, *sides, generator=generator, dtype=torch.float64).numpy()
+        up, down = (formula(exact + step * direction, photo) for step in (1e-4, -1e-4))
         slope = float((gradient[0].double().numpy() * direction).sum())
-        assert slope == pytest.approx((up - down) / 2e-4, rel=1e-3, abs=1e-5)
+        assert slope == pytest.approx((up - down) / 2e-4, rel=rel, abs=absolute)
         assert abs(slope) > 1e-4, "the control: it is not flat there"
 
 
@@ -249,23 +261,27 @@ def test_tone_does_not_mind_what_is_smaller_than_its_parts() -> None:
     assert tone(photo + weave, photo).tolist() == pytest.approx(alone, abs=1e-4)
 
 
-@pytest.mark.parametrize("size", [(16, 16), (31, 20), (48, 64)])
-def test_what_has_no_light_and_dark_has_no_tone_and_no_gradient(size: tuple[int, int]) -> None:
-    """Where one of both is of one lightness nothing is explained; a picture of one part is always so."""
+@pytest.mark.parametrize("distance", [tone, color])
+@pytest.mark.parametrize("size", [(9, 12), (16, 16), (31, 20), (48, 64)])
+def test_what_is_of_one_color_has_no_tone_no_color_and_no_gradient(
+    size: tuple[int, int], distance: Distance
+) -> None:
+    """Where one of both is so nothing is explained; a picture of one part is always so."""
     flat = torch.full((1, 3, *size), 0.3, requires_grad=True)
     for content in (torch.full((1, 3, *size), 0.7), torch.rand(1, 3, *size)):
-        distance = tone(flat, content)
-        (gradient,) = torch.autograd.grad(distance.sum(), flat)
-        assert distance.tolist() == pytest.approx([1.0])
+        found = distance(flat, content)
+        (gradient,) = torch.autograd.grad(found.sum(), flat)
+        assert found.tolist() == pytest.approx([1.0])
         assert gradient.abs().max() < 1e-6
 
 
+@pytest.mark.parametrize("distance", [tone, color])
 @pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
-def test_tone_of_half_numbers_is_counted_in_float32(kind: torch.dtype) -> None:
+def test_tone_and_color_of_half_numbers_are_counted_in_float32(kind: torch.dtype, distance: Distance) -> None:
     output, content = areas(2, 0).to(kind), areas(2, 1).to(kind)
-    found = tone(output, content)
+    found = distance(output, content)
     assert found.dtype == torch.float32
-    assert torch.equal(found, tone(output.float(), content.float()))
+    assert torch.equal(found, distance(output.float(), content.float()))
 
 
 def test_color_distance_is_the_formula() -> None:
@@ -282,19 +298,6 @@ def test_color_distance_is_the_formula() -> None:
     assert color(output[:1], content[:1]).tolist() == pytest.approx(wanted[:1], abs=2e-4)
 
 
-def test_the_gradient_of_color_is_the_slope_of_the_formula() -> None:
-    content, generator = areas(1, 1, sides=(115, 131)), torch.Generator().manual_seed(2)
-    output = areas(1, 0, sides=(115, 131)).requires_grad_()
-    (gradient,) = torch.autograd.grad(color(output, content).sum(), output)
-    exact, photo = output.detach()[0].double().numpy(), content[0].double().numpy()
-    for _ in range(4):
-        direction = torch.randn(3, 115, 131, generator=generator, dtype=torch.float64).numpy()
-        up, down = (color_by_loops(exact + step * direction, photo) for step in (1e-4, -1e-4))
-        slope = float((gradient[0].double().numpy() * direction).sum())
-        assert slope == pytest.approx((up - down) / 2e-4, rel=2e-3, abs=2e-5)
-        assert abs(slope) > 1e-4, "the control: it is not flat there"
-
-
 def test_any_palette_is_the_photo_s_color_and_a_patch_of_its_own_is_not() -> None:
     photo = areas(1, 0, sides=(115, 131))
     golden = torch.cat([0.9 - 0.5 * photo[:, 1:2].square(), photo[:, :1], 0.3 * photo[:, 2:]], dim=1)
@@ -303,13 +306,3 @@ def test_any_palette_is_the_photo_s_color_and_a_patch_of_its_own_is_not() -> Non
     patched = photo.clone()
     patched[:, :, 32:80, 32:80] = torch.tensor([0.2, 0.8, 1.0])[:, None, None]
     assert float(color(patched, photo)) > 0.25
-
-
-@pytest.mark.parametrize("size", [(9, 12), (16, 16), (31, 20), (48, 64)])
-def test_what_has_no_colors_has_none_of_the_photo_s_and_no_gradient(size: tuple[int, int]) -> None:
-    flat = torch.full((1, 3, *size), 0.3, requires_grad=True)
-    for content in (torch.full((1, 3, *size), 0.7), torch.rand(1, 3, *size)):
-        distance = color(flat, content)
-        (gradient,) = torch.autograd.grad(distance.sum(), flat)
-        assert distance.tolist() == pytest.approx([1.0])
-        assert gradient.abs().max() < 1e-6
