@@ -36,8 +36,8 @@ from stylebank.training.material import gather
 
 CONFIG = Path(__file__).resolve().parents[1] / "configs" / "release.toml"
 
-_PROBE = 200  # steps that tell how long one takes
-_WARM = 80  # of them, in which photos are read for the first time
+_PROBE = 140  # steps that tell how long one takes
+_WARM = 60  # of them, in which photos are read for the first time
 _REVISIONS_COST = 1.1  # a run with revisions against its first steps, which have none; measured
 
 app = typer.Typer(add_completion=False)
@@ -109,15 +109,14 @@ def train(
     steps: Annotated[int | None, typer.Option(help="Instead of what the clock says.")] = None,
     start: Annotated[Path | None, typer.Option("--from", help="A bank to go on from.")] = None,
     rate: Annotated[float | None, typer.Option(help="Learning rate, instead of the experiment's.")] = None,
+    batch: Annotated[int | None, typer.Option(help="Photos a step, instead of the experiment's.")] = None,
 ) -> None:
     """Train, or continue; the bank is written in either case."""
     ends = time.monotonic() + 60 * minutes
-    torch.backends.cudnn.benchmark = True
     wanted = _from_pack(folder, config.read(experiment, styles_folder=folder))
-    if rate:
-        wanted = dataclasses.replace(
-            wanted, training=dataclasses.replace(wanted.training, learning_rate=rate)
-        )
+    asked = wanted.training
+    asked = dataclasses.replace(asked, learning_rate=rate or asked.learning_rate, batch=batch or asked.batch)
+    wanted = dataclasses.replace(wanted, training=asked)
     saved = run / "steps.json"
     if saved.exists():
         steps = json.loads(saved.read_text("utf-8"))

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from stylebank.network import primer
 from stylebank.priming import ground
 
 
@@ -47,6 +48,8 @@ def primed(photos: Tensor, share: float) -> Tensor:
     values = photos.detach().float()
     if not share:
         return values
-    with ThreadPoolExecutor() as pool:  # a GPU would wait for one thread
+    if values.device.type == "cuda":
+        return primer.primed(values, share)
+    with ThreadPoolExecutor() as pool:
         found = list(pool.map(lambda photo: ground.primed(photo, share), values.cpu().numpy()))
     return torch.empty_like(values).copy_(torch.from_numpy(np.stack(found)))

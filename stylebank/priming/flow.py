@@ -11,12 +11,12 @@ from PIL import Image
 from stylebank.priming import grain
 from stylebank.priming.grain import Floats, Steps
 
-_NEIGHBOURHOODS = (4, 12, 32)  # sides of the means, in places
+NEIGHBOURHOODS = (4, 12, 32)  # sides of the means, in places
 _EDDY = 36.0  # places from one eddy to the next
 _WIND = np.float32(
     1
 )  # of the wind that blows to the right, against its eddies; fewer close the more there is
-_FAINT = 0.01  # difference of neighbours at which a form draws as the wind does: noise of a sensor has less
+FAINT = 0.01  # difference of neighbours at which a form draws as the wind does: noise of a sensor has less
 
 
 def steps(luma: Floats, contrast: np.float32) -> Steps:
@@ -29,8 +29,8 @@ def steps(luma: Floats, contrast: np.float32) -> Steps:
     down, right = _slopes(luma)
     # Twice the angle of the tangent, so that opposite directions are one.
     along = _seen(right * right - down * down), _seen(2 * right * down)
-    wind = (contrast * np.float32(_FAINT)) ** 2
-    cos, sin = (wind * blown - form for blown, form in zip(_wind(*luma.shape), along, strict=True))
+    strength = (contrast * np.float32(FAINT)) ** 2
+    cos, sin = (strength * blown - form for blown, form in zip(wind(*luma.shape), along, strict=True))
     cos /= np.sqrt(cos * cos + sin * sin) + np.float32(1e-30)
     halves = (
         np.sqrt((1 - cos).clip(0) / 2) * np.where(sin < 0, np.float32(-1), np.float32(1)),
@@ -39,7 +39,7 @@ def steps(luma: Floats, contrast: np.float32) -> Steps:
     return np.rint(np.float32(grain.UNIT) * np.stack(halves)).astype(np.int32)
 
 
-def _wind(height: int, width: int) -> tuple[Floats, Floats]:
+def wind(height: int, width: int) -> tuple[Floats, Floats]:
     """Twice the angle at which wind blows, cosine and sine: across the slopes of hills, so that it never ends."""
     down, right = _slopes(grain.smooth(height, width, _EDDY))
     across: Floats = np.float32(_EDDY) * down + _WIND
@@ -62,7 +62,7 @@ def _seen(values: NDArray[np.float32]) -> Floats:
     """The sum of the means over all neighbourhoods."""
     height, width = values.shape
     image, total = Image.fromarray(values), np.zeros_like(values)
-    for side in _NEIGHBOURHOODS:
+    for side in NEIGHBOURHOODS:
         cells = max(1, round(width / side)), max(1, round(height / side))
         means = image.resize(cells, Image.Resampling.BOX)
         total += np.asarray(means.resize((width, height), Image.Resampling.BICUBIC))

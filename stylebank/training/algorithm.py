@@ -117,19 +117,20 @@ class Trainer:
         )
         places = self._group.places(training.batch)
         styles = [styles[place] for place in places]
+        content = self._placed(content)
         again = self._is_revision(number)
         if again:
             key = f"{training.seed} ground {number}"
             seen = content = ground(
                 self.network,
-                self._placed(content),
+                content,
                 styles,
                 grain=training.grain,
                 chained=training.chained,
                 key=key,
             )
-        else:  # primed here, where the batch still is: a GPU works on
-            seen, content = (self._placed(x) for x in (self.network.shown(content, training.grain), content))
+        else:
+            seen = self.network.shown(content, training.grain)
         kept = self.objective.kept(content)
         loss = self.objective.revision if again else self.objective
         weights = self.config.loss

@@ -12,7 +12,7 @@ from stylebank.priming.ground import primed
 
 Floats = NDArray[np.float32]
 
-GRAIN, FLAT, CELL, FAINT = ground._GRAIN, ground._FLAT, ground._CELL, ground._FAINT
+GRAIN, FLAT, CELL, FAINT = ground.GRAIN, ground.FLAT, ground.CELL, ground.FAINT
 
 REACH = 32
 """Pixels from a border within which strokes would go on beyond it, and the wind lacks neighbours."""
@@ -106,7 +106,7 @@ def test_what_is_bright_stays_as_bright(monkeypatch: pytest.MonkeyPatch) -> None
     photo = np.repeat((np.linspace(0, 1, 400, dtype=np.float32) ** 4)[None, None].repeat(100, 1), 3, 0)
     mean = luma(photo).mean()
     assert abs(luma(primed(photo, 1.0))[:, 200:].mean() - luma(photo)[:, 200:].mean()) < GRAIN / 4
-    monkeypatch.setattr(ground, "_GRAIN", 0.0)
+    monkeypatch.setattr(ground, "GRAIN", 0.0)
     assert np.array_equal(primed(photo, 1.0), photo)
     assert mean < 0.5 < luma(photo).max()
 
