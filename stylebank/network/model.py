@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from stylebank.config import Network
+from stylebank.network import primer
 from stylebank.network.architecture import FLAT
 from stylebank.network.instance_norm import Statistics, statistics_of
 from stylebank.network.layers import (
@@ -96,8 +97,12 @@ class StyleBankNetwork(nn.Module):
         return self.reconstruct(content) if styles is None else self.stylize(content, styles, again=again)
 
     def shown(self, photos: Tensor, share: float = 1.0) -> Tensor:
-        """Photos (B, 3, H, W) as first passes see them, see `primed`; bare for a johnson network, a yardstick."""
-        return primed(photos, share) if self.is_bank else photos
+        """Crops (B, 3, H, W) as first passes see them, see `primed`; bare for a johnson network, a yardstick."""
+        if not self.is_bank:
+            return photos
+        if photos.device.type == "cuda" and share:  # which would wait for the processor
+            return primer.primed(photos.detach().float(), share)
+        return primed(photos, share)
 
     def encode(self, content: Tensor) -> Tensor:
         """F = E(I): (B, 3, H, W) in [0, 1], sRGB -> (B, 4 width, H / 4, W / 4) in the network's precision."""

@@ -1,4 +1,4 @@
-"""`priming.ground` once more, for a batch on a GPU, which would wait for the processor: the same sums on tensors.
+"""`priming.ground` once more, for crops on a GPU, which would wait for the processor: the same sums on tensors.
 
 Resampling is a product with a matrix, whose rows are Pillow's own weights. Legend: B photos, H x W their pixels, h x w
 the places of the grain, one for two pixels.
@@ -20,9 +20,13 @@ if TYPE_CHECKING:
 
 
 def primed(photos: Tensor, share: float) -> Tensor:
-    """Photos (B, 3, H, W) in [0, 1], float32, as first passes want them; see `ground.primed`."""
+    """Photos (B, 3, H, W) in [0, 1], float32, as first passes want them; see `ground.primed`.
+
+    For crops: what depends on their size alone is kept. With products in TF32, which PyTorch does not use unless told
+    to, it would be 0.03 off.
+    """
     contrast = _contrast(photos)
-    luma = (photos * photos.new_tensor(LUMA)[:, None, None]).sum(dim=1)
+    luma = LUMA[0] * photos[:, 0] + LUMA[1] * photos[:, 1] + LUMA[2] * photos[:, 2]
     height, width = luma.shape[1:]
     luma = luma - luma.mean(dim=(1, 2), keepdim=True)
     cells = max(1, round(height / ground.CELL)), max(1, round(width / ground.CELL))
@@ -36,7 +40,7 @@ def primed(photos: Tensor, share: float) -> Tensor:
 def _contrast(photos: Tensor) -> Tensor:
     """That of each photo against an ordinary one's, (B, 1, 1) in [0, 1]."""
     variances = (photos - photos[:, :, :1, :1]).var(dim=(2, 3), correction=0)
-    return (variances.mean(dim=1).sqrt() / ground.FAINT).clamp_max(1)[:, None, None]
+    return (variances.mean(dim=1).sqrt() / ground.FAINT_PHOTO).clamp_max(1)[:, None, None]
 
 
 def _grain(luma: Tensor, contrast: Tensor) -> Tensor:
@@ -55,7 +59,7 @@ def _steps(luma: Tensor, contrast: Tensor) -> Tensor:
     down, right = torch.zeros_like(luma), torch.zeros_like(luma)
     down[:, 1:-1] = (luma[:, 2:] - luma[:, :-2]) * 0.5
     right[:, :, 1:-1] = (luma[:, :, 2:] - luma[:, :, :-2]) * 0.5
-    wind = (contrast * flow.FAINT).square()
+    wind = (contrast * flow.FAINT_FORM).square()
     blown = _wind(luma.shape[1], luma.shape[2], luma.device)
     forms = _seen(right * right - down * down), _seen(2 * right * down)
     cos, sin = (wind * air - form for air, form in zip(blown, forms, strict=True))
@@ -84,14 +88,14 @@ def _drawn_out(noise: Tensor, steps: Tensor) -> Tensor:
     total = flat.expand(steps.shape[1], -1).clone()
     for sign in (1, -1):
         at, ahead = start.expand_as(moves), sign * moves
-        for weight in grain.WEIGHTS.tolist():
+        for weight in grain.FADING.tolist():
             at = torch.minimum((at + ahead).clamp_min(middle), last)
             cell = torch.div(at, grain.UNIT, rounding_mode="floor")
             index = cell[0] * width + cell[1]
             total += weight * flat[index]
             further = moves.gather(2, index.expand_as(moves))
             ahead = torch.where((ahead * further).sum(dim=0) < 0, -further, further)
-    whole = float(1 + 2 * grain.WEIGHTS.sum())
+    whole = float(1 + 2 * grain.FADING.sum())
     return (total / whole).view(-1, height, width)
 
 
@@ -104,13 +108,13 @@ def _resized(values: Tensor, size: tuple[int, int], how: "Resampling") -> Tensor
     return down @ values @ across.T
 
 
-# What depends on sizes alone is made once, and stays on the device.
+# What depends on sizes alone stays on the device: ten matrices a size, and a training has thirteen sizes.
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def _weights(length: int, wanted: int, how: "Resampling", device: torch.device) -> Tensor:
     """What each of `wanted` pixels takes of `length`: (wanted, length)."""
-    return torch.from_numpy(ground.weights(length, wanted, how).copy()).to(device)
+    return torch.from_numpy(ground.resampling_weights(length, wanted, how).copy()).to(device)
 
 
 @lru_cache(maxsize=16)
@@ -120,6 +124,7 @@ def _noise(height: int, width: int, device: torch.device) -> Tensor:
 
 @lru_cache(maxsize=16)
 def _wind(height: int, width: int, device: torch.device) -> Tensor:
+    """See `flow.wind`: cosine and sine of twice the angle, (2, h, w)."""
     return torch.from_numpy(np.stack(flow.wind(height, width))).to(device)
 
 

@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from stylebank.network import primer
 from stylebank.priming import ground
 
 
@@ -48,8 +47,6 @@ def primed(photos: Tensor, share: float) -> Tensor:
     values = photos.detach().float()
     if not share:
         return values
-    if values.device.type == "cuda":
-        return primer.primed(values, share)
     with ThreadPoolExecutor() as pool:
         found = list(pool.map(lambda photo: ground.primed(photo, share), values.cpu().numpy()))
     return torch.empty_like(values).copy_(torch.from_numpy(np.stack(found)))

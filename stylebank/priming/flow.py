@@ -16,7 +16,9 @@ _EDDY = 36.0  # places from one eddy to the next
 _WIND = np.float32(
     1
 )  # of the wind that blows to the right, against its eddies; fewer close the more there is
-FAINT = 0.01  # difference of neighbours at which a form draws as the wind does: noise of a sensor has less
+FAINT_FORM = (
+    0.01  # difference of neighbours at which a form draws as the wind does: noise of a sensor has less
+)
 
 
 def steps(luma: Floats, contrast: np.float32) -> Steps:
@@ -29,7 +31,7 @@ def steps(luma: Floats, contrast: np.float32) -> Steps:
     down, right = _slopes(luma)
     # Twice the angle of the tangent, so that opposite directions are one.
     along = _seen(right * right - down * down), _seen(2 * right * down)
-    strength = (contrast * np.float32(FAINT)) ** 2
+    strength = (contrast * np.float32(FAINT_FORM)) ** 2
     cos, sin = (strength * blown - form for blown, form in zip(wind(*luma.shape), along, strict=True))
     cos /= np.sqrt(cos * cos + sin * sin) + np.float32(1e-30)
     halves = (

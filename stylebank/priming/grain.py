@@ -14,7 +14,7 @@ UNIT = 1 << _BITS
 """Parts of a place's side in which steps are counted: whole numbers, so that every machine walks the same way."""
 
 _REACH = 7  # steps of about one place each, that a stroke goes either way
-WEIGHTS = np.cos(np.pi / 2 * np.arange(1, _REACH + 1) / (_REACH + 1)).astype(np.float32)
+FADING = np.cos(np.pi / 2 * np.arange(1, _REACH + 1) / (_REACH + 1)).astype(np.float32)
 _BAND = 2**17  # places that are walked from at a time
 
 
@@ -57,7 +57,7 @@ def _band(noise: Floats, steps: Steps, rows: range, size: tuple[int, int]) -> Fl
     for sign in (1, -1):
         y, x = UNIT * start + middle
         down, right = (sign * each.take(own) for each in steps)
-        for weight in WEIGHTS:
+        for weight in FADING:
             y += down
             x += right
             y.clip(middle, UNIT * (height - 1) + middle, out=y)
@@ -67,7 +67,7 @@ def _band(noise: Floats, steps: Steps, rows: range, size: tuple[int, int]) -> Fl
             further = [each.take(at) for each in steps]
             turn = ((down * further[0] + right * further[1]) >> 31) | 1  # -1 where it points back, else 1
             down, right = (turn * each for each in further)
-    found: Floats = total.reshape(len(rows), width) / np.float32(1 + 2 * WEIGHTS.sum())
+    found: Floats = total.reshape(len(rows), width) / np.float32(1 + 2 * FADING.sum())
     return found
 
 

@@ -18,7 +18,7 @@ BOX, BILINEAR, BICUBIC = Image.Resampling.BOX, Image.Resampling.BILINEAR, Image.
 CELL = 8  # pixels of the sides of the squares in which detail is measured
 GRAIN = 0.08  # deviation, of full scale
 FLAT = 0.06  # deviation within cells at which there is two thirds of it: faces keep their features
-FAINT = 0.1  # deviation of a photo below which all of that shrinks with it; 99 of 100 photos have more
+FAINT_PHOTO = 0.1  # deviation of a photo below which all of that shrinks with it; 99 of 100 photos have more
 HALF = 2  # pixels from one place of the grain to the next
 DAB = 3.0  # places from one of its numbers to the next: half of a stroke's width
 FADED = 0.44  # deviation of that grain once it is drawn out, against ordinary noise's 1; measured on photos
@@ -50,7 +50,7 @@ def _contrast(photo: Floats) -> np.float32:
     """That of a photo in any of its colours against an ordinary one's, in [0, 1]."""
     # Less its first pixel: then a flat photo has none, to the last digit. One by one, since photos lie channels last.
     variances = [(channel - channel[0, 0]).var() for channel in photo]
-    return np.float32(min(1.0, np.sqrt(np.mean(variances)) / FAINT))
+    return np.float32(min(1.0, np.sqrt(np.mean(variances)) / FAINT_PHOTO))
 
 
 def _grain(luma: Floats, contrast: np.float32) -> Floats:
@@ -67,6 +67,6 @@ def _resized(values: Floats, size: tuple[int, int], how: Image.Resampling) -> Fl
     return np.asarray(Image.fromarray(values).resize(size, how))
 
 
-def weights(length: int, wanted: int, how: Image.Resampling) -> Floats:
+def resampling_weights(length: int, wanted: int, how: Image.Resampling) -> Floats:
     """What each of `wanted` pixels takes of `length` when a line is resized: (wanted, length)."""
     return _resized(np.eye(length, dtype=np.float32), (length, wanted), how)

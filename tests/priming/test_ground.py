@@ -12,7 +12,7 @@ from stylebank.priming.ground import primed
 
 Floats = NDArray[np.float32]
 
-GRAIN, FLAT, CELL, FAINT = ground.GRAIN, ground.FLAT, ground.CELL, ground.FAINT
+GRAIN, FLAT, CELL, FAINT = ground.GRAIN, ground.FLAT, ground.CELL, ground.FAINT_PHOTO
 
 REACH = 32
 """Pixels from a border within which strokes would go on beyond it, and the wind lacks neighbours."""
