@@ -114,9 +114,12 @@ def train(
     """Train, or continue; the bank is written in either case."""
     ends = time.monotonic() + 60 * minutes
     wanted = _from_pack(folder, config.read(experiment, styles_folder=folder))
-    asked = wanted.training
-    asked = dataclasses.replace(asked, learning_rate=rate or asked.learning_rate, batch=batch or asked.batch)
-    wanted = dataclasses.replace(wanted, training=asked)
+    training = dataclasses.replace(
+        wanted.training,
+        learning_rate=rate or wanted.training.learning_rate,
+        batch=batch or wanted.training.batch,
+    )
+    wanted = dataclasses.replace(wanted, training=training)
     saved = run / "steps.json"
     if saved.exists():
         steps = json.loads(saved.read_text("utf-8"))
@@ -127,7 +130,7 @@ def train(
         typer.echo(f"{1e3 * seconds:.1f} ms a step: {steps} steps")
     run.mkdir(parents=True, exist_ok=True)
     write_atomically(saved, json.dumps(steps).encode())
-    wanted = dataclasses.replace(wanted, training=dataclasses.replace(wanted.training, steps=steps))
+    wanted = dataclasses.replace(wanted, training=dataclasses.replace(training, steps=steps))
     outcome = joint.train(
         wanted,
         content=folder / "photos",

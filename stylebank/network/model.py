@@ -101,7 +101,7 @@ class StyleBankNetwork(nn.Module):
         if not self.is_bank:
             return photos
         if photos.device.type == "cuda" and share:  # which would wait for the processor
-            return primer.primed(photos.detach().float(), share)
+            return primer.primed(photos, share)
         return primed(photos, share)
 
     def encode(self, content: Tensor) -> Tensor:

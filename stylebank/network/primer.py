@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
 
 def primed(photos: Tensor, share: float) -> Tensor:
-    """Photos (B, 3, H, W) in [0, 1], float32, as first passes want them; see `ground.primed`.
+    """Photos (B, 3, H, W) in [0, 1] as first passes want them, in float32 and without gradient; see `ground.primed`.
 
     For crops: what depends on their size alone is kept. With products in TF32, which PyTorch does not use unless told
     to, it would be 0.03 off.
     """
+    photos = photos.detach().float()
     contrast = _contrast(photos)
     luma = LUMA[0] * photos[:, 0] + LUMA[1] * photos[:, 1] + LUMA[2] * photos[:, 2]
     height, width = luma.shape[1:]
@@ -59,10 +60,10 @@ def _steps(luma: Tensor, contrast: Tensor) -> Tensor:
     down, right = torch.zeros_like(luma), torch.zeros_like(luma)
     down[:, 1:-1] = (luma[:, 2:] - luma[:, :-2]) * 0.5
     right[:, :, 1:-1] = (luma[:, :, 2:] - luma[:, :, :-2]) * 0.5
-    wind = (contrast * flow.FAINT_FORM).square()
+    strength = (contrast * flow.FAINT_FORM).square()
     blown = _wind(luma.shape[1], luma.shape[2], luma.device)
     forms = _seen(right * right - down * down), _seen(2 * right * down)
-    cos, sin = (wind * air - form for air, form in zip(blown, forms, strict=True))
+    cos, sin = (strength * air - form for air, form in zip(blown, forms, strict=True))
     cos = cos / ((cos * cos + sin * sin).sqrt() + 1e-30)
     across = ((1 - cos).clamp_min(0) / 2).sqrt()
     halves = torch.where(sin < 0, -across, across), ((1 + cos).clamp_min(0) / 2).sqrt()

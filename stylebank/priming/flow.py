@@ -16,9 +16,8 @@ _EDDY = 36.0  # places from one eddy to the next
 _WIND = np.float32(
     1
 )  # of the wind that blows to the right, against its eddies; fewer close the more there is
-FAINT_FORM = (
-    0.01  # difference of neighbours at which a form draws as the wind does: noise of a sensor has less
-)
+FAINT_FORM = 0.01
+"""Difference of neighbours at which a form draws as the wind does: noise of a sensor has less."""
 
 
 def steps(luma: Floats, contrast: np.float32) -> Steps:

@@ -90,7 +90,7 @@ class Trainer:
         for group in self._adam.param_groups:
             group["lr"] = learning_rate(training, self.step)
         self._adam.zero_grad(set_to_none=True)
-        content = self._stream.batch(self.step)
+        content = self._placed(self._stream.batch(self.step))
         cycle, place = divmod(self.step, training.stylizing_steps + 1)
         if not self.config.network.is_bank:  # there is nothing but the stylizing branch
             self._stylizing_gradient(content, self.step)
@@ -99,7 +99,7 @@ class Trainer:
             if place == training.stylizing_steps - 1:
                 self.stylizing_norm = gradient_norm(self._shared)
         else:
-            self._identity_gradient(self._placed(content))
+            self._identity_gradient(content)
         self._adam.step()
         self.step += 1
 
@@ -117,7 +117,6 @@ class Trainer:
         )
         places = self._group.places(training.batch)
         styles = [styles[place] for place in places]
-        content = self._placed(content)
         again = self._is_revision(number)
         if again:
             key = f"{training.seed} ground {number}"
