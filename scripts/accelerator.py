@@ -38,7 +38,7 @@ CONFIG = Path(__file__).resolve().parents[1] / "configs" / "release.toml"
 
 _PROBE = 140  # steps that tell how long one takes
 _WARM = 60  # of them, in which photos are read for the first time
-_REVISIONS_COST = 1.1  # a run with revisions against its first steps, which have none; measured
+_REVISIONS_COST = 1.15  # a run with revisions against its first steps, which have none; measured
 
 app = typer.Typer(add_completion=False)
 
@@ -154,8 +154,10 @@ def _from_pack(folder: Path, wanted: Config) -> Config:
     sets = {name: _packed(folder / "sets", found) for name, found in listed.items()}
 
     def resolve(style: Style, layers: Sequence[str], weights: Sequence[float]) -> StyleSet:
-        del layers, weights  # those of the experiment that was packed
-        return sets[style.name]
+        own = style.weights or (1.0,) * len(layers)
+        found = zip(sets[style.name].layers, own, weights, strict=True)
+        weighed = tuple(dataclasses.replace(image, weight=a * b) for image, a, b in found)
+        return dataclasses.replace(sets[style.name], layers=weighed)
 
     styleset.resolve = resolve
     return wanted

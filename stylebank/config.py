@@ -103,6 +103,8 @@ class Loss:
     peaks: float = _number(1.0, 0.0, 1e6)  # of joint trainings: spots that rule the decoder's norms
     tone: float = _number(1.0, 0.0, 1e6)  # light and dark that do not follow the photo's
     color: float = _number(2.0, 0.0, 1e6)  # colours that do not follow the photo's
+    seams: float = _number(0.5, 0.0, 1e6)  # colours along edges that neither side has
+    weave: float = _number(10.0, 0.0, 1e6)  # regular patterns on flat ground
     content_layer: str = "relu4_2"
     style_layers: tuple[str, ...] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
     layer_weights: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0, 1.0)

@@ -34,6 +34,7 @@ learning_rate = 0.02; warmup = 9; schedule = "staircase"; hold = 0.25; decay = 0
 revisions = 0.75; revise_after = 0.375; chained = 0.125; grain = 0.25; precision = "bfloat16"; seed = 13
 [loss]
 content = 2.0; style = 3.0; tv = 0.25; far = 0.625; empty = 4.0; peaks = 0.5; tone = 0.5; color = 0.75
+seams = 0.625; weave = 5.0
 content_layer = "relu3_2"
 style_layers = ["relu1_2", "relu2_2"]; layer_weights = [0.5, 2.0]
 [[style]]

@@ -17,7 +17,7 @@ from torch import Tensor
 from stylebank.config import Loss
 from stylebank.errors import ConfigError
 from stylebank.network.tensors import indices
-from stylebank.supervision import losses, vgg
+from stylebank.supervision import losses, seams, vgg, weaves
 from stylebank.supervision.styleset import LayerImage, StyleSet
 from stylebank.supervision.vgg import VGG
 
@@ -27,10 +27,19 @@ _FAR_LAYERS = 2  # of the style layers, from the finest
 
 
 class Kept(NamedTuple):
-    """What pictures are to keep of B photos: content features (B, C, h, w) and `losses.parts` (B, 3, h', w')."""
+    """What pictures are to keep of B photos.
+
+    Attributes:
+        content: features (B, C, h, w).
+        parts: see `losses.parts`, (B, 3, h', w').
+        edges: see `seams.edges`, (B, N, 6); N is 0 where seams weigh nothing.
+        flat: see `weaves.flat_windows`, (B, 2, W); W is 0 where weaves weigh nothing.
+    """
 
     content: Tensor
     parts: Tensor
+    edges: Tensor
+    flat: Tensor
 
 
 @dataclass(frozen=True)
@@ -81,14 +90,25 @@ class Objective:
         )
         floors = [contrast_floor(style) if loss.empty else 1.0 for style in styles]
         self._floors = torch.tensor(floors, device=device)  # (S,)
+        own = [weaves.own_weave(style.pictures()) if loss.weave else 0.0 for style in styles]
+        self._weaves = torch.tensor(own, device=device)  # (S,)
         self.unstyled = self._unstyled_distances(network, photos.to(device))
         self._vgg = network.compute_in(precision)
 
-    def kept(self, content: Tensor) -> Kept:
-        """What pictures are to keep of photos (B, 3, H, W) in [0, 1], without gradient."""
+    def kept(self, content: Tensor, photo: Tensor | None = None) -> Kept:
+        """What pictures are to keep of what they are painted over, (B, 3, H, W) in [0, 1], without gradient.
+
+        Edges and flat ground are those of the photo, where pictures are painted over enlarged paintings of it.
+        """
         layer = self._loss.content_layer
+        photo = content if photo is None else photo
         with torch.no_grad():
-            return Kept(self._vgg(content, (layer,))[layer], losses.parts(content))
+            return Kept(
+                content=self._vgg(content, (layer,))[layer],
+                parts=losses.parts(content),
+                edges=seams.edges(photo) if self._loss.seams else photo.new_zeros(len(photo), 0, 6),
+                flat=weaves.flat_windows(photo) if self._loss.weave else photo.new_zeros(len(photo), 2, 0),
+            )
 
     def __call__(self, output: Tensor, kept: Kept, styles: Sequence[int]) -> Terms:
         """Compare outputs (B, 3, H, W) with what they are to keep and, image by image, with styles[b]."""
@@ -116,6 +136,11 @@ class Objective:
             per_image = per_image + self._loss.tone * losses.tone_distance(parts, kept.parts)
         if self._loss.color:
             per_image = per_image + self._loss.color * losses.color_distance(parts, kept.parts)
+        if self._loss.seams:
+            per_image = per_image + self._loss.seams * seams.seam_distance(output, kept.edges)
+        if self._loss.weave:
+            weave = weaves.weave_distance(output, kept.flat, self._weaves[index])
+            per_image = per_image + self._loss.weave * weave
         return Terms(content=content, style=style, tv=tv, total=per_image.mean())
 
     def revision(self, output: Tensor, kept: Kept, styles: Sequence[int]) -> Terms:
@@ -194,8 +219,7 @@ def contrast_floor(style: StyleSet) -> float:
     Gram matrices are sums over a picture and do not ask where its paint lies: without a floor, networks leave flat
     bright and dark holes in it.
     """
-    images = {image.same_image() for image in style.layers}
-    found = [float(losses.local_contrast(image.load()).quantile(0.05)) for image in images]
+    found = [float(losses.local_contrast(image).quantile(0.05)) for image in style.pictures()]
     return max(1e-3, min(found, default=0.0))
 
 

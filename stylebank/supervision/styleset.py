@@ -100,6 +100,14 @@ class StyleSet:
         """Whether its layers see different images."""
         return len({image.same_image() for image in self.layers}) > 1
 
+    def pictures(self) -> "list[Tensor]":
+        """Its distinct images, (1, 3, H, W) in [0, 1] each.
+
+        Raises:
+            ImageError: one cannot be read.
+        """
+        return [image.load() for image in {image.same_image(): image for image in self.layers}.values()]
+
     def runs(self) -> list[tuple[str, LayerImage]]:
         """Neighbouring layers with one image and weight, "relu1_1 to relu3_1" or "relu4_1", and the first of each."""
         found = []

@@ -165,7 +165,7 @@ class Addition:
             photos = photos.to(self._material.device, memory_format=torch.channels_last)
             with torch.no_grad():
                 over, judged_by = prepared(photos, number)
-                return Features(self._network.encode(over), *self._objective.kept(judged_by))
+                return Features(self._network.encode(over), *self._objective.kept(judged_by, photos))
 
         return features
 

@@ -120,7 +120,7 @@ class Trainer:
         again = self._is_revision(number)
         if again:
             key = f"{training.seed} ground {number}"
-            seen = content = ground(
+            seen = over = ground(
                 self.network,
                 content,
                 styles,
@@ -129,8 +129,8 @@ class Trainer:
                 key=key,
             )
         else:
-            seen = self.network.shown(content, training.grain)
-        kept = self.objective.kept(content)
+            seen, over = self.network.shown(content, training.grain), content
+        kept = self.objective.kept(over, content)
         loss = self.objective.revision if again else self.objective
         weights = self.config.loss
         watched = watched_peaks(self.network.decoder) if weights.peaks else nullcontext(list[Tensor]())

@@ -29,11 +29,13 @@ class Features(NamedTuple):
     encoded: Tensor
     content: Tensor
     parts: Tensor
+    edges: Tensor
+    flat: Tensor
 
     @property
     def kept(self) -> Kept:
         """What `Objective` compares pictures with."""
-        return Kept(self.content, self.parts)
+        return Kept(*self[1:])
 
     def split(self) -> Iterator["Features"]:
         """Those of each crop, B = 1."""

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from stylebank.config import Loss, Style
 from stylebank.errors import ConfigError
-from stylebank.supervision import losses, styleset, vgg
+from stylebank.supervision import losses, seams, styleset, vgg, weaves
 from stylebank.supervision.objective import Kept, Objective, Terms, check_layers, contrast_floor, style_grams
 from stylebank.supervision.styleset import StyleSet
 from stylebank.supervision.vgg import STYLE_LAYERS, VGG
@@ -147,6 +147,29 @@ def test_the_total_is_the_weighted_sum(network: VGG, art: Path) -> None:
     assert float(terms.total) == pytest.approx(float(by_hand), rel=1e-5)
 
 
+def test_seams_and_weaves_count_along_the_photo_s_edges_and_on_its_flat_ground(
+    network: VGG, art: Path
+) -> None:
+    """Whatever the picture is painted over; the style's own weave is allowed."""
+    photo, over = torch.full((1, 3, 160, 160), 0.3), torch.rand(1, 3, 160, 160) * 0.2
+    photo[..., 80:] = 0.7
+    output = (
+        photo + 0.03 * torch.sin(torch.arange(160) * (2 * torch.pi / 8)) + 0.01 * torch.rand(1, 3, 160, 160)
+    )
+    output[..., 82:85] = torch.tensor([0.9, 0.5, 0.9]).view(3, 1, 1)
+    plain, picky = Loss(seams=0.0, weave=0.0), Loss(seams=0.7, weave=30.0)
+    goal_style = style(art, "0.png")
+    without, goal = (objective(network, [goal_style], loss) for loss in (plain, picky))
+    own = torch.tensor([weaves.own_weave(goal_style.pictures())])
+    seam = seams.seam_distance(output, seams.edges(photo))
+    weave = weaves.weave_distance(output, weaves.flat_windows(photo), own)
+    assert float(seam) > 0.1
+    assert float(weave) > 0.1
+    wanted = without(output, without.kept(over), [0]).total + 0.7 * seam[0] + 30.0 * weave[0]
+    assert float(goal(output, goal.kept(over, photo), [0]).total) == pytest.approx(float(wanted), rel=1e-4)
+    assert float(goal(output, goal.kept(over), [0]).total) < 0.9 * float(wanted), "the control"
+
+
 def test_following_the_gradient_lowers_the_loss(network: VGG, art: Path) -> None:
     goal = objective(network, [layered(art)])
     output = photos(1).requires_grad_()
@@ -207,14 +230,16 @@ def test_terms_of_weight_zero_are_figures_at_most_and_change_no_bit(
         return terms, torch.autograd.grad(terms.total, output)[0]
 
     zero = Computed(0)
-    computed, wanted = judged(Loss(content=zero, tv=zero, far=zero, empty=zero, tone=zero, color=zero))
+    computed, wanted = judged(weighing(zero))
     assert computed.content.requires_grad
     heavy, _ = judged(Loss())
     monkeypatch.setattr("stylebank.supervision.losses.emptiness", refuse)
     monkeypatch.setattr("stylebank.supervision.losses.tone_distance", refuse)
     monkeypatch.setattr("stylebank.supervision.losses.color_distance", refuse)
+    monkeypatch.setattr("stylebank.supervision.seams.edges", refuse)
+    monkeypatch.setattr("stylebank.supervision.weaves.flat_windows", refuse)
     monkeypatch.setattr("stylebank.supervision.objective.contrast_floor", refuse)
-    none = Loss(content=0.0, tv=0.0, far=0.0, empty=0.0, tone=0.0, color=0.0)
+    none = weighing(0.0)
     terms, gradient = judged(none)
     assert torch.equal(gradient, wanted)
     assert torch.equal(terms.total, computed.total)
@@ -223,9 +248,20 @@ def test_terms_of_weight_zero_are_figures_at_most_and_change_no_bit(
     assert not terms.tv.requires_grad
     for figure in ("content", "tv", "style"):
         assert torch.equal(getattr(terms, figure), getattr(heavy, figure))
-    for asked in (replace(none, empty=zero), replace(none, tone=zero), replace(none, color=zero)):
+    for asked in (
+        replace(none, empty=zero),
+        replace(none, tone=zero),
+        replace(none, color=zero),
+        replace(none, seams=zero),
+        replace(none, weave=zero),
+    ):
         with pytest.raises(AssertionError, match="computed"):
             judged(asked)
+
+
+def weighing(x: float) -> Loss:
+    """All terms but style at one weight."""
+    return Loss(content=x, tv=x, far=x, empty=x, tone=x, color=x, seams=x, weave=x)
 
 
 def refuse(*_: object) -> Tensor:

@@ -143,10 +143,10 @@ def test_the_encoder_sees_photos_with_grain_and_pictures_are_compared_with_photo
         seen.append(content)
         return encode(network, content)
 
-    def judged(objective: Objective, content: Tensor) -> Kept:
+    def judged(objective: Objective, content: Tensor, photo: Tensor | None = None) -> Kept:
         if seen:
             pairs.append((seen[-1], content))
-        return kept(objective, content)
+        return kept(objective, content, photo)
 
     monkeypatch.setattr(StyleBankNetwork, "encode", encoded)
     monkeypatch.setattr(Objective, "kept", judged)

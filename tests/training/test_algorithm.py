@@ -260,7 +260,7 @@ def test_a_revision_is_judged_by_its_own_loss_over_its_ground(objective: Objecti
     content, styles = Crops(2).batch(4), draw_styles(len(NAMES), batch=2, seed=0, number=number)
     over = ground(network, content, styles, grain=1.0, chained=0.5, key="0 ground 3")
     with torch.no_grad():
-        features = objective.kept(over)
+        features = objective.kept(over, content)
         output = network.stylize(over, styles, again=True)
         wanted = float(objective.revision(output, features, styles).total)
         others = [float(objective(output, features, styles).total)]

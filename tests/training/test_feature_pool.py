@@ -28,7 +28,7 @@ class Crops:
         self.asked.append(number)
         random = torch.Generator().manual_seed(number)
         features = torch.randn(1, 4, 3, 5, generator=random).to(self._dtype)
-        return Features(features, *(torch.randn(1, size, 2, 2, generator=random) for size in (6, 3)))
+        return Features(features, *(torch.randn(1, size, 2, 2, generator=random) for size in (6, 3, 2, 1)))
 
 
 def pool(crops: Crops, *, batch: int = 2, seed: int = 0, folder: Path | None = None) -> FeaturePool:
@@ -110,7 +110,7 @@ def test_on_the_disk_it_is_the_same_to_the_last_bit_and_leaves_no_file(
     assert made == [tmp_path], "it did go to the disk"
     assert list(tmp_path.iterdir()) == [], "while it is in use, too"
     assert all(map(same, found, wanted))
-    assert [tensor.dtype for tensor in found[0]] == [dtype, torch.float32, torch.float32]
+    assert [tensor.dtype for tensor in found[0]] == [dtype, *[torch.float32] * 4]
 
 
 def test_a_pool_that_fits_the_memory_makes_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,7 +132,7 @@ from pathlib import Path
 from stylebank.training import feature_pool
 feature_pool.MEMORY_BYTES = 0
 one = torch.ones(1, 4, 3, 5)
-crop = feature_pool.Features(one, one, one)
+crop = feature_pool.Features(one, one, one, one, one)
 made = feature_pool.FeaturePool(lambda _: crop, size=7, batch=2, seed=0, folder=Path(sys.argv[1]))
 made.batch(0)
 os.kill(os.getpid(), signal.SIGKILL)

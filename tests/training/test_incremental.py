@@ -57,7 +57,7 @@ def features(bank: Bundle, photos: Tensor) -> Features:
     with torch.no_grad():
         found = network.encode(photos)
         wanted = network.decode(apply_filters(found, [network.filters[-1]] * len(found)))
-        return Features(found, wanted, wanted)
+        return Features(found, *[wanted] * 4)
 
 
 def crops(count: int, seed: int) -> Tensor:

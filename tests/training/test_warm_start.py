@@ -112,7 +112,7 @@ def pool(network: StyleBankNetwork, answer: Tensor) -> FeaturePool:
         with torch.no_grad():
             features = network.encode(crop)
             wanted = network.decode(apply_filters(features, [answer]))
-            return Features(features, wanted, wanted)
+            return Features(features, *[wanted] * 4)
 
     return FeaturePool(compute, size=16, batch=2, seed=0)
 
