@@ -282,9 +282,7 @@ def check_style(style: Style, *, where: str) -> None:
     """
     check_name(style.name, where=where)
     if style.kernel not in (1, 3, 5, 7):
-        raise ConfigError(
-            f"{where}: kernel {style.kernel} of '{style.name}' is no filter's; use 1, 3, 5 or 7"
-        )
+        raise ConfigError(f"{where}: kernel {style.kernel} of '{style.name}' is no filter's; use 1, 3, 5, 7")
 
 
 def check_name(name: str, *, where: str, is_new: bool = True) -> None:

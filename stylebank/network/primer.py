@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stylebank.photos.srgb import LUMA
+from stylebank.network import tensors
 from stylebank.priming import flow, grain, ground
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def primed(photos: Tensor, share: float) -> Tensor:
     """
     photos = photos.detach().float()
     contrast = _contrast(photos)
-    luma = LUMA[0] * photos[:, 0] + LUMA[1] * photos[:, 1] + LUMA[2] * photos[:, 2]
+    luma = tensors.luma(photos)
     height, width = luma.shape[1:]
     luma = luma - luma.mean(dim=(1, 2), keepdim=True)
     cells = max(1, round(height / ground.CELL)), max(1, round(width / ground.CELL))

@@ -1,4 +1,4 @@
-"""Arrays of files as PyTorch tensors and back, numbers on a device, images at another size or primed."""
+"""Arrays of files as PyTorch tensors and back, numbers on a device, luma of images, at another size or primed."""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from stylebank.photos.srgb import LUMA
 from stylebank.priming import ground
 
 
@@ -32,6 +33,11 @@ def indices(numbers: Sequence[int], device: torch.device) -> Tensor:
 def in_float64(x: Tensor) -> Tensor:
     """The same in float64: on its device, or, since a Mac's GPU has no float64, on the CPU."""
     return (x.cpu() if x.device.type == "mps" else x).double()
+
+
+def luma(images: Tensor) -> Tensor:
+    """Of images (B, 3, ...) in sRGB: (B, ...), without an upload that a GPU would wait for."""
+    return LUMA[0] * images[:, 0] + LUMA[1] * images[:, 1] + LUMA[2] * images[:, 2]
 
 
 def resized(images: Tensor, size: Sequence[int]) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stylebank.photos.srgb import LUMA
+from stylebank.network.tensors import luma
 
 PLACES = 192
 """N: of the places on a crop's edges, so many are looked at."""
@@ -36,7 +36,7 @@ def edges(photos: Tensor) -> Tensor:
     """
     with torch.no_grad():
         photos = photos.float()
-        smooth = _smoothed(_luma(photos))
+        smooth = _smoothed(luma(photos))
         down, right = _slopes(smooth)
         steep = torch.hypot(down, right)
         # A step of height d, blurred by a deviation of 1.1 pixels or so, is d / 3 steep.
@@ -114,27 +114,23 @@ def _profiles(images: Tensor, found: Tensor, along: int) -> Tensor:
     return means
 
 
-def _luma(images: Tensor) -> Tensor:
-    return LUMA[0] * images[:, 0] + LUMA[1] * images[:, 1] + LUMA[2] * images[:, 2]
-
-
 def _opponent(colours: Tensor) -> Tensor:
     """Luma, red less luma and blue less luma: (B, 3, ...) to the same."""
-    luma = _luma(colours)
-    return torch.stack([luma, colours[:, 0] - luma, colours[:, 2] - luma], dim=1)
+    light = luma(colours)
+    return torch.stack([light, colours[:, 0] - light, colours[:, 2] - light], dim=1)
 
 
-def _smoothed(luma: Tensor) -> Tensor:
+def _smoothed(plane: Tensor) -> Tensor:
     """By a Gaussian of one pixel: (B, H, W)."""
-    kernel = _gaussian(luma.device)
-    padded = F.pad(luma[:, None], (3, 3, 3, 3), "reflect")
+    kernel = _gaussian(plane.device)
+    padded = F.pad(plane[:, None], (3, 3, 3, 3), "reflect")
     return F.conv2d(F.conv2d(padded, kernel.view(1, 1, 7, 1)), kernel.view(1, 1, 1, 7))[:, 0]
 
 
-def _slopes(luma: Tensor) -> tuple[Tensor, Tensor]:
-    down, right = torch.zeros_like(luma), torch.zeros_like(luma)
-    down[:, 1:-1] = (luma[:, 2:] - luma[:, :-2]) / 2
-    right[:, :, 1:-1] = (luma[:, :, 2:] - luma[:, :, :-2]) / 2
+def _slopes(plane: Tensor) -> tuple[Tensor, Tensor]:
+    down, right = torch.zeros_like(plane), torch.zeros_like(plane)
+    down[:, 1:-1] = (plane[:, 2:] - plane[:, :-2]) / 2
+    right[:, :, 1:-1] = (plane[:, :, 2:] - plane[:, :, :-2]) / 2
     return down, right
 
 

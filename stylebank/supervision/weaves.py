@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stylebank.photos.srgb import LUMA
+from stylebank.network.tensors import luma
 
 SIDE, STRIDE = 64, 32
 """Of windows, in pixels, and from one to the next."""
@@ -32,8 +32,7 @@ _NEAR, _FAR = 2, 6  # bins from a peak at which its background begins and ends
 def flat_windows(photos: Tensor) -> Tensor:
     """Which windows of photos (B, 3, H, W) in [0, 1] are flat but for a slope: (B, 2, W) of 0 and 1, at both sizes."""
     with torch.no_grad():
-        luma = 255 * _luma(photos.float())
-        found = [_flatness(_windows(plane)) for plane in (luma, F.avg_pool2d(luma, 2))]
+        found = [_flatness(_windows(plane)) for plane in _sizes(photos)]
         width = found[0].shape[1]
         return torch.stack([F.pad(flags, (0, width - flags.shape[1])) for flags in found], dim=1)
 
@@ -43,7 +42,7 @@ def own_weave(images: list[Tensor]) -> float:
     highest = [0.0]
     with torch.no_grad():
         for image in images:
-            for peaks, count in _views(image, None):
+            for peaks, count in views(image, None):
                 if float(count[0]) >= _FEWEST:
                     highest.append(float(peaks.max()))
     return max(highest)
@@ -58,7 +57,7 @@ def weave_distance(output: Tensor, flat: Tensor, own: Tensor) -> Tensor:
         own: (B,), of the styles, see `own_weave`.
     """
     total = torch.zeros_like(own)
-    for peaks, count in _views(output, flat):
+    for peaks, count in views(output, flat):
         limit = own + LEAST + _CHANCE / count.clamp_min(1).sqrt()
         excess = (peaks - limit[:, None]).clamp_min(0) / 10
         # Every frequency is there twice, as its negative.
@@ -66,11 +65,10 @@ def weave_distance(output: Tensor, flat: Tensor, own: Tensor) -> Tensor:
     return total
 
 
-def _views(images: Tensor, flat: Tensor | None) -> list[tuple[Tensor, Tensor]]:
+def views(images: Tensor, flat: Tensor | None) -> list[tuple[Tensor, Tensor]]:
     """Peaks in dB (B, frequencies of weaves), and of how many windows (B,), for each view that has any."""
-    luma = 255 * _luma(images.float())
     found = []
-    for size, plane in enumerate((luma, F.avg_pool2d(luma, 2))):
+    for size, plane in enumerate(_sizes(images)):
         if min(plane.shape[-2:]) < SIDE:
             continue
         for seen in (plane, _change(plane)):
@@ -84,6 +82,12 @@ def _views(images: Tensor, flat: Tensor | None) -> list[tuple[Tensor, Tensor]]:
             ]
             found.append((_peaks(levels)[:, _of_weaves(levels.device)], count))
     return found
+
+
+def _sizes(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Luma in levels, (B, 1, H, W), and at half the size."""
+    plane = 255 * luma(images.float())[:, None]
+    return plane, F.avg_pool2d(plane, 2)
 
 
 def _levels(windows: Tensor) -> Tensor:
@@ -123,11 +127,6 @@ def _flatness(windows: Tensor) -> Tensor:
     slopes = [(windows * line).mean(dim=(2, 3)) for line in (axis[:, None], axis)]
     variance = windows.var(dim=(2, 3), correction=0) - slopes[0].square() - slopes[1].square()
     return (variance < FLAT**2).float()
-
-
-def _luma(images: Tensor) -> Tensor:
-    """(B, 3, H, W) -> (B, 1, H, W)."""
-    return LUMA[0] * images[:, :1] + LUMA[1] * images[:, 1:2] + LUMA[2] * images[:, 2:]
 
 
 def _change(plane: Tensor) -> Tensor:

@@ -41,14 +41,16 @@ def test_noise_has_no_weave_and_a_lattice_has_one() -> None:
 @pytest.mark.parametrize("period", [4.0, 6.4, 8.0, 16.0, 21.3])
 def test_peaks_are_those_of_the_detector(period: float) -> None:
     """Luma, at the better of both sizes, within a decibel: its rings' medians are other ones of two."""
+    waves = np.fft.fftfreq(spectra.SIDE)
+    wide = np.hypot(*np.meshgrid(waves, waves)) >= 1 / weaves.LONGEST
     picture = noise() + lattice(period, 0.02)
-    views = weaves._views(picture, weaves.flat_windows(FLAT))
+    views = weaves.views(picture, weaves.flat_windows(FLAT))
     found = [float(peaks.max()) for peaks, _ in views][::2]
     wanted = []
     for plane in (luma(picture), spectra.halved(luma(picture))):
         levels = spectra.spectrum(plane)
         assert levels is not None
-        wanted.append(float(spectra.peaks(levels)[spectra.of_weaves()].max()))
+        wanted.append(float(spectra.peaks(levels)[wide].max()))
     assert max(found) == pytest.approx(max(wanted), abs=1.0)
     assert max(wanted) > 8
 
