@@ -202,7 +202,8 @@ def _experiment(words: list[str], folder: Path | None) -> "tuple[Settings, Loss,
         if "style" in toml.read(path):
             return optimization.read_experiment(path, styles_folder=folder)
     found = style_words.from_arguments("style", words, size=None, kernel=None)
-    return optimization.Settings(), Loss(style=optimization.STYLE_WEIGHT, tone=0.0, color=0.0), found
+    loss = Loss(style=optimization.STYLE_WEIGHT, tone=0.0, color=0.0, seams=0.0, weave=0.0)
+    return optimization.Settings(), loss, found
 
 
 def _given(**options: Any) -> dict[str, Any]:

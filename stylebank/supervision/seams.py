@@ -22,6 +22,7 @@ REACH, AWAY = 6, 14
 SEEN = 0.1
 """Difference of colour, sRGB in [0, 1], that is a plain seam."""
 
+_NEAR = slice(AWAY - REACH, AWAY + REACH + 1)  # of a profile
 _FEWEST = 24  # places: a photo with less of an edge has less of a seam
 _CALM = STEP / 4  # of luma: each side differs by less
 _ALONG = 16  # pixels to both sides along an edge, in steps of 4, whose mean is looked at: texture goes
@@ -49,16 +50,15 @@ def edges(photos: Tensor) -> Tensor:
         normals = torch.stack([x.flatten(1).gather(1, chosen) for x in (down, right)], dim=2)
         normals = normals / normals.norm(dim=2, keepdim=True).clamp_min(1e-6)
         found = torch.cat(
-            [places, normals, (shares > 0)[..., None], torch.zeros_like(normals[..., :1])], dim=2
+            [places, normals, (shares > 0)[..., None], torch.zeros_like(shares)[..., None]], dim=2
         )
         levels = _profiles(smooth[:, None], found, 0)[:, 0]
         near, far = AWAY - 4, AWAY + 4
         sides = [(levels[..., a] - levels[..., b]).abs() for a, b in ((0, near), (far, 2 * AWAY))]
         calm = torch.maximum(*sides) < _CALM
         found[..., 4] *= calm & (levels[..., far] - levels[..., near] > STEP)
-        found[..., 5] = _outside(_profiles(photos, found, _ALONG))[..., AWAY - REACH : AWAY + REACH + 1].amax(
-            dim=2
-        )
+        outside = _outside(_profiles(photos, found, _ALONG))
+        found[..., 5] = outside[..., _NEAR].amax(dim=2)
         return found
 
 
@@ -70,7 +70,7 @@ def seam_distance(output: Tensor, edges: Tensor) -> Tensor:
     distance from edges, which is texture.
     """
     outside = _outside(_profiles(output.float(), edges, _ALONG))
-    near = outside[..., AWAY - REACH : AWAY + REACH + 1]
+    near = outside[..., _NEAR]
     far = torch.cat([outside[..., : AWAY - REACH], outside[..., AWAY + REACH + 1 :]], dim=2)
     usual = torch.maximum(far.detach().amax(dim=2), edges[..., 5])
     excess = (near - usual[..., None]).clamp_min(0) / SEEN
@@ -84,9 +84,8 @@ def _outside(profiles: Tensor) -> Tensor:
     width = AWAY - REACH - 1
     sides = profiles[:, :, :width].mean(dim=2), profiles[:, :, -width:].mean(dim=2)
     first, way = sides[0][:, :, None], (sides[1] - sides[0])[:, :, None]
-    share = ((profiles - first) * way).sum(dim=3, keepdim=True) / way.square().sum(
-        dim=3, keepdim=True
-    ).clamp_min(1e-4)
+    long = way.square().sum(dim=3, keepdim=True).clamp_min(1e-4)
+    share = ((profiles - first) * way).sum(dim=3, keepdim=True) / long
     nearest = first + share.clamp(0, 1) * way
     apart = profiles - nearest
     lighter = apart[..., 0].clamp_min(0)

@@ -73,13 +73,10 @@ def views(images: Tensor, flat: Tensor | None) -> list[tuple[Tensor, Tensor]]:
             continue
         for seen in (plane, _change(plane)):
             windows = _windows(seen)
-            shares = (
-                flat[:, size, : windows.shape[1]] if flat is not None else torch.ones_like(windows[..., 0, 0])
-            )
+            whole = torch.ones_like(windows[..., 0, 0])
+            shares = whole if flat is None else flat[:, size, : windows.shape[1]]
             count = shares.sum(dim=1)
-            levels = (_levels(windows) * shares[..., None, None]).sum(dim=1) / count.clamp_min(1)[
-                :, None, None
-            ]
+            levels = torch.einsum("bwyx,bw->byx", _levels(windows), shares / count.clamp_min(1)[:, None])
             found.append((_peaks(levels)[:, _of_weaves(levels.device)], count))
     return found
 

@@ -82,7 +82,7 @@ def test_without_a_file_it_is_300_steps_of_lbfgs_from_the_photo(
     assert run("photo.png paint.png") == (0, "photo-optimized.png\n", "")
     ((style, loss, settings),) = asked
     assert settings == Settings(300, "lbfgs", "photo", 0)
-    assert loss == Loss(style=20.0, tone=0.0, color=0.0)
+    assert loss == Loss(style=20.0, tone=0.0, color=0.0, seams=0.0, weave=0.0)
     assert (style.image, style.size, style.weights) == ("paint.png", 0, ())
 
 
