@@ -57,7 +57,7 @@ def _measure(photos: list[Path], *, crop: int, batch: int, blocks: int, painting
     # What the plain loop does: the paper's algorithm and losses.
     network = Network(width=WIDTH, blocks=0, outer_kernel=9)
     training = Training(crop=crop, batch=batch, grain=0.0, revisions=0.0)
-    paper = Loss(far=0.0, empty=0.0, peaks=0.0, tone=0.0, color=0.0)
+    paper = Loss(far=0.0, empty=0.0, peaks=0.0, tone=0.0, color=0.0, seams=0.0, weave=0.0)
     setup = Config(network, training, paper, Report(), ())
 
     def ours(precision: torch.dtype) -> tuple[Trainer, ContentStream]:

@@ -65,7 +65,7 @@ def test_the_script_runs_just_the_eight_experiments_of_the_folder(script: Module
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_a_config_has_optimize_s_loss_and_its_own_name(name: str, paintings: Path) -> None:
     settings, loss, style = read(name, paintings)
-    assert loss == Loss(style=optimization.STYLE_WEIGHT, tone=0.0, color=0.0)
+    assert loss == Loss(style=optimization.STYLE_WEIGHT, tone=0.0, color=0.0, seams=0.0, weave=0.0)
     assert (style.name, style.size) == (name, 256)
     assert settings == Settings(steps=105 if name.startswith("exp3") else 300)
 
