@@ -60,13 +60,12 @@ def weave_distance(output: Tensor, flat: Tensor, own: Tensor) -> Tensor:
     for peaks, count in views(output, flat):
         limit = own + LEAST + _CHANCE / count.clamp_min(1).sqrt()
         excess = (peaks - limit[:, None]).clamp_min(0) / 10
-        # Every frequency is there twice, as its negative.
-        total = total + (count >= _FEWEST) * excess.square().sum(dim=1) / 2
+        total = total + (count >= _FEWEST) * excess.square().sum(dim=1)
     return total
 
 
 def views(images: Tensor, flat: Tensor | None) -> list[tuple[Tensor, Tensor]]:
-    """Peaks in dB (B, frequencies of weaves), and of how many windows (B,), for each view that has any."""
+    """Peaks in dB (B, F), and of how many windows (B,), for each view that has any."""
     found = []
     for size, plane in enumerate(_sizes(images)):
         if min(plane.shape[-2:]) < SIDE:
@@ -77,7 +76,7 @@ def views(images: Tensor, flat: Tensor | None) -> list[tuple[Tensor, Tensor]]:
             shares = whole if flat is None else flat[:, size, : windows.shape[1]]
             count = shares.sum(dim=1)
             levels = torch.einsum("bwyx,bw->byx", _levels(windows), shares / count.clamp_min(1)[:, None])
-            found.append((_peaks(levels)[:, _of_weaves(levels.device)], count))
+            found.append((_peaks(levels), count))
     return found
 
 
@@ -97,16 +96,23 @@ def _levels(windows: Tensor) -> Tensor:
 
 
 def _peaks(levels: Tensor) -> Tensor:
-    """How far frequencies (B, SIDE, SIDE) stand over a ring of others, or over those on one side of them on a line."""
+    """How far frequencies stand over a ring of others, or over those on one side of them on a line.
+
+    Args:
+        levels: (B, SIDE, SIDE).
+
+    Returns:
+        (B, F), of the frequencies of weaves, each once and not as its negative too.
+    """
+    levels = levels.flatten(1)
     rings, radius = _rings(levels.device)
-    known = F.pad(levels.detach().flatten(1), (0, 1), value=math.nan)
+    known = F.pad(levels.detach(), (0, 1), value=math.nan)
     slope = known[:, rings].nanmedian(dim=2).values
     rest = levels - slope[:, radius]
-    padded = F.pad(rest.detach()[:, None], (_FAR,) * 4, "circular")
-    around = F.unfold(padded, 2 * _FAR + 1)  # (B, neighbours, SIDE^2)
+    chosen, neighbours = _frequencies(levels.device)
     # Of an even number the upper one, as of SciPy.
-    medians = [-(-around[:, shape]).median(dim=1).values for shape in _shapes(levels.device)]
-    return rest - torch.stack(medians).amax(dim=0).view_as(rest)
+    medians = [-(-rest.detach()[:, shape]).median(dim=1).values for shape in neighbours]
+    return rest[:, chosen] - torch.stack(medians).amax(dim=0)
 
 
 def _windows(plane: Tensor) -> Tensor:
@@ -143,29 +149,30 @@ def _taper(device: torch.device) -> Tensor:
 
 @lru_cache(maxsize=4)
 def _rings(device: torch.device) -> tuple[Tensor, Tensor]:
-    """The frequencies of each radius (rings, most of one), SIDE^2 for none; and each frequency's ring (SIDE, SIDE)."""
+    """The frequencies of each radius (rings, most of one), SIDE^2 for none; and each frequency's ring (SIDE^2,)."""
     places = torch.fft.fftfreq(SIDE, 1 / SIDE)
     # In the corners there are too few of one radius.
-    radius = torch.hypot(places[:, None], places).round().clamp_max(SIDE // 2 + 4).long()
-    members = [(radius.flatten() == ring).nonzero()[:, 0] for ring in range(int(radius.max()) + 1)]
+    radius = torch.hypot(places[:, None], places).round().clamp_max(SIDE // 2 + 4).long().flatten()
+    members = [(radius == ring).nonzero()[:, 0] for ring in range(int(radius.max()) + 1)]
     rings = torch.nn.utils.rnn.pad_sequence(members, batch_first=True, padding_value=SIDE**2)
     return rings.to(device), radius.to(device)
 
 
 @lru_cache(maxsize=4)
-def _shapes(device: torch.device) -> tuple[Tensor, ...]:
-    """Neighbours in a ring, and in both halves of rows, columns and diagonals; all far from their middle."""
-    places = torch.arange(-_FAR, _FAR + 1)
+def _frequencies(device: torch.device) -> tuple[Tensor, list[Tensor]]:
+    """Those of weaves (F,), and their neighbours (n, F) in a ring and in both halves of rows, columns and diagonals."""
+    places = torch.fft.fftfreq(SIDE, 1 / SIDE).long()
     down, right = torch.meshgrid(places, places, indexing="ij")
-    ring = torch.maximum(down.abs(), right.abs()) > _NEAR
-    lines = (down == 0, right == 0, down == right, down == -right)
-    first = (down > 0) | ((down == 0) & (right > 0))
-    shapes = [ring, *(ring & line & half for line in lines for half in (first, ~first))]
-    return tuple(shape.flatten().nonzero()[:, 0].to(device) for shape in shapes)
-
-
-@lru_cache(maxsize=4)
-def _of_weaves(device: torch.device) -> Tensor:
-    places = torch.fft.fftfreq(SIDE)
-    radius = torch.hypot(places[:, None], places)
-    return (radius >= 1 / LONGEST).to(device)
+    once = (right > 0) | (right == -SIDE // 2) | ((right == 0) & (down <= 0))
+    chosen = (once & (torch.hypot(down.float(), right.float()) >= SIDE / LONGEST)).flatten().nonzero()[:, 0]
+    rows, columns = chosen // SIDE, chosen % SIDE
+    steps = torch.arange(-_FAR, _FAR + 1)
+    y, x = (axis.flatten() for axis in torch.meshgrid(steps, steps, indexing="ij"))
+    ring = torch.maximum(y.abs(), x.abs()) > _NEAR
+    first = (y > 0) | ((y == 0) & (x > 0))
+    halves = [ring & line & half for line in (y == 0, x == 0, y == x, y == -x) for half in (first, ~first)]
+    neighbours = [
+        (rows + y[shape][:, None]) % SIDE * SIDE + (columns + x[shape][:, None]) % SIDE
+        for shape in (ring, *halves)
+    ]
+    return chosen.to(device), [places.to(device) for places in neighbours]
