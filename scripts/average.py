@@ -36,7 +36,7 @@ def main(
     before: Annotated[Path, typer.Argument(help="A bank.")],
     after: Annotated[Path, typer.Argument(help="What a training made of it, with the same styles.")],
     styles: Annotated[Path, typer.Option(help="Folder that holds the paintings which the config names.")],
-    content: Annotated[Path, typer.Option(help="Folder of photos; those held back measure the styles.")],
+    content: Annotated[Path, typer.Option(help="The photos of the training; those held back measure.")],
     out: Annotated[Path, typer.Option(help="The bank.")],
     share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Of the second bank.")] = 0.5,
     experiment: Annotated[Path, typer.Option("--config", help="The experiment.")] = CONFIG,
@@ -58,20 +58,20 @@ def mean(before: Bundle, after: Bundle, share: float) -> Bundle:
     Raises:
         typer.BadParameter: they have other styles or another network.
     """
-    if before.names != after.names or before.network != after.network:
-        raise typer.BadParameter(
-            "the banks have other styles, or another network; choose two of one training"
-        )
+    if before.network != after.network or _shapes(before) != _shapes(after):
+        raise typer.BadParameter("the banks differ in styles or network; choose two of one training")
 
     def between(first: NDArray[Number], second: NDArray[Number]) -> NDArray[Number]:
         wide = [np.asarray(array, np.float32) for array in (first, second)]
         return ((1 - share) * wide[0] + share * wide[1]).astype(second.dtype)
 
     def mixed(first: Entry, second: Entry) -> Entry:
-        filters = between(first.filter, second.filter)
-        if first.revision is None or second.revision is None:
-            return replace(second, filter=filters)
-        return replace(second, filter=filters, revision=between(first.revision, second.revision))
+        again = first.revision, second.revision
+        return replace(
+            second,
+            filter=between(first.filter, second.filter),
+            revision=None if again[0] is None or again[1] is None else between(again[0], again[1]),
+        )
 
     pairs = zip(before.entries, after.entries, strict=True)
     facts: Mapping[str, Any] = {
@@ -87,6 +87,12 @@ def mean(before: Bundle, after: Bundle, share: float) -> Bundle:
     )
 
 
+def _shapes(bank: Bundle) -> list[tuple[str, dict[str, tuple[int, ...]]]]:
+    return [
+        (entry.name, {name: array.shape for name, array in entry.tensors.items()}) for entry in bank.entries
+    ]
+
+
 def measured(bank: Bundle, material: Material) -> Bundle:
     """A bank whose styles, those of the material in its order, have the cards and gains of what they paint now."""
     network = bank.build().to(material.device)
@@ -96,7 +102,8 @@ def measured(bank: Bundle, material: Material) -> Bundle:
     for number, entry in enumerate(bank.entries):
         figures = metrics.style_figures(network, objective, photos, number)
         gain, revision_gain = revision.gains(network, photos, number)
-        card = report.card(figures, photos, origin="joint", steps=entry.card.steps if entry.card else 0)
+        origin, steps = (entry.card.origin, entry.card.steps) if entry.card else ("joint", 0)
+        card = report.card(figures, photos, origin=origin, steps=steps)
         entries.append(replace(entry, card=card, gain=gain, revision_gain=revision_gain))
         typer.echo(f"{entry.name}: {'/'.join(f'{ratio:.3f}' for ratio in card.style_ratio)}")
     return replace(bank, entries=tuple(entries))

@@ -20,7 +20,7 @@ _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     # What checkpoints of before there was a key do not say.
     "network": asdict(Network()) | FIRST_EDITION,
     "training": asdict(Training()) | {"grain": 0.0},
-    "loss": asdict(Loss()) | {"color": 0.0},
+    "loss": asdict(Loss()) | {"color": 0.0, "seams": 0.0, "weave": 0.0},
     "report": asdict(Report()),
 }
 

@@ -1,7 +1,7 @@
 """Seams: colours along a photo's strong edges that neither side of the edge has in the picture.
 
 What `reference.blemishes.halo` looks for, as a loss: on tensors, with a gradient, and of crops. Only what is lighter or
-of more colour than both sides counts: outlines are dark. Legend: B photos, N places on their edges.
+of more colour than the nearest mixture of both sides counts: outlines are dark. Legend: B photos, N places on edges.
 """
 
 import math
@@ -66,8 +66,8 @@ def seam_distance(output: Tensor, edges: Tensor) -> Tensor:
     """How plain the seams of outputs (B, 3, H, W) are along edges (B, N, 6): (B,), 0 none.
 
     The mean over the places of the squared distances, in units of SEEN, between the colours within REACH of an edge and
-    the line from one side's colour to the other's; less what the photo has itself and what lies as far outside at a
-    distance from edges, which is texture.
+    the line from one side's colour to the other's; over what the photo has itself or, where that is more, what lies
+    outside at a distance from edges, which is texture.
     """
     outside = _outside(_profiles(output.float(), edges, _ALONG))
     near = outside[..., _NEAR]

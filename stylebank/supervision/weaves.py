@@ -49,7 +49,7 @@ def own_weave(images: list[Tensor]) -> float:
 
 
 def weave_distance(output: Tensor, flat: Tensor, own: Tensor) -> Tensor:
-    """How plain the weaves of outputs (B, 3, H, W) are on flat windows: (B,), 0 none, 1 one peak 10 dB too high.
+    """How plain the weaves of outputs (B, 3, H, W) are: (B,), 0 none, some 3 a plain wave 10 dB too high.
 
     Args:
         output: in [0, 1], or near.

@@ -111,7 +111,12 @@ class FeaturePool:
         stores, offset = [], 0
         for tensor in example:
             count = self._size * tensor.numel()
-            flat = torch.frombuffer(memory, dtype=tensor.dtype, count=count, offset=offset)
+            # No buffer has room for nothing: terms that weigh nothing keep nothing.
+            flat = (
+                torch.frombuffer(memory, dtype=tensor.dtype, count=count, offset=offset)
+                if count
+                else tensor.new_empty(0)
+            )
             stores.append(flat.view(self._size, *tensor.shape[1:]))
             offset += count * tensor.element_size()
         return stores

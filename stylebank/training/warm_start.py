@@ -109,8 +109,12 @@ def _learn_weights(
 
 
 def _glimpse(crops: Features) -> Features:
-    """A corner of the first crop of a batch, a quarter of it, where that leaves VGG's deepest layer a few cells."""
+    """A corner of the first crop of a batch, a quarter of it, where that leaves VGG's deepest layer a few cells.
+
+    Without edges and flat ground, which are told by places in the whole crop.
+    """
     first = next(crops.split())
     if min(first.encoded.shape[2:]) < 2 * _LEAST:
         return first
-    return Features(*(x[..., : x.shape[2] // 2, : x.shape[3] // 2] for x in first))
+    encoded, content, parts = (x[..., : x.shape[2] // 2, : x.shape[3] // 2] for x in first[:3])
+    return Features(encoded, content, parts, torch.zeros_like(first.edges), torch.zeros_like(first.flat))

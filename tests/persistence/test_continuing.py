@@ -136,16 +136,19 @@ def test_a_run_of_before_photos_had_grain_or_colours_were_compared_does_not_go_o
     experiment: dict[str, Any],
 ) -> None:
     old = copy.deepcopy(experiment)
-    del old["config"]["loss"]["color"], old["config"]["training"]["grain"]
-    with pytest.raises(RunError, match=r"\[training\] grain changed since \(0\.0, now 1\.0, and 1 more\)"):
+    for term in ("color", "seams", "weave"):
+        del old["config"]["loss"][term]
+    del old["config"]["training"]["grain"]
+    with pytest.raises(RunError, match=r"\[training\] grain changed since \(0\.0, now 1\.0, and 3 more\)"):
         continuing.check_same(Path("run"), old, experiment)
-    experiment["config"]["loss"]["color"] = experiment["config"]["training"]["grain"] = 0.0
+    experiment["config"]["loss"] |= {"color": 0.0, "seams": 0.0, "weave": 0.0}
+    experiment["config"]["training"]["grain"] = 0.0
     continuing.check_same(Path("run"), old, experiment)
 
 
 def test_the_defaults_are_those_of_the_config() -> None:
     """Else a key that is new would be compared with nothing."""
-    assert continuing._DEFAULTS["loss"] == asdict(Loss()) | {"color": 0.0}
+    assert continuing._DEFAULTS["loss"] == asdict(Loss()) | {"color": 0.0, "seams": 0.0, "weave": 0.0}
     assert continuing._DEFAULTS["training"] == asdict(Training()) | {"grain": 0.0}
     assert set(continuing._DEFAULTS["network"]) == set(asdict(Network()))
 

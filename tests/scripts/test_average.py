@@ -77,8 +77,11 @@ def test_the_whole_share_is_the_second_bank(average: ModuleType, banks: tuple[Bu
 
 def test_banks_with_other_styles_are_refused(average: ModuleType, banks: tuple[Bundle, Bundle]) -> None:
     before, after = banks
-    with pytest.raises(typer.BadParameter, match="other styles"):
+    with pytest.raises(typer.BadParameter, match="differ in styles"):
         average.mean(before, replace(after, entries=after.entries[::-1]), 0.5)
+    small = tuple(replace(e, filter=e.filter[..., 1:2, 1:2]) for e in after.entries)
+    with pytest.raises(typer.BadParameter, match="differ in styles"):
+        average.mean(before, replace(after, entries=small), 0.5)
 
 
 def test_it_writes_a_bank_whose_styles_are_measured_anew(

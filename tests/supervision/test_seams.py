@@ -93,9 +93,29 @@ def test_texture_on_both_sides_is_no_seam() -> None:
 
 
 def test_what_the_photo_has_itself_is_allowed() -> None:
-    light = seamed(tuple(c + 0.1 for c in LIGHT))
+    light = seamed(tuple(c + 0.1 for c in LIGHT), columns=slice(EDGE + 1, EDGE + 4))
+    assert float(seams.edges(light)[..., 4].sum()) > seams.PLACES / 3
     assert seam(light, halves()) > 1
     assert seam(light, light) < 0.05
+
+
+def test_faint_edges_and_sides_that_are_not_calm_do_not_count() -> None:
+    faint = halves(right=tuple(c + 0.15 for c in DARK))
+    striped = halves()
+    striped[..., EDGE + 10 :] -= 0.2
+    for photo in (faint, striped):
+        assert float(seams.edges(photo)[..., 4].sum()) == 0
+    assert float(seams.edges(halves(right=tuple(c + 0.25 for c in DARK)))[..., 4].sum()) > 0, "the control"
+
+
+def test_a_short_edge_has_less_of_a_seam() -> None:
+    """Below 24 places the sum is over 24 all the same."""
+    photo, picture = halves(), seamed(tuple(c + 0.12 for c in LIGHT))
+    edges = seams.edges(photo)
+    few = edges.clone()
+    few[0, 6:, 4] = 0
+    share = float(seams.seam_distance(picture, few)) / float(seams.seam_distance(picture, edges))
+    assert share == pytest.approx(6 / 24, rel=0.05)
 
 
 def test_each_image_of_a_batch_has_its_own_edges() -> None:

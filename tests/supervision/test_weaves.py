@@ -83,6 +83,39 @@ def test_slopes_are_flat_and_windows_lie_as_the_detector_s() -> None:
     assert found[1, : len(half)].bool().tolist() == half.tolist()
 
 
+def test_blobs_on_a_lattice_now_lighter_now_darker_are_a_weave() -> None:
+    """They leave no peak in luma: half of them make up for the other half."""
+    random = torch.Generator().manual_seed(5)
+    signs = torch.randint(0, 2, (SIDE // 8, SIDE // 8), generator=random) * 2.0 - 1
+    blob = torch.zeros(8, 8)
+    blob[2:6, 2:6] = 0.15
+    picture = noise(deviation=0.01) + torch.kron(signs, blob)
+    luma_peaks, change_peaks = (float(peaks.max()) for peaks, _ in weaves.views(picture, None)[:2])
+    assert luma_peaks < 5
+    assert change_peaks > 8
+    assert weave(picture) > 0.2
+
+
+def test_it_is_the_sum_of_squares_of_what_is_over_the_limit() -> None:
+    picture, flat = noise() + lattice(8.0, 0.02), weaves.flat_windows(FLAT)
+    wanted = 0.0
+    for peaks, count in weaves.views(picture, flat):
+        limit = 1.5 + 2 + 8 / float(count) ** 0.5
+        wanted += sum(((float(peak) - limit) / 10) ** 2 for peak in peaks[0] if float(peak) > limit)
+    assert wanted > 0.5
+    assert weave(picture, own=1.5) == pytest.approx(wanted, rel=1e-4)
+
+
+def test_of_few_windows_nothing_is_said() -> None:
+    picture, photo = noise() + lattice(8.0, 0.03), noise(3, deviation=0.2)
+    photo[..., :64, :160] = 0.5  # four windows
+    assert float(weaves.flat_windows(photo).sum()) == 4
+    assert weave(picture, photo) == 0
+    photo[..., :96, :160] = 0.5
+    assert float(weaves.flat_windows(photo).sum()) >= 8
+    assert weave(picture, photo) > 0.1, "the control"
+
+
 def test_images_of_a_batch_are_judged_alone() -> None:
     pictures = torch.cat([noise() + lattice(8.0, 0.03), noise(1), noise(2) + lattice(5.0, 0.02)])
     photos = torch.cat([FLAT, FLAT, noise(3, deviation=0.2)])

@@ -137,6 +137,7 @@ def test_the_encoder_sees_photos_with_grain_and_pictures_are_compared_with_photo
 ) -> None:
     seen: list[Tensor] = []
     pairs: list[tuple[Tensor, Tensor]] = []
+    edges_of: list[Tensor | None] = []
     encode, kept = StyleBankNetwork.encode, Objective.kept
 
     def encoded(network: StyleBankNetwork, content: Tensor) -> Tensor:
@@ -146,6 +147,7 @@ def test_the_encoder_sees_photos_with_grain_and_pictures_are_compared_with_photo
     def judged(objective: Objective, content: Tensor, photo: Tensor | None = None) -> Kept:
         if seen:
             pairs.append((seen[-1], content))
+            edges_of.append(photo)
         return kept(objective, content, photo)
 
     monkeypatch.setattr(StyleBankNetwork, "encode", encoded)
@@ -154,7 +156,9 @@ def test_the_encoder_sees_photos_with_grain_and_pictures_are_compared_with_photo
     first, *_ = pairs  # photos held back, for the first filter
     assert torch.equal(first[0], primed(first[1], 1.0))
     assert not torch.equal(*first), "the control: these photos are given some"
-    assert any(over is judged for over, judged in pairs), "and second filters keep what they paint over"
+    again = [place for place, (over, judged) in enumerate(pairs) if over is judged]
+    assert again, "and second filters keep what they paint over"
+    assert all(edges_of[place] is not None and edges_of[place] is not pairs[place][1] for place in again)
 
 
 def test_the_file_grows_by_one_entry_and_nothing_else_changes(bench: Bench) -> None:

@@ -14,7 +14,7 @@ from stylebank.bank.bundle import Bundle
 from stylebank.config import Config, Loss, Network, Report, Style, Training
 from stylebank.errors import ConfigError
 from stylebank.network.tensors import primed
-from stylebank.supervision.objective import Objective
+from stylebank.supervision.objective import Kept, Objective
 from stylebank.supervision.styleset import BLANK, LayerImage, StyleSet
 from stylebank.supervision.vgg import STYLE_LAYERS, VGG
 from stylebank.training.algorithm import COLUMNS, Trainer, gradient_norm, learning_rate, rescale_gradient
@@ -269,6 +269,27 @@ def test_a_revision_is_judged_by_its_own_loss_over_its_ground(objective: Objecti
     trainer.advance()
     assert trainer.flush_history()["revision"] == pytest.approx(wanted, rel=1e-5)
     assert all(other != pytest.approx(wanted, rel=1e-3) for other in others), "the controls: other losses"
+
+
+def test_edges_and_flat_ground_are_the_photos_in_revisions_too(
+    objective: Objective, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[Tensor, Tensor | None]] = []
+    kept = Objective.kept
+
+    def judged(goal: Objective, content: Tensor, photo: Tensor | None = None) -> Kept:
+        seen.append((content, photo))
+        return kept(goal, content, photo)
+
+    monkeypatch.setattr(Objective, "kept", judged)
+    for share in (0.0, 1.0):
+        trainer = advanced(new_trainer(objective, **(REVISED | {"revisions": share})), 4)
+        seen.clear()
+        advanced(trainer, 1)
+        ((over, photo),) = seen
+        assert torch.equal(over, Crops(2).batch(4)) == (share == 0.0)
+        assert photo is not None
+        assert torch.equal(photo, Crops(2).batch(4))
 
 
 def test_first_filters_see_photos_with_grain_and_are_judged_by_photos_without(objective: Objective) -> None:

@@ -28,7 +28,10 @@ class Crops:
         self.asked.append(number)
         random = torch.Generator().manual_seed(number)
         features = torch.randn(1, 4, 3, 5, generator=random).to(self._dtype)
-        return Features(features, *(torch.randn(1, size, 2, 2, generator=random) for size in (6, 3, 2, 1)))
+        content, parts, edges = (torch.randn(1, size, 2, 2, generator=random) for size in (6, 3, 2))
+        return Features(
+            features, content, parts, edges, flat=torch.empty(1, 2, 0)
+        )  # as where it weighs nothing
 
 
 def pool(crops: Crops, *, batch: int = 2, seed: int = 0, folder: Path | None = None) -> FeaturePool:
