@@ -13,24 +13,10 @@ from stylebank.bank import bundle
 from stylebank.bank.bundle import Bundle
 from stylebank.files import resources
 
-EXPERIMENT = """
-[training]
-crop = 32
-precision = "float32"
-
-[report]
-held_back = 1
-
-[[style]]
-name = "wave"
-image = "0.png"
-size = 48
-
-[[style]]
-name = "night"
-image = "1.png"
-size = 48
-"""
+EXPERIMENT = 'training = { crop = 32, precision = "float32" }\nreport = { held_back = 1 }\n' + "".join(
+    f'[[style]]\nname = "{name}"\nimage = "{place}.png"\nsize = 48\n'
+    for place, name in enumerate(("wave", "night"))
+)
 
 
 @pytest.fixture
