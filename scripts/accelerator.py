@@ -154,9 +154,9 @@ def _from_pack(folder: Path, wanted: Config) -> Config:
     sets = {name: _packed(folder / "sets", found) for name, found in listed.items()}
 
     def resolve(style: Style, layers: Sequence[str], weights: Sequence[float]) -> StyleSet:
-        own = style.weights or (1.0,) * len(layers)
-        found = zip(sets[style.name].layers, own, weights, strict=True)
-        weighed = tuple(dataclasses.replace(image, weight=a * b) for image, a, b in found)
+        del layers  # those of the experiment that was packed
+        pairs = zip(sets[style.name].layers, styleset.weights_of(style, weights), strict=True)
+        weighed = tuple(dataclasses.replace(image, weight=weight) for image, weight in pairs)
         return dataclasses.replace(sets[style.name], layers=weighed)
 
     styleset.resolve = resolve

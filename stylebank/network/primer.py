@@ -57,9 +57,7 @@ def _grain(luma: Tensor, contrast: Tensor) -> Tensor:
 
 def _steps(luma: Tensor, contrast: Tensor) -> Tensor:
     """See `flow.steps`: (B, h, w) -> (2, B, h, w) int64."""
-    down, right = torch.zeros_like(luma), torch.zeros_like(luma)
-    down[:, 1:-1] = (luma[:, 2:] - luma[:, :-2]) * 0.5
-    right[:, :, 1:-1] = (luma[:, :, 2:] - luma[:, :, :-2]) * 0.5
+    down, right = tensors.slopes(luma)
     strength = (contrast * flow.FAINT_FORM).square()
     blown = _wind(luma.shape[1], luma.shape[2], luma.device)
     forms = _seen(right * right - down * down), _seen(2 * right * down)

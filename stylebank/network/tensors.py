@@ -1,4 +1,4 @@
-"""Arrays of files as PyTorch tensors and back, numbers on a device, luma of images, at another size or primed."""
+"""Arrays of files as PyTorch tensors and back, numbers on a device; images: luma, slopes, another size, primed."""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -38,6 +38,14 @@ def in_float64(x: Tensor) -> Tensor:
 def luma(images: Tensor) -> Tensor:
     """Of images (B, 3, ...) in sRGB: (B, ...), without an upload that a GPU would wait for."""
     return LUMA[0] * images[:, 0] + LUMA[1] * images[:, 1] + LUMA[2] * images[:, 2]
+
+
+def slopes(planes: Tensor) -> tuple[Tensor, Tensor]:
+    """Half of the differences of neighbours in planes (..., H, W), downwards and to the right; 0 at the borders."""
+    down, right = torch.zeros_like(planes), torch.zeros_like(planes)  # which planes of one row or column stay
+    down[..., 1:-1, :] = (planes[..., 2:, :] - planes[..., :-2, :]) / 2
+    right[..., 1:-1] = (planes[..., 2:] - planes[..., :-2]) / 2
+    return down, right
 
 
 def resized(images: Tensor, size: Sequence[int]) -> Tensor:

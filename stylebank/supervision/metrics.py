@@ -9,8 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stylebank.network.model import StyleBankNetwork, apply_filters
-from stylebank.network.tensors import in_float64
-from stylebank.photos.srgb import LUMA
+from stylebank.network.tensors import in_float64, luma
 from stylebank.supervision.objective import Objective
 
 _FAR = 16  # pixels a side of what tone sees as one
@@ -66,10 +65,10 @@ def spread(image: Tensor) -> Tensor:
 
 def _ranks_of_lightness(image: Tensor) -> Tensor:
     """Ranks of the areas' luma less their mean, equal ones sharing theirs: (B, 3, H, W) -> (B, areas) float64."""
-    luma = (image * image.new_tensor(LUMA).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
+    light = luma(image)[:, None]
     sides = [max(1, length // _FAR) for length in image.shape[-2:]]
     # A sixteenth of a level: areas of one lightness are not to be ranked by how their sums were rounded.
-    areas = (F.interpolate(luma, sides, mode="area").flatten(1) * (255 * 16)).round()
+    areas = (F.interpolate(light, sides, mode="area").flatten(1) * (255 * 16)).round()
     found = []
     for levels in areas:
         _, places, counts = levels.unique(return_inverse=True, return_counts=True)

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stylebank.network.tensors import luma
+from stylebank.network.tensors import luma, slopes
 
 PLACES = 192
 """N: of the places on a crop's edges, so many are looked at."""
@@ -38,7 +38,7 @@ def edges(photos: Tensor) -> Tensor:
     with torch.no_grad():
         photos = photos.float()
         smooth = _smoothed(luma(photos))
-        down, right = _slopes(smooth)
+        down, right = slopes(smooth)
         steep = torch.hypot(down, right)
         # A step of height d, blurred by a deviation of 1.1 pixels or so, is d / 3 steep.
         ridge = (steep > STEP / 6) & (steep >= 0.98 * F.max_pool2d(steep[:, None], 3, 1, 1)[:, 0])
@@ -124,13 +124,6 @@ def _smoothed(plane: Tensor) -> Tensor:
     kernel = _gaussian(plane.device)
     padded = F.pad(plane[:, None], (3, 3, 3, 3), "reflect")
     return F.conv2d(F.conv2d(padded, kernel.view(1, 1, 7, 1)), kernel.view(1, 1, 1, 7))[:, 0]
-
-
-def _slopes(plane: Tensor) -> tuple[Tensor, Tensor]:
-    down, right = torch.zeros_like(plane), torch.zeros_like(plane)
-    down[:, 1:-1] = (plane[:, 2:] - plane[:, :-2]) / 2
-    right[:, :, 1:-1] = (plane[:, :, 2:] - plane[:, :, :-2]) / 2
-    return down, right
 
 
 @lru_cache(maxsize=4)

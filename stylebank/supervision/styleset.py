@@ -178,19 +178,7 @@ def resolve(style: Style, layers: Sequence[str], weights: Sequence[float]) -> St
     if len(given) != 1:
         found = " and ".join(given) or "none of them"
         raise StyleSetError(f"style '{style.name}': says {found}; give one of image, images, zoom, set")
-    own = style.weights or (1.0,) * len(layers)
-    if len(own) != len(layers) or not all(0 <= w < math.inf for w in own) or sum(own) == 0:
-        raise StyleSetError(
-            f"style '{style.name}': weights {list(own)} do not fit; give {len(layers)} numbers, "
-            "none negative, not all zero"
-        )
-    combined = [a * b for a, b in zip(own, weights, strict=True)]
-    if not any(combined) or not all(map(math.isfinite, combined)):
-        what = "endless" if any(combined) else "all zero: nothing would teach it"
-        raise StyleSetError(
-            f"style '{style.name}': its weights {list(own)} times layer_weights {list(weights)} are {what}; "
-            "give a layer a weight in both"
-        )
+    combined = weights_of(style, weights)
     found_images = _images(style, len(layers))
     return StyleSet(
         name=style.name,
@@ -200,6 +188,28 @@ def resolve(style: Style, layers: Sequence[str], weights: Sequence[float]) -> St
             for image, layer, weight in zip(found_images, layers, combined, strict=True)
         ),
     )
+
+
+def weights_of(style: Style, weights: Sequence[float]) -> list[float]:
+    """The L weights of a style's layers: its own times those of the experiment.
+
+    Raises:
+        StyleSetError: it has not one for each layer, one is negative or endless, or no layer has any.
+    """
+    own = style.weights or (1.0,) * len(weights)
+    if len(own) != len(weights) or not all(0 <= w < math.inf for w in own) or sum(own) == 0:
+        raise StyleSetError(
+            f"style '{style.name}': weights {list(own)} do not fit; give {len(weights)} numbers, "
+            "none negative, not all zero"
+        )
+    combined = [a * b for a, b in zip(own, weights, strict=True)]
+    if not any(combined) or not all(map(math.isfinite, combined)):
+        what = "endless" if any(combined) else "all zero: nothing would teach it"
+        raise StyleSetError(
+            f"style '{style.name}': its weights {list(own)} times layer_weights {list(weights)} are {what}; "
+            "give a layer a weight in both"
+        )
+    return combined
 
 
 def files_of(style: Style) -> list[Path]:

@@ -1,7 +1,7 @@
 """Weaves: regular patterns on a photo's flat ground, which its style's own images have not.
 
 What `reference.spectra.weave` looks for, as a loss: narrow peaks of the spectrum over windows in which the photo is
-flat, of luma and of how fast it changes, at full and at half size. Legend: B photos, V views (2 sizes x 2 planes).
+flat, of luma and of how fast it changes, at full and at half size. Legend: B photos, W windows, F frequencies.
 """
 
 import math
@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stylebank.network.tensors import luma
+from stylebank.network.tensors import luma, slopes
 
 SIDE, STRIDE = 64, 32
 """Of windows, in pixels, and from one to the next."""
@@ -136,8 +136,7 @@ def _change(plane: Tensor) -> Tensor:
     """How fast planes (B, 1, H, W) change: their gradients' length, over two pixels."""
     padded = F.pad(plane, (1, 1, 1, 1), "replicate")
     smooth = F.avg_pool2d(padded, 3, 1)
-    down = F.pad(smooth[:, :, 2:] - smooth[:, :, :-2], (0, 0, 1, 1)) / 2
-    right = F.pad(smooth[..., 2:] - smooth[..., :-2], (1, 1)) / 2
+    down, right = slopes(smooth)
     return (down.square() + right.square() + 1e-4).sqrt()
 
 
