@@ -130,18 +130,20 @@ def is_painted(response: "Response") -> bool:
 
 
 def seen(page: "Page") -> np.ndarray[Any, Any]:
-    """Pixels of the canvas, once nothing moves on it any more."""
+    """Pixels of the canvas, once no painting is on its way to it and nothing moves on it any more."""
 
     def look() -> np.ndarray[Any, Any]:
         words = page.evaluate("document.querySelector('#view').toDataURL('image/png').split(',')[1]")
         return np.asarray(Image.open(BytesIO(base64.b64decode(words))).convert("RGB")).astype(int)
 
+    at_rest = page.locator("#view[aria-busy=false]")
+    at_rest.wait_for(state="attached")
     old = look()
     end = time.monotonic() + SECONDS
     while time.monotonic() < end:
         page.wait_for_timeout(300)
         new = look()
-        if old.shape == new.shape and (old == new).all() and not page.locator("#busy.on").count():
+        if old.shape == new.shape and (old == new).all() and at_rest.count():
             return new
         old = new
     raise AssertionError("the canvas never rests")
@@ -410,9 +412,10 @@ def test_folder_is_painted_photo_by_photo(opened: Opener, photo: Path, tmp_path:
     with page.expect_file_chooser() as chooser:
         page.locator("#folder").click()
     chooser.value.set_files(folder)
-    until(page, lambda: len(found) == 2, "both are painted")
+    words = page.locator("#folder-words")
+    until(page, lambda: words.inner_text().startswith("2 of 2 painted"), "both are painted")
+    until(page, lambda: len(found) == 2, "both are told")
     assert [name[0] for name in found] == ["a", "b"]
-    assert page.locator("#folder-words").inner_text().startswith("2 of 2 painted")
 
 
 def test_reload_goes_on_where_it_was(opened: Opener, photo: Path) -> None:

@@ -37,6 +37,7 @@ export function again() {
 }
 
 function changedNow() {
+  due(true);
   large?.abort();
   large = null;
   askSmall();
@@ -59,8 +60,10 @@ async function askLarge() {
   if (store.dragging || !store.photo) return;
   if (store.recipe === shown.recipe && shown.side >= wanted()) {
     describe(store.recipe); // a small photo, which the quick one painted in full
+    due(false);
     return;
   }
+  due(true);
   const first = store.recipe !== shown.recipe || shown.side < 1024;
   large?.abort();
   const mine = (large = new AbortController());
@@ -69,7 +72,11 @@ async function askLarge() {
   large = null;
   if (shown.recipe === store.recipe) describe(store.recipe);
   if (wanted() > shown.side) finer();
+  else due(false);
 }
+
+/** Whether a painting is on its way to the canvas. */
+const due = (whether) => $("view").setAttribute("aria-busy", String(whether));
 
 /** The least side that shows the picture sharp at this zoom. */
 function wanted() {
