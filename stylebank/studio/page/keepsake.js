@@ -5,10 +5,11 @@ const STORES = ["photos", "masks"];
 const DAY = 86_400_000;
 const MOST = 3; // tabs that have a photo each
 let opened = null;
+let bucket = null; // held on to: once Chromium has collected it, nothing more is ever written
 
 /** The database; where the browser can, in a bucket that it empties by itself. */
 async function factory() {
-  const bucket = await navigator.storageBuckets?.open(NAME, { expires: Date.now() + DAY }).catch(() => null);
+  bucket = await navigator.storageBuckets?.open(NAME, { expires: Date.now() + DAY }).catch(() => null);
   return bucket?.indexedDB ?? indexedDB;
 }
 
