@@ -11,10 +11,11 @@ A page of another site must not drive the studio of one's own machine, nor read 
 """
 
 import asyncio
+import hashlib
 import hmac
 import ipaddress
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -49,7 +50,7 @@ _FORBIDDING = {
 }
 
 _TRIES, _MINUTE = 20, 60.0
-"""So many wrong tokens a minute, then an address is heard no more for as long."""
+"""So many different wrong tokens a minute, then an address is heard no more for as long; a page repeats the one it has."""
 _ADDRESSES = 256
 
 PATIENCE = 20.0
@@ -105,7 +106,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, *, door: Door, limit: Callable[[str, str], int]) -> None:
         self._app, self._door, self._limit = app, door, limit
-        self._wrong: OrderedDict[str, deque[float]] = OrderedDict()
+        self._wrong: OrderedDict[str, dict[bytes, float]] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
@@ -153,15 +154,14 @@ class Guard:
 
     def _without_token(self, scope: Scope, given: str) -> tuple[int, str] | None:
         address, now = _neighbours((scope.get("client") or ("", 0))[0]), time.monotonic()
-        wrong = self._wrong.get(address, deque())
-        while wrong and now - wrong[0] > _MINUTE:
-            wrong.popleft()
+        known = self._wrong.get(address, {})
+        wrong = {word: when for word, when in known.items() if now - when <= _MINUTE}
         if self._door.password and len(wrong) >= _TRIES:
             return 429, f"password: was wrong {_TRIES} times; wait a minute"
         if self._door.opens(given):
             return None
         if given:
-            wrong.append(now)
+            wrong.setdefault(hashlib.sha256(given.encode()).digest(), now)
             self._wrong[address] = wrong
             while len(self._wrong) > _ADDRESSES:
                 self._wrong.popitem(last=False)

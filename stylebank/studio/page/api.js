@@ -63,12 +63,12 @@ const keyed = token ? null : new Promise((done) => {
 others.postMessage(token ? { token } : { ask: true });
 
 /** Sends a request; returns the Response if it is well, raises ApiError or, while the server is away, one with `offline`. */
-export async function send(method, path, { json, body, signal } = {}) {
+export async function send(method, path, { json, body, signal, keepalive } = {}) {
   await keyed;
   let response;
   try {
     const headers = { "X-StyleBank-Token": token, ...(json === undefined ? {} : { "Content-Type": "application/json" }) };
-    response = await fetch(path, { method, headers, signal, body: json === undefined ? body : JSON.stringify(json) });
+    response = await fetch(path, { method, headers, signal, keepalive, body: json === undefined ? body : JSON.stringify(json) });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     away();
@@ -136,21 +136,34 @@ export async function frames(path, each, { signal } = {}) {
 }
 
 /** What a job tells until it ends; asks again by itself where the stream breaks. Returns the last. */
-export async function followJob(id, each, { signal } = {}) {
-  const reader = (await send("GET", `/api/jobs/${id}/events`, { signal })).body.getReader();
+export async function followJob(id, each) {
+  for (let job = null; ; ) {
+    try {
+      await listenTo(id, (one) => each((job = one)));
+    } catch (error) {
+      if (!error.offline) throw error;
+      await away();
+    }
+    if (ENDS.includes(job?.state)) return job;
+    await new Promise((done) => setTimeout(done, 300));
+  }
+}
+const ENDS = ["done", "failed", "stopped"];
+
+/** Events of a job until its stream ends or breaks. */
+async function listenTo(id, heard) {
+  const reader = (await send("GET", `/api/jobs/${id}/events`)).body.getReader();
   const decoder = new TextDecoder();
   let text = "";
-  let job = null;
   for (;;) {
-    const { done, value } = await reader.read();
-    if (done) break;
+    const { done, value } = await reader.read().catch(() => ({ done: true }));
+    if (done) return;
     text += decoder.decode(value, { stream: true });
     const parts = text.split("\n\n");
     text = parts.pop();
     for (const part of parts) {
       const line = part.split("\n").find((one) => one.startsWith("data:"));
-      if (line) each((job = JSON.parse(line.slice(5))));
+      if (line) heard(JSON.parse(line.slice(5)));
     }
   }
-  return job ?? getJson(`/api/jobs/${id}`);
 }

@@ -8,7 +8,8 @@ import { edit, listen, set, store } from "./state.js";
 import { colorOf } from "./regions.js";
 import * as viewer from "./viewer.js";
 
-let canvas = null; // of the stroke that is being drawn
+let canvas = null; // of the stroke that was begun last
+let before = Promise.resolve(); // until the strokes before it are in their masks
 let color = "";
 let glow = 0; // how visible the area is that was drawn last
 let stamp = null;
@@ -68,30 +69,37 @@ function take(event) {
   const region = current();
   if (store.tool === "move" || !region) return false;
   const erase = store.tool === "eraser" || event.button === 2 || event.buttons === 32;
+  const { photo } = store;
   const points = [viewer.toPhoto(event)];
-  let ready = false;
-  color = colorOf(region.key);
-  const stroke = (async () => {
-    const old = await masks.canvasOf(region.mask, store.photo);
-    canvas = masks.blank(store.photo);
-    canvas.getContext("2d").drawImage(old, 0, 0);
-    ready = true;
-    flush(points, erase);
-  })();
+  let own = null; // the canvas of this stroke
+  let far = false;
+  const stroke = before.then(async () => {
+    const { mask } = store.recipe.regions.find((one) => one.key === region.key) ?? region;
+    const old = await masks.canvasOf(mask, photo);
+    own = canvas = masks.blank(photo);
+    color = colorOf(region.key);
+    own.getContext("2d").drawImage(old, 0, 0);
+    flush(own, points, erase);
+  });
   follow(event, {
     move: (moved) => {
-      if (viewer.isPinching()) return;
+      if (viewer.isPinched()) return;
+      far ||= Math.hypot(moved.clientX - event.clientX, moved.clientY - event.clientY) > DAB;
       for (const one of moved.getCoalescedEvents?.() ?? [moved]) points.push(viewer.toPhoto(one));
       hover(moved);
-      if (ready) flush(points, erase);
+      if (own) flush(own, points, erase);
     },
-    up: () => stroke.then(() => finish(region.key)).catch(complain),
+    up: () => {
+      const isZoom = viewer.isPinched() && !far;
+      before = stroke.then(() => (isZoom ? fade(own) : finish(region.key, own, photo))).catch(complain);
+    },
   });
   return true;
 }
+const DAB = 12; // pixels of the screen that a finger moves before a second one comes to zoom
 
 /** Draws stamps along the points that came; the last stays as the next one's beginning. */
-function flush(points, erase) {
+function flush(canvas, points, erase) {
   const context = canvas.getContext("2d");
   const diameter = Math.max(2, store.brush.size * Math.max(canvas.width, canvas.height));
   stamp ??= makeStamp(diameter, store.brush.softness);
@@ -125,16 +133,20 @@ function makeStamp(diameter, softness) {
   return made;
 }
 
-async function finish(key) {
-  const mask = await masks.add(canvas);
+async function finish(key, drawn, photo) {
+  const mask = await masks.add(drawn);
+  if (store.photo !== photo) return fade(drawn);
   masks.digestOf(mask).catch(complain);
   edit((recipe) => ({ regions: recipe.regions.map((one) => (one.key === key ? { ...one, mask } : one)) }));
-  setTimeout(fade, 350);
+  setTimeout(fade, 350, drawn);
+  return null;
 }
 
-function fade() {
+/** Of a stroke's canvas, unless another was begun since. */
+function fade(drawn) {
+  if (canvas !== drawn) return;
   glow = Math.max(0, glow - 0.08);
-  if (glow) requestAnimationFrame(fade);
+  if (glow) requestAnimationFrame(() => fade(drawn));
   else canvas = null;
   viewer.invalidate();
 }

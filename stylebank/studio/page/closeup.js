@@ -1,7 +1,7 @@
 // The part in sight at full size: asked for at rest, where the picture is looked at more closely than a preview is sharp.
 
 import { send } from "./api.js";
-import { $, debounce } from "./dom.js";
+import { $, debounce, word } from "./dom.js";
 import { wire } from "./masks.js";
 import { complain } from "./notes.js";
 import { withPhoto } from "./photo.js";
@@ -12,7 +12,7 @@ import * as viewer from "./viewer.js";
 const MOST = 2048; // pixels of a side that the studio paints at once
 const LEAST = 0.45; // zoom from which it is worth the time
 const AROUND = 0.15; // of the part in sight, beyond each edge: a short move then needs nothing new
-const client = `${crypto.randomUUID().slice(0, 12)}-part`;
+const client = `${word()}-part`;
 let number = 0;
 let asking = null;
 let able = true;

@@ -36,6 +36,9 @@ export function setIcon(button, name) {
   button.querySelector("use").setAttribute("href", `/page/icons.svg#${name}`);
 }
 
+/** A word that nobody else has; `crypto.randomUUID` is for https and this machine alone, and a phone comes by http. */
+export const word = () => [...crypto.getRandomValues(new Uint8Array(6))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+
 export const clamp = (value, low, high) => Math.min(high, Math.max(low, value));
 
 export function debounce(wait, run) {

@@ -1,6 +1,6 @@
 // A whole folder by the current look: photos go up one by one, pictures come down one by one.
 
-import { followJob, postBytes, postJson, send } from "./api.js";
+import { away, followJob, postBytes, postJson, send } from "./api.js";
 import { $, download, pickFiles } from "./dom.js";
 import { complain, say } from "./notes.js";
 import { result, wanted } from "./save.js";
@@ -37,11 +37,12 @@ async function paint() {
   const chosen = await choose().catch((error) => complain(error));
   if (!chosen?.files.length) return chosen && say("There is no photo in this folder.");
   const { files, put, where } = chosen;
+  const order = await wanted().catch((error) => complain(error));
+  if (!order) return null;
   $("folder-progress").hidden = false;
   $("folder").disabled = true;
   const bar = $("folder-progress").querySelector("progress");
   const tell = (words) => ($("folder-words").textContent = words);
-  const order = await wanted();
   if (order.recipe.regions.length) say("Areas belong to this one photo; the folder gets the style of everything else.");
   order.recipe = { ...order.recipe, regions: [] };
   const used = new Set();
@@ -51,7 +52,7 @@ async function paint() {
     if (stopped) break;
     tell(`${done + 1} of ${files.length}: ${file.name}`);
     const part = (job) => (bar.value = (done + (job.done ?? 0)) / files.length);
-    await one(file, order, part, put, used).catch((error) => {
+    await steadily(() => one(file, order, part, put, used)).catch((error) => {
       failed += 1;
       complain(new Error(`${file.name}: ${error.message}`));
     });
@@ -60,6 +61,18 @@ async function paint() {
   $("folder").disabled = false;
   tell(`${done - failed} of ${files.length} painted, in ${where}.${stopped ? " Stopped." : ""}`);
   return store.photo;
+}
+
+/** Does it, and once more each time that the studio was away meanwhile. */
+async function steadily(run) {
+  for (;;) {
+    try {
+      return await run();
+    } catch (error) {
+      if (!error.offline || stopped) throw error;
+      await away();
+    }
+  }
 }
 
 /** A name that no picture of this folder has yet. */

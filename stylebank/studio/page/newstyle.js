@@ -34,7 +34,8 @@ function open() {
 /** Goes on with a style that is being learnt, or that can be continued. */
 export async function resume() {
   const jobs = await getJson("/api/jobs").catch(() => []);
-  const mine = jobs.find((one) => one.kind === "style" && ["waiting", "running", "stopped"].includes(one.state));
+  const newest = (...states) => jobs.findLast((one) => one.kind === "style" && states.includes(one.state));
+  const mine = newest("waiting", "running") ?? newest("stopped");
   if (mine && job?.id !== mine.id) await watch(mine);
 }
 
@@ -122,8 +123,9 @@ async function proceed() {
 async function watch(found) {
   tell(found);
   try {
-    tell(await followJob(found.id, tell));
+    await followJob(found.id, tell);
   } catch (error) {
+    tell({ ...(job ?? found), state: "failed", error: error.message });
     complain(error);
   }
 }

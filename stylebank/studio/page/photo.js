@@ -16,7 +16,7 @@ export async function withPhoto(run) {
   try {
     return await run(photo.id);
   } catch (error) {
-    if (!(error instanceof ApiError && error.gone) || !photo.file) throw error;
+    if (!(error instanceof ApiError && error.gone)) throw error;
     sending ??= bringAgain(photo).finally(() => (sending = null));
     await sending;
     return run(photo.id);
@@ -24,16 +24,18 @@ export async function withPhoto(run) {
 }
 
 async function bringAgain(photo) {
-  await postBytes(`/api/photos?name=${encodeURIComponent(photo.name)}`, photo.file);
+  if (photo.file) await postBytes(`/api/photos?name=${encodeURIComponent(photo.name)}`, photo.file);
   await sendAgain(photo.id, store.recipe.regions.map((region) => region.mask));
 }
 
-/** Takes a file that was dropped, pasted or picked. */
+/** Takes a file that was dropped, pasted or picked; the last one counts, however long those before it take. */
 export async function bring(file) {
+  const mine = ++brought;
   document.body.classList.add("is-bringing");
   tell(`Opening ${file.name || "the photo"}`);
   try {
     const told = await postBytes(`/api/photos?name=${encodeURIComponent(file.name || "photo.png")}`, file);
+    if (mine !== brought) return false;
     for (const note of told.notes ?? []) say(note);
     keepsake.keep(told.id, file, store.photo?.id);
     startPhoto({ ...told, file });
@@ -42,15 +44,16 @@ export async function bring(file) {
     complain(error);
     return false;
   } finally {
-    document.body.classList.remove("is-bringing");
+    if (mine === brought) document.body.classList.remove("is-bringing");
   }
 }
+let brought = 0;
 
 /** What was open before this tab was loaded again, or the photo of the command line. */
 export async function reopen() {
   const last = kept();
   if (last && (await again(last))) return true;
-  if (store.server.photo) startPhoto(store.server.photo);
+  if (store.server.photo && !store.photo) startPhoto(store.server.photo);
   return Boolean(store.server.photo);
 }
 
@@ -69,6 +72,7 @@ async function again({ photo, recipe }) {
     }
     const there = async ({ mask }) => (await has(`/api/photos/${id}/masks/${mask}`)) || (masks.has(mask) && Boolean(await postBytes(`/api/photos/${id}/masks`, masks.get(mask))));
     const kept = await Promise.all(recipe.regions.map(there));
+    if (store.photo) return true; // brought in the meantime
     if (kept.includes(false)) say("The areas are lost: the studio was started anew.");
     startPhoto({ ...photo, file }, { ...FIRST, ...recipe, regions: recipe.regions.filter((_, at) => kept[at]) });
     return true;

@@ -2,7 +2,7 @@
 // Small and large ask under two names: the page itself gives up a large one that is out of date.
 
 import { send } from "./api.js";
-import { $, debounce } from "./dom.js";
+import { $, debounce, word } from "./dom.js";
 import { wire } from "./masks.js";
 import { complain, tell } from "./notes.js";
 import { withPhoto } from "./photo.js";
@@ -11,7 +11,7 @@ import { listen, store } from "./state.js";
 import * as viewer from "./viewer.js";
 
 const SIDES = [512, 1024, 1536, 2048];
-const client = crypto.randomUUID().slice(0, 12);
+const client = word();
 let number = 0;
 let small = null; // {recipe} in flight
 let next = false; // whether the recipe changed since
@@ -67,11 +67,11 @@ async function askLarge() {
   const first = store.recipe !== shown.recipe || shown.side < 1024;
   large?.abort();
   const mine = (large = new AbortController());
-  await ask(store.recipe, first ? Math.min(1024, longest()) : wanted(), mine.signal);
+  const came = await ask(store.recipe, first ? Math.min(1024, longest()) : wanted(), mine.signal);
   if (large !== mine) return;
   large = null;
   if (shown.recipe === store.recipe) describe(store.recipe);
-  if (wanted() > shown.side) finer();
+  if (came && wanted() > shown.side) finer();
   else due(false);
 }
 
@@ -88,6 +88,7 @@ function wanted() {
 /** The longest side that there is, or that the server paints for a screen. */
 const longest = () => Math.min(Math.max(store.photo.width, store.photo.height), store.server.limits.preview_side);
 
+/** Returns whether it came. */
 async function ask(recipe, side, signal) {
   const { photo } = store;
   const mine = ++number;
@@ -97,16 +98,18 @@ async function ask(recipe, side, signal) {
     const words = wordsOf(said.recipe);
     if (words === shown.words && said.side <= shown.side) {
       shown = { ...shown, recipe };
-      return;
+      return true;
     }
     const answer = await withPhoto((id) => send("POST", `/api/photos/${id}/preview`, { json: said, signal }));
     const bitmap = await createImageBitmap(await answer.blob());
-    if (store.photo !== photo || mine < shown.number) return;
+    if (store.photo !== photo || mine < shown.number) return false;
     viewer.setAfter(bitmap, { fade: !store.dragging && shown.recipe !== recipe });
     shown = { recipe, words, side: said.side, number: mine };
     document.documentElement.dataset.shown = String(said.side);
+    return true;
   } catch (error) {
     complain(error);
+    return false;
   } finally {
     rested();
   }

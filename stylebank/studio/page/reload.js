@@ -1,5 +1,6 @@
 // What a reload of this tab goes on with: the look and which photo it was; the photo itself is in keepsake.js.
 
+import { whenBack } from "./api.js";
 import { debounce } from "./dom.js";
 import { keepMasks } from "./keepsake.js";
 import { blobOfMask, digestOf, isEmpty } from "./masks.js";
@@ -10,6 +11,7 @@ const KEPT = "stylebank-page";
 export function start() {
   const later = debounce(150, () => keep().catch(() => {}));
   listen((changed) => (changed.has("recipe") || changed.has("photo")) && store.photo && later());
+  whenBack(() => store.photo && later());
 }
 
 async function keep() {
@@ -22,6 +24,7 @@ async function keep() {
     if (blobOfMask(region.mask)) kept.set(mask, blobOfMask(region.mask));
     return { ...region, mask };
   }));
+  if (store.photo !== photo || store.recipe !== recipe) return; // what is newer is kept soon
   sessionStorage.setItem(KEPT, JSON.stringify({ photo: { id, name, width, height }, recipe: { ...recipe, regions } }));
   const masks = [...kept.keys()].join();
   if (masks !== sent) keepMasks(id, kept);

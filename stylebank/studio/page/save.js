@@ -20,6 +20,7 @@ const level = slider({
 });
 
 export function start() {
+  addEventListener("pagehide", () => job && send("DELETE", `/api/jobs/${job}`, { keepalive: true }).catch(() => {}));
   $("quality-row").append(level.row);
   $("save").onclick = open;
   $("format").onchange = show;
@@ -93,8 +94,9 @@ async function render() {
       $("render-words").textContent = "Saved to your downloads.";
     } else if (last.state === "failed") throw new Error(last.error);
   } catch (error) {
-    if (job || !error.offline) complain(error);
-    $("render-words").textContent = error.status === 404 ? "Cancelled." : error.message;
+    const isCancelled = !job && error.status === 404;
+    if (!isCancelled) complain(error);
+    $("render-words").textContent = isCancelled ? "Cancelled." : error.message;
   } finally {
     job = null;
     $("render").disabled = false;
@@ -138,7 +140,8 @@ async function copy() {
     const text = told.lines.join("\n");
     $("command").textContent = text;
     $("command").hidden = false;
-    await navigator.clipboard.writeText(text).then(() => say("Copied."), () => say("Select the line and copy it."));
+    const copied = navigator.clipboard?.writeText(text) ?? Promise.reject(); // by plain http from another machine there is none
+    await copied.then(() => say("Copied."), () => say("Select the line and copy it."));
     if (told.files?.length) say("The masks it names are in the recipe file.");
   } catch (error) {
     complain(error);

@@ -15,6 +15,7 @@ const view = { scale: 1, x: 0, y: 0, fitted: true };
 export const compare = { on: false, at: 0.5, hold: false };
 let frame = 0;
 let taps = new Map();
+let pinched = false;
 let tool = null; // (event) => true if a tool takes the pointer
 
 /** `draw(context, toView)` after each picture; toView maps (x, y) in 0..1 of the photo to CSS pixels. */
@@ -176,13 +177,12 @@ function wheel(event) {
 function down(event) {
   if (!store.photo) return;
   taps.set(event.pointerId, at(event));
-  const drop = () => taps.delete(event.pointerId);
-  if (taps.size === 1 && event.button !== 1 && !event.altKey && tool?.(event)) {
-    canvas.addEventListener("pointerup", drop, { once: true });
-    canvas.addEventListener("pointercancel", drop, { once: true });
-    return;
-  }
-  follow(event, { move: (moved) => moveTo(moved), up: drop });
+  pinched = taps.size > 1;
+  const paints = taps.size === 1 && event.button !== 1 && !event.altKey && tool?.(event);
+  follow(event, {
+    move: (moved) => (paints && !pinched ? taps.set(moved.pointerId, at(moved)) : moveTo(moved)),
+    up: () => taps.delete(event.pointerId),
+  });
 }
 
 /** One pointer moves the picture, two zoom it. */
@@ -198,7 +198,8 @@ function moveTo(event) {
   taps.set(event.pointerId, now);
 }
 
-export const isPinching = () => taps.size > 1;
+/** Whether a second finger came down since the first did. */
+export const isPinched = () => pinched;
 
 export function invalidate() {
   frame ||= requestAnimationFrame(draw);
