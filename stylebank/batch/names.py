@@ -34,11 +34,15 @@ class Wanted:
     style: str
 
 
-def check(template: str) -> None:
+def check(template: str, *, lasting: bool = False) -> None:
     """Make sure that a template makes names.
 
+    Args:
+        template: see `of`.
+        lasting: whether a photo's name must stay its own when others are added.
+
     Raises:
-        ConfigError: it has an unknown field, leaves the folder, or has letters that some file system refuses.
+        ConfigError: it has an unknown field, leaves the folder, has letters that some file system refuses, or counts.
     """
     known = ", ".join(f"{{{field}}}" for field in FIELDS)
     try:
@@ -46,6 +50,10 @@ def check(template: str) -> None:
         unknown = [name for _, name, *_ in pieces if name is not None and name not in FIELDS]
         if unknown:
             raise ConfigError(f"--name {template}: has no field {{{unknown[0]}}}; its fields are {known}")
+        if lasting and any(name == "number" for _, name, *_ in pieces):
+            raise ConfigError(
+                f"--skip-existing --name {template}: {{number}} is another photo's once one is added; leave it out"
+            )
         template.format(**dict.fromkeys(FIELDS[:-1], "x"), number=1)
     except ConfigError:
         raise

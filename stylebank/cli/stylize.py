@@ -194,7 +194,7 @@ def stylize(
     computing.choose()  # refused before anything is planned
     suffix = f".{form.removeprefix('.')}"
     formats.check_suffix(Path(f"--format {suffix}"))
-    names.check(name)
+    names.check(name, lasting=skip_existing)
     how = encoding(quality, lossless, keep_metadata)
     words = ["+".join(mixed.names) for mixed in mixes]
     plan = planning.plan(photos, output, styles=words, suffix=suffix, template=name, force=force)

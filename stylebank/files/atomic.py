@@ -131,10 +131,15 @@ def sweep(folder: Path, name: str | None = None) -> None:
 
 
 @contextmanager
-def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
+def locked(path: Path, *, wait: bool = True, tidy: bool = False) -> Iterator[None]:
     """Hold the lock that belongs to a path, waiting for whoever has it; the lock file lies beside it, hidden.
 
     A symbolic link and what it points to have one lock. It is not re-entrant.
+
+    Args:
+        path: what the lock belongs to.
+        wait: for whoever has it.
+        tidy: whether the lock file goes at the end, where nobody waits for it.
 
     Raises:
         OutputError: the folder cannot be written, its file system has no locks, this thread holds the lock already,
@@ -156,7 +161,12 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[None]:
             ) from error
         except (OSError, RuntimeError, NotImplementedError) as error:
             raise OutputError(f"{path}: cannot be locked ({_reason(error)}); choose another place") from error
-        yield
+        try:
+            yield
+        finally:
+            if tidy:
+                with suppress(OSError):  # Windows lets no open file go
+                    place.unlink()
 
 
 def refuse_foreign(path: Path, is_own: Callable[[Path], bool], *, force: bool) -> None:

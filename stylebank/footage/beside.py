@@ -6,6 +6,8 @@ from heapq import merge
 from pathlib import Path
 from typing import Any
 
+from stylebank.footage.steady import Steady
+
 _NOT_COPIED = frozenset(
     (
         *("major_brand", "minor_version", "compatible_brands", "encoder", "duration", "vendor_id"),
@@ -18,6 +20,12 @@ _ENCODERS = {"mp4": "aac", "mov": "aac", "webm": "libopus", "matroska": "aac"}
 """For sound that a container cannot carry."""
 
 _SAID = {"aac": "AAC", "libopus": "Opus"}
+
+_OPUS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+"""The layouts that Opus has, by their channels; that of most films, 5.1(side), is none of them."""
+
+_CLOCKS = ("mpegts", "mpeg")
+"""Kinds of file whose clock stands anywhere at their beginning, at hours in recordings."""
 
 
 class Beside:
@@ -53,7 +61,7 @@ class Beside:
             window: start and end in seconds of what is kept; None for all.
         """
         self._is_cut = window[0] is not None
-        self._start, self._end = window[0] or Fraction(0), window[1]
+        self._start, self._end = self.begins if window[0] is None else window[0], window[1]
         output.metadata.update(_tags(self._input.metadata))
         film = next(iter(self._input.streams.video), None)
         for stream in self._input.streams:
@@ -66,6 +74,12 @@ class Beside:
                 continue
             self._add(output, stream)
         self._chapters(output)
+
+    @property
+    def begins(self) -> Fraction:
+        """Seconds that the file's clock shows at its beginning, where that means nothing; else 0."""
+        begins = self._input.start_time if self._input.format.name in _CLOCKS else None
+        return Fraction(max(begins or 0, 0), 1_000_000)
 
     def packets(self) -> Iterator[tuple[float, Any]]:
         """Packets of all these streams in the order of their times, each with its time in seconds."""
@@ -109,11 +123,35 @@ class Beside:
         name = _ENCODERS[self._container]
         rate = 48000 if name == "libopus" else stream.codec_context.sample_rate
         layout = stream.codec_context.layout.name
+        if name == "libopus":
+            layout = _OPUS.get(stream.codec_context.layout.nb_channels, "stereo")
         return output.add_stream(name, rate=rate, layout=layout)
 
     def _copies(self) -> Iterator[tuple[float, Any]]:
         streams = [each for each in self._input.streams if each.index in self._copied]
-        packets = self._input.demux(streams)
+        clocks = {stream.index: Steady(Fraction(stream.time_base)) for stream in streams}
+        for packet in self._demuxed(self._input, streams):
+            if packet.dts is None and packet.pts is None:
+                continue
+            base = Fraction(packet.time_base)
+            is_cover = packet.stream.type == "video"
+            clock = clocks[packet.stream.index]
+            if packet.stream.type == "audio":
+                clock.follow(packet.dts if packet.dts is not None else packet.pts, packet.duration or 0)
+            time = ((packet.pts if packet.pts is not None else packet.dts) + clock.shift) * base
+            if not is_cover and self._is_cut and not self._start <= time < (self._end or time + 1):
+                continue
+            shift = clock.shift - (0 if is_cover else round(self._start / base))
+            if packet.pts is not None:
+                packet.pts += shift
+            if packet.dts is not None:
+                packet.dts += shift
+            packet.stream = self._copied[packet.stream.index]
+            yield float(time - self._start), packet
+
+    def _demuxed(self, container: Any, streams: Any) -> Iterator[Any]:
+        """Packets up to where the file ends or cannot be read any more."""
+        packets = container.demux(streams)
         while True:
             try:
                 packet = next(packets, None)
@@ -121,48 +159,58 @@ class Beside:
                 return
             if packet is None:
                 return
-            if packet.dts is None and packet.pts is None:
-                continue
-            base = Fraction(packet.time_base)
-            is_cover = packet.stream.type == "video"
-            time = (packet.pts if packet.pts is not None else packet.dts) * base
-            if not is_cover and self._is_cut and not self._start <= time < (self._end or time + 1):
-                continue
-            shift = 0 if is_cover else round(self._start / base)
-            if packet.pts is not None:
-                packet.pts -= shift
-            if packet.dts is not None:
-                packet.dts -= shift
-            packet.stream = self._copied[packet.stream.index]
-            yield float(time - self._start), packet
+            yield packet
 
     def _sounds(self) -> list[Iterator[tuple[float, Any]]]:
         return [self._sound(index, made) for index, made in self._encoded.items()]
 
     def _sound(self, index: int, made: Any) -> Iterator[tuple[float, Any]]:
         """One stream of sound, decoded and encoded again."""
-        encoder = made.codec_context
-        into = self._av.AudioResampler(encoder.format, encoder.layout, encoder.sample_rate)
         with self._av.open(str(self._source)) as container:
-            frames = self._frames(container, container.streams[index])
-            for frame in frames:
-                for part in into.resample(frame):
-                    yield from ((_time(packet), packet) for packet in made.encode(part))
-            for part in into.resample(None):
+            for part in self._resampled(
+                made.codec_context, self._frames(container, container.streams[index])
+            ):
                 yield from ((_time(packet), packet) for packet in made.encode(part))
             yield from ((_time(packet), packet) for packet in made.encode(None))
 
+    def _resampled(self, encoder: Any, frames: Iterator[Any]) -> Iterator[Any]:
+        """Sound as an encoder takes it; broadcasts change from stereo to more channels and back."""
+        into: Any = None
+        kind = None
+        for frame in frames:
+            now = frame.format.name, frame.layout.name, frame.sample_rate
+            if now != kind:
+                yield from into.resample(None) if into else ()
+                into = self._av.AudioResampler(encoder.format, encoder.layout, encoder.sample_rate)
+                kind = now
+            yield from into.resample(frame)
+        yield from into.resample(None) if into else ()
+
     def _frames(self, container: Any, stream: Any) -> Iterator[Any]:
-        try:
-            for frame in container.decode(stream):
-                time = frame.pts * Fraction(frame.time_base)
-                if self._end is not None and time >= self._end:
-                    return
-                if time >= self._start or not self._is_cut:
-                    frame.pts -= round(self._start / Fraction(frame.time_base))
-                    yield frame
-        except self._av.FFmpegError:
-            return
+        """Decoded sound of the window; what is damaged is left out."""
+        for frame in self._sound_frames(container, stream):
+            base = Fraction(frame.time_base)
+            if self._end is not None and frame.pts * base >= self._end:
+                return
+            if frame.pts * base >= self._start or not self._is_cut:
+                frame.pts -= round(self._start / base)
+                yield frame
+
+    def _sound_frames(self, container: Any, stream: Any) -> Iterator[Any]:
+        clock, is_damaged = None, False
+        for packet in self._demuxed(container, stream):
+            try:
+                frames = packet.decode()
+            except self._av.FFmpegError:
+                if not is_damaged:
+                    self._notes.append("its sound is damaged: what could not be read is left out")
+                is_damaged = True
+                continue
+            for frame in frames:
+                base = Fraction(frame.time_base)
+                clock = clock or Steady(base)
+                frame.pts = clock.follow(frame.pts, round(frame.samples / frame.sample_rate / base))
+                yield frame
 
     def _chapters(self, output: Any) -> None:
         found = []

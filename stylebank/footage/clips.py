@@ -152,6 +152,14 @@ def numbered(path: Path, number: int) -> Path:
     return path.with_name(NUMBER.sub(lambda found: found[0] % number, path.name, count=1))
 
 
+def existing(path: Path) -> set[int]:
+    """The numbers of those that are there."""
+    head, tail = NUMBER.split(path.name, maxsplit=1)[:: NUMBER.groups + 1]
+    name = re.compile(rf"{re.escape(head)}(\d+){re.escape(tail)}")
+    found = (name.fullmatch(each.name) for each in path.parent.iterdir()) if path.parent.is_dir() else ()
+    return {int(each[1]) for each in found if each and numbered(path, int(each[1])).name == each[0]}
+
+
 class Sequence:
     """Numbered images as a clip; the first number is the lowest that is there, and the first gap ends it.
 
@@ -166,10 +174,7 @@ class Sequence:
     def __init__(self, path: Path, fps: Fraction | None) -> None:
         self.path = path
         self.fault: str | None = None
-        head, tail = NUMBER.split(path.name, maxsplit=1)[:: NUMBER.groups + 1]
-        name = re.compile(rf"{re.escape(head)}(\d+){re.escape(tail)}")
-        found = (name.fullmatch(each.name) for each in path.parent.iterdir()) if path.parent.is_dir() else ()
-        numbers = {int(each[1]) for each in found if each and numbered(path, int(each[1])).name == each[0]}
+        numbers = existing(path)
         if not numbers:
             raise ImageError(
                 f"{path}: no such images; give a name with their number, such as frames/%05d.png"

@@ -15,6 +15,7 @@ from PIL import Image
 from stylebank.errors import ConfigError, ImageError
 from stylebank.footage import animations, clips, colours
 from stylebank.footage.clips import Clip, Facts, Frame
+from stylebank.footage.steady import Steady
 from stylebank.photos.decoding import one_line
 
 if TYPE_CHECKING:
@@ -147,10 +148,10 @@ class Film:
             self._container, self._stream = _opened(self._av, self.path)
         self._lost, last, began = 0, None, not skipping
         usual = round(1 / (self.facts.rate or clips.FPS) / self.facts.time_base) or 1
+        clock = Steady(self.facts.time_base)
         for frame in self._decoded():
-            time = frame.pts
-            if time is None:
-                time = self.facts.start if last is None else last + usual
+            guessed = self.facts.start if last is None else last + usual
+            time = guessed if frame.pts is None else clock.follow(frame.pts, usual)
             if last is not None and time <= last:
                 time = last + 1
             last = time

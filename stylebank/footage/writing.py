@@ -150,6 +150,7 @@ class FilmWriter:
         kept = None
         if self.source:
             kept = beside.Beside(library, self.source, self.container, notes)
+            shift = shift if self.window else int(kept.begins / base)
             window = (shift * base, end) if self.window else (None, None)
             kept.declare(output, video, window)
         try:

@@ -49,7 +49,7 @@ class Pieces:
             else f".{target.name}.pieces"
         )
         self._digest = atomic.sha256_bytes(json.dumps(settings, sort_keys=True).encode())
-        self.is_other = self._has_state = False
+        self.is_other = self.is_begun = self._has_state = False
         self._own: list[list[int]] = []
         self.done: list[Done] = self._read()
         self.state: Arrays = self._state()
@@ -145,6 +145,7 @@ class Pieces:
             is_own = json.loads(head).get("head") == self._digest
         except (OSError, ValueError, AttributeError):
             return []
+        self.is_begun = is_own
         found: list[Done] = []
         for line in lines:
             try:

@@ -6,12 +6,12 @@ import logging
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, TypeVar
 
-from PIL import Image, ImageFile, UnidentifiedImageError, _imaging
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError, _imaging
 
 from stylebank.errors import ImageError
 from stylebank.photos import boxes, directories, inputs, jpeg, kinds, png, spaces, tiff
@@ -147,13 +147,16 @@ def _decoded(kind: str, file: BinaryIO, path: Path, max_pixels: int, *, plain: b
         image = image if plain else png.in_colour(image, found, file)
         image.load()
         return Decoded(image, (*_several(found.frames), *_toned(None if plain else found.space)))
-    header = boxes.header_of_jxl(file.read(1 << 16)) if kind == "JXL" else None
+    header = boxes.header_of_jxl(file.read()) if kind == "JXL" else None
     if header:
         check(header.size)
     image = _open(file, kind)
     check(image.size)
-    if header and header.turned:  # by the decoder; what EXIF says is what was done
-        image.info.pop("exif", None)
+    if (
+        header and header.turned and not getattr(image, "jpeg", False)
+    ):  # by the decoder, but for a JPEG that it gives back
+        with suppress(Exception):  # damaged EXIF says nothing
+            image.getexif()[ExifTags.Base.Orientation] = 1
     try:
         frames = (
             1 if kind == "JPEG" else getattr(image, "n_frames", 1)

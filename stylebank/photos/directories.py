@@ -10,6 +10,7 @@ from typing import BinaryIO
 from stylebank.errors import ImageError
 
 _MOST = 10_000  # directories
+_LEAST = 1 << 20  # bytes that their tags may have in all, where the file is smaller
 _FORMATS = {1: "B", 3: "H", 4: "I", 6: "b", 7: "B", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 _RATIONAL = 5
 
@@ -79,12 +80,13 @@ def picture(file: BinaryIO, name: object) -> tuple[Directory, int]:
     Raises:
         ImageError: the file is a camera's raw file, or has no picture.
     """
-    found = _chain(file)
+    reader = _Reader(file)
+    found = reader.chain()
     below = [
         directory
         for each in found[:1]
         for offset in each.numbers(SUBDIRECTORIES)[:100]
-        if (directory := _directory(file, offset, _header(file)))
+        if (directory := reader.directory(offset))
     ]
     if any(each.number(PHOTOMETRIC) in RAW or each.tags.get(DNG_VERSION) for each in (*found, *below)):
         raise ImageError(f"{name}: is a camera's raw file; develop it, and save JPEG or TIFF")
@@ -114,48 +116,57 @@ def _header(file: BinaryIO) -> tuple[str, bool, int]:
     return order, big, int.from_bytes(part, "little" if order == "<" else "big")
 
 
-def _chain(file: BinaryIO) -> list[Directory]:
-    """The directories one after the other; one that leads back ends them."""
-    header = _header(file)
-    found: dict[int, Directory] = {}
-    offset = header[2]
-    while offset and offset not in found and len(found) < _MOST:
-        directory = _directory(file, offset, header)
-        if directory is None:
-            break
-        found[offset] = directory
-        offset = directory.number(-1)
-    return list(found.values())
+class _Reader:
+    """Reads directories; those that say the same bytes again and again, to fill memory, are soon heard no more."""
 
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._order, self._big, self._first = _header(file)
+        self._length = file.seek(0, 2)
+        self._left = max(self._length, _LEAST)  # bytes that tags may have in all
 
-def _directory(file: BinaryIO, offset: int, header: tuple[str, bool, int]) -> Directory | None:
-    """One directory; its tag -1 is where the next one is. None if it lies outside of the file."""
-    order, big, _ = header
-    length = file.seek(0, 2)
-    if not 8 <= offset < length:
-        return None
-    file.seek(offset)
-    width, counter, entry, inline = (20, "Q", "HHQ", 8) if big else (12, "H", "HHI", 4)
-    head = file.read(struct.calcsize(counter))
-    if len(head) < struct.calcsize(counter):
-        return None
-    count = min(struct.unpack(order + counter, head)[0], 4096)
-    table = file.read(width * count + inline)
-    tags: dict[int, tuple[int, ...] | bytes] = {}
-    for place in range(0, min(len(table) // width, count) * width, width):
-        tag, kind, number = struct.unpack(order + entry, table[place : place + width - inline])
-        if tag not in _WANTED or (kind not in _FORMATS and kind != _RATIONAL):
-            continue
-        letter, number = ("I", 2 * number) if kind == _RATIONAL else (_FORMATS[kind], number)
-        data = table[place + width - inline : place + width]
-        need = struct.calcsize(order + letter) * number
-        if need > inline:
-            start = int.from_bytes(data, "little" if order == "<" else "big")
-            if start + need > length:
+    def chain(self) -> list[Directory]:
+        """The directories one after the other; one that leads back ends them."""
+        found: dict[int, Directory] = {}
+        offset = self._first
+        while offset and offset not in found and len(found) < _MOST:
+            directory = self.directory(offset)
+            if directory is None:
+                break
+            found[offset] = directory
+            offset = directory.number(-1)
+        return list(found.values())
+
+    def directory(self, offset: int) -> Directory | None:
+        """One directory; its tag -1 is where the next one is. None if it lies outside of the file."""
+        file, order = self._file, self._order
+        if not 8 <= offset < self._length:
+            return None
+        file.seek(offset)
+        width, counter, entry, inline = (20, "Q", "HHQ", 8) if self._big else (12, "H", "HHI", 4)
+        head = file.read(struct.calcsize(counter))
+        if len(head) < struct.calcsize(counter):
+            return None
+        count = min(struct.unpack(order + counter, head)[0], 4096)
+        table = file.read(width * count + inline)
+        tags: dict[int, tuple[int, ...] | bytes] = {}
+        for place in range(0, min(len(table) // width, count) * width, width):
+            tag, kind, number = struct.unpack(order + entry, table[place : place + width - inline])
+            if tag not in _WANTED or (kind not in _FORMATS and kind != _RATIONAL):
                 continue
-            file.seek(start)
-            data = file.read(need)
-        tags[tag] = data[:need] if tag == PROFILE else struct.unpack(f"{order}{number}{letter}", data[:need])
-    rest = table[width * count : width * count + inline]
-    tags[-1] = (int.from_bytes(rest, "little" if order == "<" else "big"),)
-    return Directory(offset, order, tags)
+            letter, number = ("I", 2 * number) if kind == _RATIONAL else (_FORMATS[kind], number)
+            data = table[place + width - inline : place + width]
+            need = struct.calcsize(order + letter) * number
+            if need > inline:
+                start = int.from_bytes(data, "little" if order == "<" else "big")
+                if start + need > self._length or need > self._left:
+                    continue
+                self._left -= need
+                file.seek(start)
+                data = file.read(need)
+            tags[tag] = (
+                data[:need] if tag == PROFILE else struct.unpack(f"{order}{number}{letter}", data[:need])
+            )
+        rest = table[width * count : width * count + inline]
+        tags[-1] = (int.from_bytes(rest, "little" if order == "<" else "big"),)
+        return Directory(offset, order, tags)

@@ -50,7 +50,7 @@ _FORBIDDING = {
 }
 
 _TRIES, _MINUTE = 20, 60.0
-"""So many different wrong tokens a minute, then an address is heard no more for as long; a page repeats the one it has."""
+"""So many different wrong tokens a minute, then an address is heard no more for as long; pages repeat theirs."""
 _ADDRESSES = 256
 
 PATIENCE = 20.0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from stylebank import __version__
 from stylebank.bank.mixture import Mixture
 from stylebank.errors import ConfigError, ImageError, OutputError, SkippedError, StyleBankError
+from stylebank.files import atomic
 from stylebank.terminal.options import note, say, say_weights
 from stylebank.terminal.placing import Places
 
@@ -100,8 +101,8 @@ def one(
     bank: "StyleBank",
     painter: "Painter",
     stop: "StopRequest",
-) -> None:
-    """Paint one clip, and say what became of it."""
+) -> bool:
+    """Paint one clip, and say what became of it; returns whether it is whole."""
     from stylebank.footage import reading
     from stylebank.video import timeline
 
@@ -118,7 +119,7 @@ def one(
             f"{target}: holds the first {timeline.shown(outcome.shown)} ({outcome.frames} frames); "
             "the same command goes on from there"
         )
-        return
+        return False
     say(str(target))
     note(
         f"{outcome.frames} frames, {outcome.painted} painted in {outcome.seconds:.1f} s, {pace:.2g} a second"
@@ -127,6 +128,7 @@ def one(
         raise SkippedError(
             f"{source}: {clip.fault}; {target} has the {outcome.frames} frames that could be read; check the file"
         )
+    return True
 
 
 def _painted(
@@ -147,22 +149,23 @@ def _painted(
     writer, notes = outputs.writer(
         clip, target, size, codec=settings.codec, quality=settings.quality, window=window
     )
-    pieces = Pieces(target, _deciding(clip.path, settings))
-    outputs.check(target, clip.path, pieces, force=settings.force)
-    order = Order(clip, size, writer, settings.looks, settings.start, settings.length)
-    tracks = _tracks(order, settings, bank) if settings.looks.timeline is None else []
-    for line in (*clip.facts.notes, *notes):
-        note(f"{clip.path}: {line}")
-    for track, _ in tracks:
-        for line in track.notes(clip.facts.seconds):
-            note(line)
-    if pieces.done:
-        note(f"{target}: {pieces.frames} frames are done already")
-    elif pieces.is_other:
-        note(f"{target}: what was begun had other options; begins anew")
-    order = replace(order, look=replace(settings.looks, regions=tuple(tracks)))
-    with FrameBar(clip.path.name, order.count, pieces.frames, stop) as bar:
-        return work.run(order, painter, pieces, stop=stop, progress=bar)
+    with atomic.locked(target, wait=False, tidy=True):  # another run would take away what this one has begun
+        pieces = Pieces(target, _deciding(clip.path, settings))
+        outputs.check(target, clip.path, pieces, force=settings.force)
+        order = Order(clip, size, writer, settings.looks, settings.start, settings.length)
+        tracks = _tracks(order, settings, bank) if settings.looks.timeline is None else []
+        for line in (*clip.facts.notes, *notes):
+            note(f"{clip.path}: {line}")
+        for track, _ in tracks:
+            for line in track.notes(clip.facts.seconds):
+                note(line)
+        if pieces.done:
+            note(f"{target}: {pieces.frames} frames are done already")
+        elif pieces.is_other:
+            note(f"{target}: what was begun had other options; begins anew")
+        order = replace(order, look=replace(settings.looks, regions=tuple(tracks)))
+        with FrameBar(clip.path.name, order.count, pieces.frames, stop) as bar:
+            return work.run(order, painter, pieces, stop=stop, progress=bar)
 
 
 def _tracks(order: "Order", settings: Settings, bank: "StyleBank") -> "list[tuple[MaskTrack, Mix]]":
@@ -223,8 +226,9 @@ def folder(
     record.begin()
     skipped = 0
     for job in left:
+        is_whole = True
         try:
-            one(job.photo, job.picture, settings, bank, painter, stop)
+            is_whole = one(job.photo, job.picture, settings, bank, painter, stop)
         except SkippedError as error:
             say(f"{error}; skipped")
             skipped += 1
@@ -234,10 +238,10 @@ def folder(
             said = str(error)
             say(f"{said if said.startswith(str(job.photo)) else f'{job.photo}: {said}'}; skipped")
             skipped += 1
+        if is_whole and job.picture.exists():
+            record.add(job)
         if stop.signal is not None:
             return
-        if job.picture.exists():
-            record.add(job)
     record.finish()
     if skipped:
         kind = SkippedError if skipped < len(jobs) else ImageError

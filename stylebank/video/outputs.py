@@ -80,10 +80,11 @@ def check(target: Path, source: Path, pieces: Pieces, *, force: bool) -> None:
         OutputError: saying what.
     """
     if clips.is_numbered(target):
-        first = clips.numbered(target, 1)
         if clips.is_numbered(source) and target.absolute() == source.absolute():
             raise OutputError(f"{target}: is the clip itself; choose another output")
-        if first.exists() and not (force or pieces.done):
+        there = {number for number in clips.existing(target) if number}
+        if there and not (force or pieces.is_begun):
+            first = clips.numbered(target, min(there))
             raise OutputError(f"{first}: exists; choose another name, or add --force")
         return
     if atomic.identity(target) is not None and atomic.identity(target) == atomic.identity(source):

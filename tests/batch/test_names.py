@@ -98,3 +98,9 @@ def test_the_folder_of_a_photo_never_leads_out_of_the_folder_of_pictures(
     monkeypatch.chdir(tmp_path / "home/album")
     where = {"../a.jpg": "home/a.png", "/a.jpg": "_/a.png", "trip/../../a.jpg": "home/a.png"}[photo]
     assert made(photo, template="{folder}/{stem}") == [where]
+
+
+def test_a_name_that_counts_photos_does_not_last() -> None:
+    names.check("{folder}/{stem}-{style}", lasting=True)
+    with pytest.raises(ConfigError, match="leave it out"):
+        names.check("{number:03}", lasting=True)

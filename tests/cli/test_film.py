@@ -1,7 +1,11 @@
 """The command video as a person meets it; what needs PyAV is in tests/video."""
 
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +13,9 @@ from PIL import Image
 
 from stylebank.bank import bundle
 from stylebank.bank.bundle import Bundle
+from stylebank.errors import ImageError
 from stylebank.footage import animations
+from stylebank.terminal import reels
 
 Run = Callable[[str], tuple[object, str, str]]
 
@@ -225,3 +231,67 @@ def test_missing_extra_is_named_with_its_command(
     assert code == 2
     assert 'pip install "stylebank[video]"' in err
     assert len(err.splitlines()) == 1
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    with Image.open(path) as image:
+        return image.size
+
+
+def test_numbered_images_stopped_at_once_go_on_and_foreign_ones_stay(command_line: Run, place: Path) -> None:
+    target = place / "out/%03d.png"
+    line = f"video a.gif -o {target} --style wave --steady 0 {BANK}"
+    target.parent.mkdir()
+    Image.new("RGB", (9, 9)).save(place / "out/003.png")
+    code, _, err = command_line(line)
+    assert (code, "003.png: exists; choose another name" in err) == (2, True)
+    assert size_of(place / "out/003.png") == (9, 9)
+    (place / "out/003.png").unlink()
+
+    def stop(*_: object, **__: object) -> None:
+        Image.new("RGB", (9, 9)).save(place / "out/001.png")
+        raise ImageError("a.gif: is cut off here; get it again")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("stylebank.video.pipeline.Encoding.add", stop)
+        assert command_line(line)[0] == 2
+    assert command_line(line)[0] == 0
+    assert size_of(place / "out/001.png") == (24, 16)
+    assert len(list((place / "out").iterdir())) == 4, "four pictures and nothing else"
+
+
+def test_one_clip_is_painted_by_one_process_at_a_time(command_line: Run, place: Path) -> None:
+    line = f"video a.gif -o b.gif --style wave --steady 0 {BANK}"
+    held = "import sys, time; from pathlib import Path; from stylebank.files import atomic\n"
+    held += "with atomic.locked(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+    other = subprocess.Popen([sys.executable, "-c", held, "b.gif"], stdout=subprocess.PIPE, text=True)
+    assert other.stdout
+    assert other.stdout.readline() == "held\n"
+    code, _, err = command_line(line)
+    assert (code, "b.gif: another process is using it" in err) == (2, True)
+    other.kill()
+    other.communicate()
+    assert command_line(line)[0] == 0
+    assert sorted(each.name for each in place.iterdir() if "b.gif" in each.name) == ["b.gif"]
+
+
+def test_folder_goes_on_though_it_was_stopped_as_a_clip_ended(
+    command_line: Run, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (place / "in").mkdir()
+    for name in ("x.gif", "y.gif"):
+        moving(place / "in" / name)
+    real = reels.one
+
+    def ending(source: Path, *rest: Any) -> bool:
+        found = real(source, *rest)
+        rest[-1].signal = signal.SIGINT
+        return found
+
+    monkeypatch.setattr(reels, "one", ending)
+    line = f"video in -o out --style wave --steady 0 {BANK}"
+    assert command_line(line)[0] == 130
+    assert [path.name for path in (place / "out").glob("*.gif")] == ["x.gif"]
+    monkeypatch.setattr(reels, "one", real)
+    code, out, err = command_line(line)
+    assert (code, out.split(), "1 of 2 clips are done already" in err) == (0, ["out/y.gif"], True)

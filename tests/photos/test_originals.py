@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from stylebank.errors import ImageError
-from stylebank.photos import decoding, inputs, originals
+from stylebank.photos import boxes, decoding, inputs, originals
 from stylebank.pixels.formats import IMAGE_SUFFIXES, UNREAD
 
 pillow_heif.register_heif_opener()
@@ -301,3 +301,40 @@ def test_many_threads_read_many_formats_at_once() -> None:
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(read, files))
     assert all(distance(each.image, PHOTO) <= 3 for each in found)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_jpeg_that_was_packed_as_jpeg_xl_stands_as_the_jpeg_does(orientation: int, tmp_path: Path) -> None:
+    """As cjxl does it: the JPEG's own pixels come back, and those nobody has turned yet."""
+    exif = Image.Exif()
+    exif[0x0112], exif[0x0132] = orientation, "2020:01:02 03:04:05"
+    Image.fromarray(PHOTO).save(tmp_path / "a.jpg", exif=exif.tobytes(), quality=95)
+    with Image.open(tmp_path / "a.jpg") as jpeg:
+        jpeg.save(tmp_path / "a.jxl", lossless_jpeg=True)
+    wanted, found = originals.read(tmp_path / "a.jpg"), originals.read(tmp_path / "a.jxl")
+    assert found.image.size == wanted.image.size
+    assert distance(found.image, np.asarray(wanted.image)) <= 2
+    assert found.exif is not None
+    block = Image.Exif()
+    block.load(found.exif)
+    assert (block.get(0x0112, 1), block[0x0132]) == (1, "2020:01:02 03:04:05")
+
+
+def test_size_of_a_jpeg_xl_is_known_before_a_pixel_however_deep_it_lies(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = data_of(".jxl", Image.fromarray(np.zeros((64, 64, 3), np.uint8)))
+    box = (
+        next(place for place in (data.find(b"jxlc"), data.find(b"jxlp")) if place > 0)
+        if data[:2] != b"\xff\n"
+        else 0
+    )
+    filler = (90_000).to_bytes(4, "big") + b"free" + bytes(90_000 - 8)
+    head = b"\x00\x00\x00\x0cJXL \r\n\x87\n\x00\x00\x00\x14ftypjxl \x00\x00\x00\x00jxl "
+    stream = data if not box else data[box + 4 : box - 4 + int.from_bytes(data[box - 4 : box], "big")]
+    hidden = head + filler + (len(stream) + 8).to_bytes(4, "big") + b"jxlc" + stream
+    assert boxes.header_of_jxl(hidden[: 1 << 16]) is None, "it lies deep"
+    assert originals.read_bytes(hidden, "a.jxl").image.size == (64, 64)
+    monkeypatch.setattr(decoding, "_open", lambda *_: pytest.fail("was opened"))
+    with pytest.raises(ImageError, match="64 x 64 pixels"):
+        decoding.decode(Path("a.jxl"), lambda found: found, max_pixels=1000, data=hidden)

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import tracemalloc
 import zlib
 from pathlib import Path
 from typing import Any
@@ -306,3 +307,21 @@ def test_notes_of_the_camera_and_resolution_are_kept_and_strips_are_not() -> Non
     assert [kept.get(tag, 1) for tag in (0x010F, 0x0112, 273)] == ["Camera", 1, 1]
     assert kept.get_ifd(0x8825)[1] == "N"
     assert originals.read_bytes(written(stored(TRUTH, "u1")), "photo.tif").exif is None
+
+
+def test_directories_that_all_say_the_same_bytes_take_no_memory() -> None:
+    count, size = 60, 400_000
+    start = 8 + count * (2 + 3 * 12 + 4)
+    data = bytearray(struct.pack("<2sHI", b"II", 42, 8))
+    for place in range(count):
+        entries = [(tag, 1, size, start) for tag in (273, 279, 320)]
+        following = 8 + (place + 1) * (2 + 3 * 12 + 4) if place + 1 < count else 0
+        data += struct.pack("<H", 3) + b"".join(struct.pack("<HHII", *entry) for entry in entries)
+        data += struct.pack("<I", following)
+    data += bytes(size)
+    tracemalloc.start()
+    with pytest.raises(ImageError):
+        originals.read_bytes(bytes(data), "a.tif")
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 60e6, "72 MB were said, and each byte becomes a number of eight"

@@ -31,18 +31,20 @@ def picture(place: int, size: tuple[int, int] = (48, 64)) -> Image.Image:
     return Image.fromarray(np.stack(bands, -1).astype(np.uint8))
 
 
-def _sound(av: Any, output: Any, codec: str, seconds: float) -> list[Any]:
-    stream = output.add_stream(codec, rate=48000, layout="mono")
+def _sound(av: Any, output: Any, codec: str, seconds: float, layout: str) -> list[Any]:
+    stream = output.add_stream(codec, rate=48000, layout=layout)
+    channels = av.AudioLayout(layout).nb_channels
     frame_size = 960
     packets = []
     for place in range(int(48000 * seconds / frame_size)):
         wave = np.sin(2 * math.pi * 440 * (np.arange(frame_size) + place * frame_size) / 48000)
         kind, levels = (
-            ("fltp", wave.astype(np.float32)) if codec == "aac" else ("s16", (wave * 20000).astype("i2"))
+            ("fltp", wave.astype(np.float32))
+            if codec in ("aac", "ac3")
+            else ("s16", (wave * 20000).astype("i2"))
         )
-        frame = av.AudioFrame.from_ndarray(
-            0.5 * levels[None] if kind == "fltp" else levels[None], kind, "mono"
-        )
+        planes = np.tile(0.5 * levels, (channels, 1)) if kind == "fltp" else np.repeat(levels, channels)[None]
+        frame = av.AudioFrame.from_ndarray(planes.astype(levels.dtype), kind, layout)
         frame.sample_rate, frame.pts, frame.time_base = 48000, place * frame_size, Fraction(1, 48000)
         packets += stream.encode(frame)
     return [*packets, *stream.encode(None)]
@@ -65,6 +67,7 @@ def make_clip(tmp_path: Path) -> Clip:
         codec: str = "libx264",
         pixels: str = "yuv420p",
         sound: str | None = None,
+        layout: str = "mono",
         times: Sequence[int] | None = None,
         time_base: Fraction = Fraction(1, 12800),
         known: Colours = hd,
@@ -95,7 +98,7 @@ def make_clip(tmp_path: Path) -> Clip:
             output.metadata.update(tags or {})
             if chapters:
                 output.set_chapters(chapters)
-            packets = _sound(av, output, sound, count / 25) if sound else []
+            packets = _sound(av, output, sound, count / 25, layout) if sound else []
             for place, time in enumerate(times):
                 frame = colours.from_rgb(draw(place, size), alpha, known, pixels)
                 frame.pts, frame.time_base = time, time_base

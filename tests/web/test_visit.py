@@ -328,3 +328,28 @@ def test_page_opened_as_a_file_says_what_to_do(browser: "Browser", folder: Path)
     page.get_by_text("python -m http.server").wait_for()
     assert not page.locator("#welcome").is_visible()
     page.close()
+
+
+def test_preview_that_saving_put_off_is_painted_afterwards(opened: Opener) -> None:
+    page = opened()
+    load(page, as_png(photo_of(1200, 800)))
+    page.locator("#save:not([disabled])").wait_for()
+    page.get_by_role("button", name="Mix in Flow field").click()
+    page.get_by_role("button", name="Save").click()
+    with page.expect_download():
+        page.locator("#render").click()
+    page.keyboard.press("Escape")
+    page.wait_for_function("document.querySelector('#status').textContent.includes(' in ')")
+    assert "Flow field" in page.locator("#status").inner_text()
+
+
+def test_photo_that_is_slow_to_come_does_not_replace_a_newer_one(opened: Opener) -> None:
+    page, held = opened(), list[Any]()
+    page.route("**/sample.jpg", lambda route: held.append(route))  # noqa: PLW0108  # Playwright writes on it
+    page.locator("#sample").click()
+    load(page, as_png(photo_of()))
+    page.get_by_text("101 in").wait_for()
+    with page.expect_response("**/sample.jpg"):
+        held[0].continue_()
+    page.wait_for_timeout(500)
+    assert page.get_by_text("101 in").is_visible()

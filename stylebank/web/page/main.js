@@ -53,7 +53,9 @@ async function pump() {
       else shown(job, picture);
     } catch (error) {
       if (!(error instanceof StoppedError)) say(`Not painted: ${error.message}`, "is-bad");
-      else if (job.style && now === edition) thumbnails.push(job);
+      else if (now !== edition) continue;
+      else if (job.style) thumbnails.push(job);
+      else if (saves) wish ??= job; // saving goes first
     }
   }
   current = null;
@@ -74,10 +76,13 @@ function paintAll() {
   changed();
 }
 
+/** Shows a photo, or what is promised to be one; the last one counts, however long those before it take. */
 async function open(blob, name) {
+  const turn = ++turns;
   try {
     say("Opening", "is-busy");
-    const found = await opened(blob, name);
+    const found = await opened(await blob, name);
+    if (turn !== turns) return;
     current?.stop();
     photo = found;
     document.body.classList.remove("is-empty");
@@ -89,9 +94,10 @@ async function open(blob, name) {
     client.ask("open", { image: { width, height, data } }, undefined, [data.buffer]).catch((error) => say(error.message, "is-bad"));
     if (mix) paintAll();
   } catch (error) {
-    say(error.message, "is-bad");
+    if (turn === turns) say(error.message, "is-bad");
   }
 }
+let turns = 0;
 
 async function start() {
   try {
@@ -119,7 +125,7 @@ function choose() {
 
 at("pick").onclick = at("open").onclick = choose;
 at("file").onchange = () => at("file").files[0] && open(at("file").files[0], at("file").files[0].name);
-at("sample").onclick = () => fetch("sample.jpg").then((answer) => answer.blob()).then((blob) => open(blob, "sample.jpg"), (error) => say(error.message, "is-bad"));
+at("sample").onclick = () => open(fetch("sample.jpg").then((answer) => answer.blob()), "sample.jpg");
 at("strength").oninput = at("stroke").oninput = changed;
 at("reset").onclick = () => {
   at("strength").value = 100;
