@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as a polite request: finish the step, save, leave.
+"""SIGINT, SIGTERM and SIGHUP, a terminal that was closed, as a polite request: finish the step, save, leave.
 
 On Windows SIGBREAK too: Ctrl-Break, and what a console sends to programs that were started in a group of their own.
 There, SIGTERM comes from nobody but the program itself: who ends a process ends it at once.
@@ -11,10 +11,20 @@ from collections.abc import Callable
 from threading import current_thread, main_thread
 from types import FrameType, TracebackType
 
-SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK") if hasattr(signal, name))
+SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
+)
 """Those that ask to stop, on this system."""
 
 _WINDOWS = os.name == "nt"
+
+
+def _heard() -> list[int]:
+    """The signals to listen to; under `nohup` a closed terminal is none."""
+    if current_thread() is not main_thread():
+        return []
+    ignored = {number for number in SIGNALS if signal.getsignal(number) is signal.SIG_IGN}
+    return [number for number in SIGNALS if signal.Signals(number).name != "SIGHUP" or number not in ignored]
 
 
 class StopRequest:
@@ -32,9 +42,8 @@ class StopRequest:
         self._previous: dict[int, object] = {}
 
     def __enter__(self) -> "StopRequest":
-        if current_thread() is main_thread():
-            for number in SIGNALS:
-                self._previous[number] = signal.signal(number, self._remember)
+        for number in _heard():
+            self._previous[number] = signal.signal(number, self._remember)
         return self
 
     def __exit__(
@@ -49,7 +58,7 @@ class StopRequest:
 
     @property
     def exit_code(self) -> int:
-        """128 plus the signal's number, the shell's convention: 130, 143, or 149 for SIGBREAK."""
+        """128 plus the signal's number, the shell's convention: 130, 143, 129 for SIGHUP, or 149 for SIGBREAK."""
         return 128 + (self.signal or 0)
 
     def _remember(self, number: int, _frame: FrameType | None) -> None:
@@ -88,7 +97,7 @@ class LeaveAtOnce:
         self._previous: dict[int, object] = {}
 
     def __enter__(self) -> "LeaveAtOnce":
-        for number in SIGNALS if current_thread() is main_thread() else ():
+        for number in _heard():
             self._previous[number] = signal.signal(number, self._leave)
         return self
 

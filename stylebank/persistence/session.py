@@ -145,7 +145,11 @@ class Session:
                     self._board.log(latest)
                 if line := self._watchdog.bark(process.step, latest.get("total", math.nan)):
                     self._callbacks.note(line)
-            self._callbacks.progress(process.step, latest)
+            try:
+                self._callbacks.progress(process.step, latest)
+            except (OSError, SystemExit):  # nobody reads any more what it says
+                self.save()
+                raise
             if process.step % every.checkpoint_every == 0:
                 self.save()
             if process.step % every.preview_every == 0:

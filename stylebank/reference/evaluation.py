@@ -223,16 +223,19 @@ def with_images(bank: Bundle, folder: Path, note: Callable[[str], None]) -> tupl
 
 
 def unseen(bank: Bundle, content: Path) -> list[Path]:
-    """Photos of a folder; of the one that the bank was trained on, those that were held back.
+    """Photos of a folder; of one that the bank or a style of it was trained on, those that were held back.
 
     Raises:
         ContentError: the folder is missing or holds no image.
     """
     photos = folders.find_photos(content)
     report = bank.trained_with(Report, "report")
-    trained, held_back = data.hold_back(photos, content, report.held_back)
-    is_known = data.digest(trained, content) == bank.training.get("photos")
-    return held_back if held_back and is_known else photos
+    known = {bank.training.get("photos"), *(entry.recipe.get("photos") for entry in bank.entries)}
+    for count in (report.held_back, PHOTOS):  # of the joint training, and of added styles
+        trained, held_back = data.hold_back(photos, content, count)
+        if held_back and data.digest(trained, content) in known:
+            return held_back
+    return photos
 
 
 def _seconds(network: StyleBankNetwork, photos: Tensor) -> float:

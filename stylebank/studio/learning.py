@@ -87,10 +87,12 @@ class Learning(Job):
         self._step, self._first, self._expected = 0, (0, 0.0), 0
         self._losses: list[list[float]] = []
         self._stage, self._notes, self._warning, self._end = "", list[str](), "", ""
+        self._asked = False  # to end
 
     def start(self) -> None:
         """Begin, or go on where it stopped."""
         self.state, self.error, self._end, self._first = "running", "", "", (0, 0.0)
+        self._asked = False
         self.begun = time.monotonic()
         folder = str(Path(__file__).resolve().parents[2])
         known = [folder, os.environ.get("PYTHONPATH", "")]
@@ -116,12 +118,14 @@ class Learning(Job):
         child = self._child
         if child is None or child.poll() is not None:
             return
+        self._asked = True
         _shut(child.stdin)
         Thread(target=_ended, args=(child, _PATIENCE), daemon=True).start()
 
     def wait(self, seconds: float) -> None:
         """Wait until it has ended; then end it."""
         if self._child:
+            self._asked = True
             _ended(self._child, seconds)
 
     def picture(self) -> Path | None:
@@ -162,9 +166,11 @@ class Learning(Job):
         if self._end == "done":
             self._learnt()
             self.share = 1.0
-        if not self._end and code > 0:
-            self.error = f"learning: ended by itself (code {code}); try again"
-        self.state = self._end or ("failed" if code > 0 else "stopped")
+        broke = not self._end and (code > 0 or (code < 0 and not self._asked))
+        if broke:
+            how = f"code {code}" if code > 0 else f"signal {-code}, perhaps for want of memory"
+            self.error = f"learning: ended by itself ({how}); try again"
+        self.state = self._end or ("failed" if broke else "stopped")
 
     def _heard(self, said: Mapping[str, Any]) -> None:
         if "step" in said:

@@ -1,9 +1,10 @@
 """All that the studio holds while it is open: bank, photos, jobs, and a private folder for what is learnt."""
 
 import asyncio
+import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from threading import Thread
@@ -20,7 +21,7 @@ from stylebank.easel.previews import Easel, Painter
 from stylebank.easel.refusals import RefusedError
 from stylebank.engines.choice import Computing
 from stylebank.errors import StyleBankError
-from stylebank.files import resources
+from stylebank.files import atomic, resources
 from stylebank.machine.memory import Tiling
 from stylebank.painting.painter import StyleBank
 from stylebank.studio import api, private
@@ -163,7 +164,9 @@ class Workshop:
         personal.check_open(bank)
         folder = self._private.folder() / name
         style = self._style(name, order, folder / "paintings")
-        given = Lesson(style, bank, folder / "run", self.settings.content, self.settings.vgg, steps)
+        what = json.dumps([asdict(style), steps], default=str).encode()  # another crop is another run
+        run = folder / f"run-{atomic.sha256_bytes(what)[:12]}"
+        given = Lesson(style, bank, run, self.settings.content, self.settings.vgg, steps)
         device = "auto" if self.settings.engine != "torch" else self.settings.device
         return replace(given, device=device)
 

@@ -156,17 +156,23 @@ def _train(
     """Each filter in a session of its own, the second's in a folder below the first's."""
     seconds, done = 0.0, 0
     losses: list[float] = []
+    has_moved = False
     for name, trainer in addition.trainers():
+        folder = run if name == "filter" else run / name
+        saved = continuing.find(folder, found.experiment)
         session = Session(
             trainer,
-            run if name == "filter" else run / name,
+            folder,
             found.experiment,
             every=_REPORT,
             unstyled=found.unstyled_loss(),
             callbacks=callbacks.after(done),
             preview=partial(addition.preview, trainer),
         )
+        if saved and (has_moved or saved.experiment.get("photos") != found.experiment.get("photos")):
+            trainer.judge_anew()
         session.loop()
+        has_moved = saved is not None and trainer.step > saved.step
         trainer.check_frozen()
         seconds, done = seconds + session.seconds, done + trainer.step
         losses = losses or _losses(trainer)

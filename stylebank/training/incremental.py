@@ -188,6 +188,11 @@ class FilterTrainer:
         checkpoint.restore_adam(self._adam, self.network, saved.adam)
         self.history = saved.history.reshape(-1, len(self.columns)).tolist()
 
+    def judge_anew(self) -> None:
+        """Forget how good it was: on other photos, or over another first filter, no figure compares with those."""
+        self.evaluations.clear()
+        self.best.copy_(self.average)
+
     def _evaluate(self) -> None:
         with torch.no_grad():
             losses = [

@@ -142,6 +142,10 @@ def read(found: Found, callbacks: Callbacks) -> Material:
     config, device, photos = found.config, found.device, found.photos
     for line in found.left_out:
         callbacks.note(f"note: {line}")
+    if not found.held_back:
+        callbacks.note(
+            "note: no photo is held back; figures and previews are of photos that it is trained on"
+        )
     sample = photos[:: -(-len(photos) // UNSTYLED)]
     held_back, count = found.held_back, max(1, len(found.held_back))
     what, of = f"reading {len(sample) + count} photos", len(sample) + count

@@ -11,8 +11,8 @@ import pytest
 from stylebank.machine.interrupts import StopRequest
 
 pytestmark = pytest.mark.posix  # on Windows a process that signals itself is ended
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-codes = pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+SIGNALS = (signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM))
+codes = pytest.mark.parametrize(("number", "code"), [(number, 128 + number) for number in SIGNALS])
 
 
 class UsualError(Exception):
@@ -57,6 +57,14 @@ def test_second_signal_acts_as_usual(number: signal.Signals, code: int, second: 
         with pytest.raises(UsualError):
             os.kill(os.getpid(), second)
     assert stop.exit_code == code
+
+
+def test_closed_terminal_is_no_request_under_nohup() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with StopRequest() as stop:
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert not stop()
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
 
 def test_handlers_are_those_of_before_afterwards_asked_or_not() -> None:

@@ -195,7 +195,7 @@ def test_a_pool_takes_its_room_where_the_system_cannot_reserve_it(
 def test_ctrl_break_asks_to_stop_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     import signal
 
-    assert interrupts.SIGNALS == (signal.SIGINT, signal.SIGTERM)
+    assert interrupts.SIGNALS == (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     monkeypatch.setattr(interrupts, "SIGNALS", (*interrupts.SIGNALS, signal.SIGQUIT))
     before = signal.getsignal(signal.SIGQUIT)
     with interrupts.StopRequest() as stop:

@@ -138,6 +138,17 @@ def test_of_another_folder_all_photos_are_taken_up_to_the_count(
     assert measure(bank, content=more, count=100)[0].photos == 10
 
 
+def test_of_an_added_style_s_photos_those_it_never_saw_are_used(bank: Bundle, home: Path) -> None:
+    photos = folders.find_photos(home / "photos")
+    other = replace(bank, training={**bank.training, "photos": "of another folder"})
+    assert evaluation.unseen(other, home / "photos") == photos
+    trained, unseen = data.hold_back(photos, home / "photos", evaluation.PHOTOS)
+    recipe = {"photos": data.digest(trained, home / "photos")}
+    added = replace(other, entries=(*other.entries[:-1], replace(other.entries[-1], recipe=recipe)))
+    assert evaluation.unseen(added, home / "photos") == unseen
+    assert 0 < len(unseen) < len(photos)
+
+
 @pytest.mark.parametrize("count", [0, 8])
 def test_where_no_photo_was_held_back_those_of_the_training_must_do(
     count: int, bank: Bundle, home: Path, tmp_path: Path, measure: Measure

@@ -115,12 +115,25 @@ def test_folder_of_a_studio_that_was_killed_is_removed_and_no_other(
     assert not used.exists()
 
 
-def test_child_that_dies_is_a_failure_of_one_line(grown: Client, tmp_path: Path) -> None:
-    (tmp_path / "child.py").write_text("import sys; sys.exit(3)", "utf-8")
+@pytest.mark.parametrize(
+    ("child", "how"),
+    [
+        ("import sys; sys.exit(3)", "code 3"),
+        pytest.param(
+            "import os; os.kill(os.getpid(), 9)",
+            "signal 9, perhaps for want of memory",
+            marks=pytest.mark.posix,
+        ),
+    ],
+)
+def test_child_that_dies_is_a_failure_of_one_line(
+    grown: Client, tmp_path: Path, child: str, how: str
+) -> None:
+    (tmp_path / "child.py").write_text(child, "utf-8")
     image = grown.ask("POST", "/api/style-images?name=a.png", png(picture())).json["image"]
     job = grown.ask("POST", "/api/style-jobs", {"name": "a", "layers": [{"image": image}]}).json["job"]
     last = grown.ended(job)
-    assert (last["state"], last["error"]) == ("failed", "learning: ended by itself (code 3); try again")
+    assert (last["state"], last["error"]) == ("failed", f"learning: ended by itself ({how}); try again")
 
 
 @pytest.mark.parametrize(
@@ -159,6 +172,15 @@ def test_painting_that_is_gone_is_asked_for_again_and_the_bank_that_comes_along_
     found = grown.ask("POST", "/api/style-jobs", {"name": "a", "layers": [{"image": image}]})
     assert found.status == 409
     assert "stays as it is" in found.json["error"]
+
+
+def test_same_name_with_another_crop_is_a_run_of_its_own(grown: Client) -> None:
+    image = grown.ask("POST", "/api/style-images?name=a.png", png(picture())).json["image"]
+    crops = [None, [0.1, 0.1, 0.9, 0.9], None]
+    orders = [{"name": "a", "layers": [{"image": image, "crop": crop}], "steps": 9} for crop in crops]
+    first, other, again = (grown.workshop.lesson(order).run for order in orders)
+    assert first == again
+    assert first != other
 
 
 def _lesson(folder: Path, bank: Path, vgg: Path) -> Lesson:

@@ -304,3 +304,15 @@ def test_a_filter_that_is_no_number_is_noticed(bank: Bundle) -> None:
     with torch.no_grad():
         trainer.network.filters[0][0, 0, 0, 0] = math.inf
     assert not trainer.is_finite()
+
+
+def test_what_is_judged_anew_does_not_end_by_what_was_found_before(bank: Bundle) -> None:
+    trainer = advanced(new_trainer(bank, until_flat=True), EVERY)
+    trainer.evaluations = [0.1] * 9  # on photos that were easier
+    assert trainer.is_done()
+    trainer.judge_anew()
+    assert not trainer.is_done()
+    assert torch.equal(trainer.best, trainer.average)
+    advanced(trainer, EVERY)
+    assert len(trainer.evaluations) == 1
+    assert torch.equal(trainer.best, trainer.average), "the best of those that compare"
