@@ -6,6 +6,7 @@ Words and numbers only; `fusion` makes a filter of them, and a bank knows which 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Real
 
 from stylebank.errors import ConfigError
 
@@ -89,6 +90,10 @@ def of(mix: Mix, *, strength: float = 1.0, stroke: float | None = None) -> Mixtu
         return replace(mix, stroke=stroke) if mix.stroke is None and stroke is not None else mix
     if isinstance(mix, str):
         return parse(mix, strength=strength, stroke=stroke)
+    if not hasattr(mix, "items"):
+        raise ConfigError(
+            f"mixture: is a {type(mix).__name__}; give a name, names with weights, or a Mixture"
+        )
     return weighted(mix.items(), where="mixture", strength=strength, stroke=stroke)
 
 
@@ -142,13 +147,18 @@ def from_options(options: Sequence[str], *, strength: float = 1.0, stroke: float
     return weighted(pairs, where="--mix", strength=strength, stroke=stroke)
 
 
+def _is_number(value: object) -> bool:
+    """Whether a caller's value is one, NumPy's among them."""
+    return isinstance(value, Real)
+
+
 def check_stroke(stroke: float, where: str) -> None:
     """Refuse a stroke that is no number or out of range.
 
     Raises:
         ConfigError: `where` begins the complaint.
     """
-    if not isinstance(stroke, int | float):
+    if not _is_number(stroke):
         raise ConfigError(f"{where}: stroke {stroke!r} is no number; give one, such as 2")
     if not STROKES[0] <= stroke <= STROKES[1]:
         raise ConfigError(
@@ -165,12 +175,14 @@ def weighted(
         ConfigError: see `of`; `where` begins the complaint.
     """
     found = list(pairs)
+    if not _is_number(strength):
+        raise ConfigError(f"{where}: strength {strength!r} is no number; give one, such as 0.5")
     if not 0 <= strength <= 1:
         raise ConfigError(f"{where}: strength {strength:g} is out of range; give 0 (photo) to 1 (full style)")
     if stroke is not None:
         check_stroke(stroke, where)
     for name, weight in found:
-        if not isinstance(weight, int | float):
+        if not _is_number(weight):
             raise ConfigError(f"{where}: weight {weight!r} of '{name}' is no number; give one, such as 0.5")
         if not 0 <= weight < math.inf:
             raise ConfigError(f"{where}: weight {weight:g} of '{name}' is out of range; give 0 or more")

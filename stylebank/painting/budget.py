@@ -26,6 +26,39 @@ _REGION = 29
 the painting that it is painted over."""
 
 
+def tile_side_at_rest(
+    tiling: Tiling,
+    bank: Bundle,
+    stages: Stages,
+    size: tuple[int, int],
+    others: Stages | None,
+    *,
+    regions: int = 0,
+    taken: int | None = None,
+    cores: int = 1,
+) -> int | None:
+    """`tile_side`, once `stages` and `others` have given back what they kept of other photos, where that is in the way.
+
+    Else the same photo would be painted whole, then in tiles, then refused.
+    """  # its arguments are those of `tile_side`
+
+    def asked() -> int | None:
+        return tile_side(tiling, bank, stages, size, regions=regions, taken=taken, cores=cores)
+
+    if taken is not None or tiling.tile != "auto":
+        return asked()
+    try:
+        if asked() is None:
+            return None
+    except ImageError:
+        pass
+    for engine in (stages, others):
+        if engine:
+            engine.release()
+    memory.give_back()
+    return asked()
+
+
 def tile_side(
     tiling: Tiling,
     bank: Bundle,

@@ -32,6 +32,8 @@ region: what the regions have inside their masks.
 paper: the image's own, over all regions, so that every style changes every other (the paper's equation 7).
 """
 
+_SURVEYS = 32  # of a region that are kept, the last used mixtures'; as many as there are regions
+
 
 @dataclass(frozen=True)
 class Paint:
@@ -171,6 +173,7 @@ def _exact(passes: Passes, grounds: Sequence[Ground], paints: Sequence[Paint], m
             found = paints[region], own, back
             if passes.is_whole:
                 grounds[region].surveys.append(found)
+                del grounds[region].surveys[:-_SURVEYS]
         surveys.append(found[1])
         affines += [found[2]] if found[2] and wanted else []
     mixed = maps.total(maps.inside(passes.stages, x, masks, region) for region, x in enumerate(filtered))

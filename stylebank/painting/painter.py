@@ -254,11 +254,12 @@ class StyleBank:
 
     def _way(self, size: Size, *, regions: int = 0) -> Way:
         """How images of a size are painted: whole, if they fit."""
-        side = budget.tile_side(
+        side = budget.tile_side_at_rest(
             self._tiling,
             self.contents,
             self.stages,
             size,
+            self._tiles,
             regions=regions,
             taken=self._taken,
             cores=self._tiles_at_once,
@@ -277,6 +278,8 @@ class StyleBank:
 
 
 def _upright(photo: "Image") -> "Image":
+    if not images.is_pil(photo):
+        raise ImageError(f"image: is a {type(photo).__name__}; give a PIL image")
     if 0 in photo.size:
         raise ImageError(f"image: has no pixels ({photo.size[0]} x {photo.size[1]}); give another")
     try:

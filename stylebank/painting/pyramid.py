@@ -46,6 +46,7 @@ class Way:
     guard: AbstractContextManager[object] = field(default_factory=nullcontext)
 
 
+_LEVELS = 8  # sizes that are kept beside the photo's own, the last used: each stroke has others
 _SHARES = 4  # strengths whose primed grounds are kept, with what the encoder made of them
 
 
@@ -110,11 +111,14 @@ class Pyramid(Generic[Picture]):
 
     def level(self, size: Size) -> Level[Picture]:
         """The photo at one size."""
-        if size not in self._levels:
-            own = size == self.source.size
-            source = self.source if own else self.source.resized(size)
-            self._levels[size] = Level(source, self._way(size), once=self._once)
-        return self._levels[size]
+        found = self._levels.pop(size, None)
+        if found is None:
+            source = self.source if size == self.source.size else self.source.resized(size)
+            found = Level(source, self._way(size), once=self._once)
+        self._levels[size] = found
+        for old in [each for each in self._levels if each != self.source.size][:-_LEVELS]:
+            del self._levels[old]
+        return found
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import numpy as np
 from PIL import Image, ImageCms, PngImagePlugin
 
 from stylebank.errors import ConfigError, EncodingError
@@ -18,6 +19,7 @@ _LOSSY = {"JPEG": 95, "WEBP": 95, "AVIF": 85, "HEIF": 90, "JXL": 95}
 
 _ALPHA = ("PNG", "WEBP", "TIFF", "AVIF", "HEIF", "JXL")
 _EXIF = ("PNG", "JPEG", "WEBP", "TIFF", "AVIF", "HEIF", "JXL")
+_ROWS = 256  # that are computed with at once
 _LOSSLESS = ("PNG", "TIFF", "BMP", "WEBP", "JXL")
 
 
@@ -66,16 +68,18 @@ class Beside:
         alpha: of mode L and the picture's size; None for opaque.
         exif: the photo's block, of which `Encoding.keep` says how much is kept.
         dpi: pixels per inch, across and down; kept with the camera.
+        over_white: whether the picture is of a photo that was laid over white by that alpha.
     """
 
     alpha: Image.Image | None = None
     exif: bytes | None = None
     dpi: tuple[float, float] | None = None
+    over_white: bool = False
 
     @classmethod
     def of(cls, photo: Original) -> "Beside":
         """What a photo's own file holds."""
-        return cls(photo.alpha, photo.exif, photo.dpi)
+        return cls(photo.alpha, photo.exif, photo.dpi, over_white=True)
 
 
 USUAL, NOTHING = Encoding(), Beside()
@@ -98,8 +102,11 @@ def encode(image: Image.Image, suffix: str, how: Encoding = USUAL, beside: Besid
     if image.mode != "RGB" or image.info:
         plain = image.convert("RGB")
         plain.info.clear()
-    if beside.alpha:
-        plain = _with_alpha(plain, beside.alpha, kept=name in _ALPHA)
+    kept = name in _ALPHA
+    if beside.alpha and kept and beside.over_white:
+        plain = _without_white(plain, beside.alpha)
+    if beside.alpha and (kept or not beside.over_white):
+        plain = _with_alpha(plain, beside.alpha, kept=kept)
     options = _options(name, how, beside)
     buffer = io.BytesIO()
     try:
@@ -127,6 +134,17 @@ def _with_alpha(image: Image.Image, alpha: Image.Image, *, kept: bool) -> Image.
     sheet = Image.new("RGB", image.size, "white")
     sheet.paste(image, mask=alpha)
     return sheet
+
+
+def _without_white(image: Image.Image, alpha: Image.Image) -> Image.Image:
+    """The colours that, laid over white by an alpha, are the picture's: else soft edges would be white twice."""
+    found = np.array(image)
+    opacity = np.asarray(alpha)
+    for top in range(0, len(found), _ROWS):
+        part, share = found[top : top + _ROWS], opacity[top : top + _ROWS, :, None].astype(np.float32) / 255
+        dark = (255.0 - part) / np.maximum(share, 1 / 255)
+        found[top : top + _ROWS] = np.where(share > 0, np.rint((255 - dark).clip(0, 255)), part)
+    return Image.fromarray(found)
 
 
 def _options(name: str, how: Encoding, beside: Beside) -> dict[str, Any]:

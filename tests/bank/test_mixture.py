@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -294,3 +295,14 @@ def test_a_path_between_marks_mixes_them() -> None:
     assert dict(middle.weights) == {"wave": 0.5, "scream": 0.5}
     assert dict(middle.marks) == {"dot": 0.5, "scream": 0.5}
     assert dict(last.marks) == {"scream": 1.0}
+
+
+def test_numbers_of_numpy_are_numbers_and_what_is_no_mixture_is_said() -> None:
+    half: Any = np.float32(0.5)
+    assert mixture.of({"wave": half, "night": 0.5}, strength=half, stroke=4 * half).strength == half
+    for wrong in (["wave"], None, 5):
+        with pytest.raises(ConfigError, match=r"^mixture: is a .*; give a name"):
+            mixture.of(wrong)  # type: ignore[arg-type]
+    for none in ("0.5", None):
+        with pytest.raises(ConfigError, match=r"strength .* is no number"):
+            mixture.of({"wave": 1}, strength=none)  # type: ignore[arg-type]

@@ -147,3 +147,21 @@ def test_a_mac_s_gpu_shares_the_machine_s_memory(bank: Bundle, taken: int) -> No
     needed = taken + PIXELS * (EACH + budget._FLOATS + budget._PICTURE)
     for share, whole in ((1.01, True), (0.99, False)):
         assert is_whole(bank, share * needed, device_type="mps", device_name="mps") == whole
+
+
+def test_what_an_engine_kept_of_photos_before_is_given_back_and_not_counted(
+    bank: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = [10**9]
+    monkeypatch.setattr(memory, "resident", lambda: 10**8 + kept[0])
+    monkeypatch.setattr(memory, "give_back", lambda: None)
+    needed = 10**8 + PIXELS * (EACH + budget._FLOATS + budget._PICTURE)
+    stages = engine(release=lambda: kept.__setitem__(0, 0))
+    limit = Tiling(max_memory=int(1.01 * needed))
+    assert tile_side(limit, bank, stages, SIZE) is not None, "the control"
+    assert budget.tile_side_at_rest(limit, bank, stages, SIZE, None) is None
+    kept[0] = 10**11  # as if nothing at all were left
+    assert budget.tile_side_at_rest(limit, bank, stages, SIZE, None) is None
+    kept[0] = 10**9
+    assert budget.tile_side_at_rest(limit, bank, stages, SIZE, None, taken=10**8) is None
+    assert kept[0] == 10**9, "several workers release nothing"

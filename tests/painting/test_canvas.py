@@ -17,6 +17,7 @@ from stylebank.engines.stages import Array, Given
 from stylebank.errors import ConfigError, ImageError, UnknownStyleError
 from stylebank.machine.memory import Tiling
 from stylebank.network.architecture import ENCODER, Part
+from stylebank.painting import fusion, pyramid
 from stylebank.painting.fusion import Mode
 from stylebank.painting.painter import StyleBank
 
@@ -264,3 +265,23 @@ def test_photos_of_several_sizes_or_none_are_refused_together(bank: StyleBank, p
     for photos in ([], [photo, photo.resize((30, 20))]):
         with pytest.raises(ImageError, match="are not of one size"):
             bank.stylize_all(photos, "wave")
+
+
+def test_a_canvas_forgets_sizes_and_mixtures_that_were_long_ago(contents: Bundle) -> None:
+    """Else a slider that is dragged to and fro, or a pad of mixtures, fills memory."""
+    canvas = opened(contents).open(Image.effect_noise((48, 40), 60).convert("RGB"))
+    first = np.asarray(canvas.stylize("wave"))
+    for side in range(8, 40, 2):
+        canvas._pyramid.level((side, side))
+    assert len(canvas._pyramid._levels) <= pyramid._LEVELS + 1
+    left = np.zeros((40, 48), bool)
+    left[:, :20] = True
+    for weight in range(1, 40):
+        canvas.fuse([(left, {"wave": 1, "dot": weight})], rest="night")
+    kept = [ground.surveys for level in canvas._pyramid._levels.values() for ground in grounds_of(level)]
+    assert 0 < max(map(len, kept)) <= fusion._SURVEYS
+    assert (np.asarray(canvas.stylize("wave")) == first).all()
+
+
+def grounds_of(level: pyramid.Level[Any]) -> list[Any]:
+    return [level.photo, *level._primed.values()]

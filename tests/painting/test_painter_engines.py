@@ -134,7 +134,8 @@ def test_bfloat16_is_near_float32(engine: str, contents: Bundle, banks: dict[str
     distance = np.abs(found - np.asarray(banks["torch"].stylize(photo, "wave"), int))
     # Eight bits of mantissa are 2^-9 of each feature; this network of random weights has a slope of some ten.
     assert distance.mean() < 3
-    assert distance.max() > LEVELS, "the control: it is bfloat16"
+    if engine == "torch" or devices.choose_precision("auto", torch.device("cpu")) == torch.bfloat16:
+        assert distance.max() > LEVELS, "the control: it is bfloat16"
 
 
 @pytest.mark.parametrize("engine", ENGINES)

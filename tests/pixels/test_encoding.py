@@ -225,3 +225,24 @@ def test_a_resolution_that_no_photo_has_is_none() -> None:
     photo = io.BytesIO()
     smooth().save(photo, "TIFF", dpi=(1e9, 1e9))
     assert originals.read_bytes(photo.getvalue(), "a.tif").dpi is None
+
+
+def test_soft_edges_of_a_photo_are_white_once() -> None:
+    colour, alpha = np.array([40, 60, 120]), np.tile(np.arange(0, 256, 5, dtype=np.uint8), (4, 1))
+    share = alpha[..., None] / 255
+    laid = Image.fromarray(np.rint(colour * share + 255 * (1 - share)).astype(np.uint8))  # as it is painted
+    beside = Beside(Image.fromarray(alpha), over_white=True)
+    with Image.open(io.BytesIO(encoding.encode(laid, ".png", beside=beside))) as image:
+        found = np.asarray(image).astype(float)
+    assert (found[..., 3] == alpha).all()
+    soft = alpha >= 40
+    assert np.abs(found[..., :3][soft] - colour).max() <= 4  # half a level, by a share of 40 / 255
+    over = found[..., :3] * share + 255 * (1 - share)
+    assert np.abs(over - np.asarray(laid)).max() <= 1
+    with Image.open(io.BytesIO(encoding.encode(laid, ".bmp", beside=beside))) as image:
+        assert (np.asarray(image) == np.asarray(laid)).all()
+    straight = encoding.encode(laid, ".png", beside=Beside(Image.fromarray(alpha)))
+    with Image.open(io.BytesIO(straight)) as image:
+        assert (np.asarray(image)[..., :3] == np.asarray(laid)).all(), (
+            "frames of animations have their own colours"
+        )
