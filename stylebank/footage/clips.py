@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from stylebank.errors import ConfigError, ImageError
 from stylebank.footage.colours import SRGB, Colours
-from stylebank.photos import originals
+from stylebank.photos import originals, srgb
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -208,7 +208,8 @@ class Sequence:
             if (found.image.height, found.image.width) != self.facts.size:
                 self.fault = f"{path}: has another size than the images before it; give images of one size"
                 return
-            yield Frame(found.image, found.alpha, place, 1)
+            image = srgb.without_white(found.image, found.alpha) if found.alpha else found.image
+            yield Frame(image, found.alpha, place, 1)
 
     def close(self) -> None:
         """See `Clip`."""

@@ -15,6 +15,9 @@ COLOUR = ("icc_profile", "gamma", "chromaticity", "srgb", "transparency")
 """What an image's info says of its colours; no longer true when they are converted."""
 
 # How a photo with this EXIF orientation is turned upright.
+_ROWS = 256
+"""That are computed with at once."""
+
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -55,6 +58,17 @@ def rgb_and_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     sheet = Image.new("RGB", image.size, "white")
     sheet.paste(colour, mask=alpha)
     return sheet, alpha
+
+
+def without_white(image: Image.Image, alpha: Image.Image) -> Image.Image:
+    """The colours that, laid over white by an alpha, are the picture's: else soft edges would be white twice."""
+    found = np.array(image)
+    opacity = np.asarray(alpha)
+    for top in range(0, len(found), _ROWS):
+        part, share = found[top : top + _ROWS], opacity[top : top + _ROWS, :, None].astype(np.float32) / 255
+        dark = (255.0 - part) / np.maximum(share, 1 / 255)
+        found[top : top + _ROWS] = np.where(share > 0, np.rint((255 - dark).clip(0, 255)), part)
+    return Image.fromarray(found)
 
 
 def converted(image: Image.Image, space: Space) -> Image.Image:

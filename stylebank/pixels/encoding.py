@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import numpy as np
 from PIL import Image, ImageCms, PngImagePlugin
 
 from stylebank.errors import ConfigError, EncodingError
+from stylebank.photos import srgb
 from stylebank.photos.decoding import one_line
 from stylebank.photos.originals import Original
 from stylebank.pixels import formats, metadata
@@ -19,7 +19,6 @@ _LOSSY = {"JPEG": 95, "WEBP": 95, "AVIF": 85, "HEIF": 90, "JXL": 95}
 
 _ALPHA = ("PNG", "WEBP", "TIFF", "AVIF", "HEIF", "JXL")
 _EXIF = ("PNG", "JPEG", "WEBP", "TIFF", "AVIF", "HEIF", "JXL")
-_ROWS = 256  # that are computed with at once
 _LOSSLESS = ("PNG", "TIFF", "BMP", "WEBP", "JXL")
 
 
@@ -102,11 +101,9 @@ def encode(image: Image.Image, suffix: str, how: Encoding = USUAL, beside: Besid
     if image.mode != "RGB" or image.info:
         plain = image.convert("RGB")
         plain.info.clear()
-    kept = name in _ALPHA
-    if beside.alpha and kept and beside.over_white:
-        plain = _without_white(plain, beside.alpha)
-    if beside.alpha and (kept or not beside.over_white):
-        plain = _with_alpha(plain, beside.alpha, kept=kept)
+    if beside.alpha:
+        plain = srgb.without_white(plain, beside.alpha) if beside.over_white else plain
+        plain = _with_alpha(plain, beside.alpha, kept=name in _ALPHA)
     options = _options(name, how, beside)
     buffer = io.BytesIO()
     try:
@@ -134,17 +131,6 @@ def _with_alpha(image: Image.Image, alpha: Image.Image, *, kept: bool) -> Image.
     sheet = Image.new("RGB", image.size, "white")
     sheet.paste(image, mask=alpha)
     return sheet
-
-
-def _without_white(image: Image.Image, alpha: Image.Image) -> Image.Image:
-    """The colours that, laid over white by an alpha, are the picture's: else soft edges would be white twice."""
-    found = np.array(image)
-    opacity = np.asarray(alpha)
-    for top in range(0, len(found), _ROWS):
-        part, share = found[top : top + _ROWS], opacity[top : top + _ROWS, :, None].astype(np.float32) / 255
-        dark = (255.0 - part) / np.maximum(share, 1 / 255)
-        found[top : top + _ROWS] = np.where(share > 0, np.rint((255 - dark).clip(0, 255)), part)
-    return Image.fromarray(found)
 
 
 def _options(name: str, how: Encoding, beside: Beside) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from stylebank.files.tensorfile import Arrays
 from stylebank.footage.clips import Facts
 from stylebank.painting.painter import StyleBank
 from stylebank.persistence.pieces import Pieces
+from stylebank.photos import srgb
 from stylebank.video.looks import Look
 from stylebank.video.pipeline import Encoding, Order, Painter, ahead, is_empty, piece_length
 
@@ -100,6 +101,8 @@ def run(
             at = (frame.time - order.clip.facts.start) * order.clip.facts.time_base
             picture = painter.paint(frame.image, order.look(at))
             alpha = frame.alpha if order.writer.keeps_alpha else None
+            if alpha:  # what was painted was laid over white
+                picture = srgb.without_white(picture, alpha)
             encoding.add(replace(frame, image=picture, alpha=alpha), painter)
             outcome.painted += 1
             progress(pieces_done := outcome.frames + outcome.painted)

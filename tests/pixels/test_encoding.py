@@ -240,7 +240,7 @@ def test_soft_edges_of_a_photo_are_white_once() -> None:
     over = found[..., :3] * share + 255 * (1 - share)
     assert np.abs(over - np.asarray(laid)).max() <= 1
     with Image.open(io.BytesIO(encoding.encode(laid, ".bmp", beside=beside))) as image:
-        assert (np.asarray(image) == np.asarray(laid)).all()
+        assert np.abs(np.asarray(image).astype(int) - np.asarray(laid)).max() <= 1
     straight = encoding.encode(laid, ".png", beside=Beside(Image.fromarray(alpha)))
     with Image.open(io.BytesIO(straight)) as image:
         assert (np.asarray(image)[..., :3] == np.asarray(laid)).all(), (

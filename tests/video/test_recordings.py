@@ -4,7 +4,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from stylebank.footage import reading
 from stylebank.footage.steady import Steady
@@ -108,3 +110,19 @@ def test_frames_of_the_recording_keep_their_own_times(make_clip: Any, tmp_path: 
     found = reading.open_clip(clip)
     assert next(iter(found.frames())).time * found.facts.time_base >= 50_000, "what --start counts from"
     found.close()
+
+
+def test_soft_edges_of_numbered_images_are_white_once(paint: Any, tmp_path: Path) -> None:
+    alpha = Image.linear_gradient("L").resize((48, 40))
+    for number in (1, 2):
+        picture = Image.new("RGB", alpha.size, (40, 60, 120))
+        picture.putalpha(alpha)
+        picture.save(tmp_path / f"in{number}.png")
+    paint(tmp_path / "in%d.png", tmp_path / "out%d.png")  # by what paints nothing
+    with Image.open(tmp_path / "out2.png") as found:
+        pixels = np.asarray(found).astype(int)
+    soft = pixels[..., 3] >= 40
+    assert (pixels[..., 3] == np.asarray(alpha)).all()
+    assert (
+        np.abs(pixels[soft][:, :3] - (40, 60, 120)).max() <= 8
+    )  # laid over white and back, twice, at a sixth

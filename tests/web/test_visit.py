@@ -4,6 +4,7 @@ import base64
 import functools
 import http.server
 import os
+import re
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -339,8 +340,7 @@ def test_preview_that_saving_put_off_is_painted_afterwards(opened: Opener) -> No
     with page.expect_download():
         page.locator("#render").click()
     page.keyboard.press("Escape")
-    page.wait_for_function("document.querySelector('#status').textContent.includes(' in ')")
-    assert "Flow field" in page.locator("#status").inner_text()
+    page.locator("#status").get_by_text(re.compile("Flow field.* in .* s$")).wait_for()
 
 
 def test_photo_that_is_slow_to_come_does_not_replace_a_newer_one(opened: Opener) -> None:
