@@ -333,12 +333,18 @@ def test_page_opened_as_a_file_says_what_to_do(browser: "Browser", folder: Path)
 
 def test_preview_that_saving_put_off_is_painted_afterwards(opened: Opener) -> None:
     page = opened()
-    load(page, as_png(photo_of(1200, 800)))
-    page.locator("#save:not([disabled])").wait_for()
-    page.get_by_role("button", name="Mix in Flow field").click()
-    page.get_by_role("button", name="Save").click()
-    with page.expect_download():
-        page.locator("#render").click()
+    load(page, as_png(photo_of(600, 400)))
+    page.locator("#status").get_by_text("600 × 400 in").wait_for()  # noqa: RUF001  # nothing else is painted now
+    flow = page.get_by_role("button", name="Mix in Flow field").element_handle()
+    with page.expect_download():  # while the preview is being painted
+        page.evaluate(
+            """async (flow) => {
+              flow.click();
+              await new Promise((done) => setTimeout(done, 50));
+              for (const id of ["save", "render"]) document.getElementById(id).click();
+            }""",
+            flow,
+        )
     page.keyboard.press("Escape")
     page.locator("#status").get_by_text(re.compile("Flow field.* in .* s$")).wait_for()
 
