@@ -47,9 +47,8 @@ def openvino(*, precision: str, workers: int, threads: int) -> "Compile":
             compiled = compiling.submit(core.compile_model, core.read_model(model), "CPU", options).result()
 
         def run(inputs: "Sequence[Input]") -> "list[Floats]":
-            request = (
-                compiled.create_infer_request()
-            )  # in 30 us; a kept one would hold on to photo and picture
+            # Made anew, in 30 us: a kept one would hold on to photo and picture.
+            request = compiled.create_infer_request()
             outputs = [library.Tensor(library.Type.f32, [0]) for _ in compiled.outputs]
             for place, tensor in enumerate(outputs):  # else the next run would write into the same memory
                 request.set_output_tensor(place, tensor)

@@ -122,9 +122,8 @@ class Beside:
     def _encoder(self, output: Any, stream: Any) -> Any:
         name = _ENCODERS[self._container]
         rate = 48000 if name == "libopus" else stream.codec_context.sample_rate
-        layout = stream.codec_context.layout.name
-        if name == "libopus":
-            layout = _OPUS.get(stream.codec_context.layout.nb_channels, "stereo")
+        own = stream.codec_context.layout
+        layout = _OPUS.get(own.nb_channels, "stereo") if name == "libopus" else own.name
         return output.add_stream(name, rate=rate, layout=layout)
 
     def _copies(self) -> Iterator[tuple[float, Any]]:

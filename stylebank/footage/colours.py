@@ -153,13 +153,6 @@ def declare(target: Any, colours: Colours) -> None:
     target.color_primaries, target.color_trc = colours.primaries, colours.transfer
 
 
-def over_white(image: Image.Image, alpha: Image.Image) -> Image.Image:
-    """A picture laid over white, for files without transparency."""
-    sheet = Image.new("RGB", image.size, "white")
-    sheet.paste(image, mask=alpha)
-    return sheet
-
-
 @cache
 def _linear(transfer: int) -> NDArray[np.float32]:
     """Light of each of 65536 levels, 1 for reference white: ST 2084, or BT.2100's HLG without its system gamma."""

@@ -23,8 +23,8 @@ def _heard() -> list[int]:
     """The signals to listen to; under `nohup` a closed terminal is none."""
     if current_thread() is not main_thread():
         return []
-    ignored = {number for number in SIGNALS if signal.getsignal(number) is signal.SIG_IGN}
-    return [number for number in SIGNALS if signal.Signals(number).name != "SIGHUP" or number not in ignored]
+    hangup = getattr(signal, "SIGHUP", None)
+    return [each for each in SIGNALS if each != hangup or signal.getsignal(each) is not signal.SIG_IGN]
 
 
 class StopRequest:

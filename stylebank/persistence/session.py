@@ -92,6 +92,9 @@ class Session:
         board: TensorBoard, if wanted.
         group: the processes that run it together; one of them writes.
 
+    Attributes:
+        continued: the experiment as the checkpoint has it that it goes on from; None if it begins.
+
     Raises:
         RunError: the folder holds a run of another experiment.
         TensorFileError: its checkpoint is damaged.
@@ -115,6 +118,7 @@ class Session:
         self._group = group
         self._started, self._seconds_before = time.monotonic(), 0.0
         self._watchdog = Watchdog(unstyled, folder)
+        self.continued: Mapping[str, Any] | None = None
         if saved := continuing.find(folder, experiment):
             try:
                 process.restore(saved)
@@ -122,7 +126,7 @@ class Session:
                 raise RunError(
                     f"{folder}: its checkpoint is of another network ({error}); start anew in another --run folder"
                 ) from error
-            self._seconds_before = saved.seconds
+            self._seconds_before, self.continued = saved.seconds, saved.experiment
             for line in continuing.notes(folder, saved, experiment):
                 callbacks.note(line)
         group.check_same({"step of the checkpoint": process.step})

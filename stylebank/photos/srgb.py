@@ -14,10 +14,10 @@ LUMA = (0.299, 0.587, 0.114)
 COLOUR = ("icc_profile", "gamma", "chromaticity", "srgb", "transparency")
 """What an image's info says of its colours; no longer true when they are converted."""
 
-# How a photo with this EXIF orientation is turned upright.
 _ROWS = 256
 """That are computed with at once."""
 
+# How a photo with this EXIF orientation is turned upright.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -55,9 +55,14 @@ def rgb_and_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     alpha = image.getchannel("A")
     if alpha.getextrema() == (255, 255):
         return colour.convert("RGB"), None
+    return over_white(colour, alpha), alpha
+
+
+def over_white(image: Image.Image, alpha: Image.Image) -> Image.Image:
+    """A picture laid over white, for files without transparency, in mode RGB."""
     sheet = Image.new("RGB", image.size, "white")
-    sheet.paste(colour, mask=alpha)
-    return sheet, alpha
+    sheet.paste(image, mask=alpha)
+    return sheet
 
 
 def without_white(image: Image.Image, alpha: Image.Image) -> Image.Image:

@@ -128,9 +128,7 @@ def _with_alpha(image: Image.Image, alpha: Image.Image, *, kept: bool) -> Image.
         found = image.copy()
         found.putalpha(alpha)
         return found
-    sheet = Image.new("RGB", image.size, "white")
-    sheet.paste(image, mask=alpha)
-    return sheet
+    return srgb.over_white(image, alpha)
 
 
 def _options(name: str, how: Encoding, beside: Beside) -> dict[str, Any]:

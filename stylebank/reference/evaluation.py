@@ -231,7 +231,7 @@ def unseen(bank: Bundle, content: Path) -> list[Path]:
     photos = folders.find_photos(content)
     report = bank.trained_with(Report, "report")
     known = {bank.training.get("photos"), *(entry.recipe.get("photos") for entry in bank.entries)}
-    for count in (report.held_back, PHOTOS):  # of the joint training, and of added styles
+    for count in dict.fromkeys((report.held_back, PHOTOS)):  # of the joint training, and of added styles
         trained, held_back = data.hold_back(photos, content, count)
         if held_back and data.digest(trained, content) in known:
             return held_back

@@ -158,21 +158,20 @@ def _train(
     losses: list[float] = []
     has_moved = False
     for name, trainer in addition.trainers():
-        folder = run if name == "filter" else run / name
-        saved = continuing.find(folder, found.experiment)
         session = Session(
             trainer,
-            folder,
+            run if name == "filter" else run / name,
             found.experiment,
             every=_REPORT,
             unstyled=found.unstyled_loss(),
             callbacks=callbacks.after(done),
             preview=partial(addition.preview, trainer),
         )
-        if saved and (has_moved or saved.experiment.get("photos") != found.experiment.get("photos")):
+        before, begun = session.continued, trainer.step
+        if before and (has_moved or before.get("photos") != found.experiment.get("photos")):
             trainer.judge_anew()
         session.loop()
-        has_moved = saved is not None and trainer.step > saved.step
+        has_moved = before is not None and trainer.step > begun
         trainer.check_frozen()
         seconds, done = seconds + session.seconds, done + trainer.step
         losses = losses or _losses(trainer)

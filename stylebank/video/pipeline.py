@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from stylebank.errors import ConfigError
 from stylebank.files.tensorfile import Arrays
-from stylebank.footage import colours
 from stylebank.footage.clips import FPS, Clip, Facts, Frame, Piece, Writer
 from stylebank.persistence.pieces import Pieces
+from stylebank.photos import srgb
 from stylebank.pixels import resampling
 from stylebank.video.looks import Look
 
@@ -171,7 +171,7 @@ def _from(order: Order, since: int | None) -> Generator[Frame]:
             return
         image, alpha = frame.image, frame.alpha
         if alpha is not None:
-            image = colours.over_white(image, alpha)
+            image = srgb.over_white(image, alpha)
         if (image.height, image.width) != order.size:
             image = resampling.resized(image, size=order.size)
             alpha = alpha and resampling.resized(alpha, size=order.size)

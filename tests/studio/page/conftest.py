@@ -164,6 +164,13 @@ def stroke(page: "Page", *points: tuple[float, float]) -> None:
     page.mouse.up()
 
 
+def masked(page: "Page", *points: tuple[float, float]) -> "Response":
+    """A stroke, and the answer to the mask that it makes."""
+    with page.expect_response(lambda one: one.url.endswith("/masks")) as sent:
+        stroke(page, *points)
+    return sent.value
+
+
 def collect_garbage(page: "Page") -> None:
     """What a browser does now and then: what the page does not hold on to is gone."""
     page.context.new_cdp_session(page).send("HeapProfiler.collectGarbage")

@@ -7,7 +7,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from .conftest import Opener, Studio, at, differs, drawn, killed, mask_of, names, pick, seen, stroke, until
+from .conftest import (
+    Opener,
+    Studio,
+    at,
+    differs,
+    drawn,
+    killed,
+    mask_of,
+    masked,
+    names,
+    pick,
+    seen,
+    stroke,
+    until,
+)
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
@@ -203,8 +217,7 @@ def test_areas_of_the_photo_of_the_command_line_outlive_the_studio(
         page = opened(of=own)
         page.locator("html[data-shown]").wait_for(state="attached")
         page.locator("#add-area").click()
-        with page.expect_response(lambda one: one.url.endswith("/masks")):
-            stroke(page, (0.2, 0.3), (0.5, 0.3))
+        masked(page, (0.2, 0.3), (0.5, 0.3))
         before = seen(page)
         killed.add(own.port)
         own.kill()

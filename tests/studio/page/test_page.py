@@ -22,6 +22,7 @@ from .conftest import (
     is_painted,
     killed,
     mask_of,
+    masked,
     names,
     ordered,
     pick,
@@ -142,18 +143,16 @@ def test_brush_and_eraser_draw_the_mask_and_undo_takes_it_back(opened: Opener, p
     before = seen(page)
     page.locator("#add-area").click()
     page.keyboard.press("{")
-    with page.expect_response(lambda one: one.url.endswith("/masks")) as sent:
-        stroke(page, (0.2, 0.3), (0.5, 0.3))
-    mask = mask_of(page, sent.value)
+    sent = masked(page, (0.2, 0.3), (0.5, 0.3))
+    mask = mask_of(page, sent)
     assert mask[72, 96] == 255  # on the stroke
     assert mask[200, 96] == 0  # below
     drawn_once = seen(page)
     changed = np.abs(drawn_once - before).max(axis=2) > 8
     assert changed.mean() > 0.005
     page.keyboard.press("e")
-    with page.expect_response(lambda one: one.url.endswith("/masks")) as erased:
-        stroke(page, (0.5, 0.3), (0.4, 0.3))
-    assert mask_of(page, erased.value)[72, 150] < 8
+    erased = masked(page, (0.5, 0.3), (0.4, 0.3))
+    assert mask_of(page, erased)[72, 150] < 8
     page.keyboard.press("Control+z")
     assert differs(drawn_once, seen(page)) < 0.002
     page.keyboard.press("Control+z")
@@ -268,8 +267,7 @@ def test_reload_goes_on_where_it_was(opened: Opener, photo: Path) -> None:
     pick(page, photo)
     page.locator("[data-style=mosaic]").click()
     page.locator("#add-area").click()
-    with page.expect_response(lambda one: one.url.endswith("/masks")):
-        stroke(page, (0.2, 0.3), (0.5, 0.3))
+    masked(page, (0.2, 0.3), (0.5, 0.3))
     before = seen(page)
     page.reload()
     page.locator("html[data-ready]").wait_for(state="attached")
@@ -294,8 +292,7 @@ def test_studio_that_comes_back_gets_the_photo_again(opened: Opener, photo: Path
     page = opened()
     pick(page, photo)
     page.locator("#add-area").click()
-    with page.expect_response(lambda one: one.url.endswith("/masks")):
-        stroke(page, (0.2, 0.3), (0.5, 0.3))
+    masked(page, (0.2, 0.3), (0.5, 0.3))
     before = seen(page)
     killed.add(studio.port)
     studio.kill()
@@ -397,8 +394,7 @@ def test_area_can_keep_the_photo_as_it_is(opened: Opener, photo: Path) -> None:
     pick(page, photo)
     page.locator("[data-style=scream]").click()
     page.locator("#add-area").click()
-    with page.expect_response(lambda one: one.url.endswith("/masks")):
-        stroke(page, (0.2, 0.7), (0.5, 0.7))
+    masked(page, (0.2, 0.7), (0.5, 0.7))
     seen(page)
     with page.expect_request(lambda one: one.url.endswith("/preview")) as order:
         page.locator("[data-style=photo]").click()
@@ -474,8 +470,7 @@ def test_reload_goes_on_though_the_studio_was_started_anew(
         page.locator("[data-style=mosaic]").click()
         page.locator("#add-area").click()
         collect_garbage(page)
-        with page.expect_response(lambda one: one.url.endswith("/masks")):
-            stroke(page, (0.2, 0.3), (0.5, 0.3))
+        masked(page, (0.2, 0.3), (0.5, 0.3))
         before = seen(page)
         killed.add(own.port)
         own.kill()
